@@ -1,0 +1,132 @@
+"""The port: everything the API server can do for podmedic, as one Protocol.
+
+`runner.kube` implements it; tests of the pure core give one-line fakes. Nothing here knows HTTP.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from runner.model.pod import Event, Pod
+
+
+class ErrorReason(StrEnum):
+    """Why the API server, or the way to it, said no."""
+
+    UNREACHABLE = "Unreachable"  # no connection: DNS, refused, TLS, time-out
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"  # RBAC
+    POD_SECURITY = "PodSecurity"  # namespace's pod security level refuses the pod
+    ADMISSION = "AdmissionRefused"  # webhook, ValidatingAdmissionPolicy
+    GONE = "PodGone"
+    REPLACED = "PodReplaced"  # same name, other uid
+    NAME_TAKEN = "ContainerNameTaken"  # an ephemeral container of that name differs
+    STATIC_POD = "StaticPod"
+    DISABLED = "EphemeralContainersDisabled"  # the server has no such subresource
+    INVALID = "Invalid"  # any other 422 or 400
+    EXPIRED = "Expired"  # 410
+    THROTTLED = "Throttled"  # 429 after all retries
+    SERVER = "ServerError"  # 5xx after all retries
+    NOT_READY = "ContainerNotReady"  # log of a container that is not available (yet)
+    CONFIG = "Configuration"  # kubeconfig missing, malformed or without that context
+
+
+class ClusterError(Exception):
+    """The one exception that crosses the port.
+
+    `message` is one line for people; it names the verb, the resource and the namespace where the
+    server did. `status` is the HTTP status, None when no answer came.
+    """
+
+    def __init__(self, reason: ErrorReason, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What one LIST or WATCH of pods covers; namespace None means all namespaces."""
+
+    namespace: str | None
+    label_selector: str = ""
+    field_selector: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodEvent:
+    """A change of one pod.
+
+    `modified` stands for ADDED too. `sync` comes after a relist, when every pod that exists was
+    reported as `modified`: whatever is not in `uids` is gone.
+    """
+
+    type: str  # modified, deleted, sync
+    pod: Pod | None = None
+    uids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One question of SelfSubjectAccessReview. `resource` may carry a subresource: `pods/log`."""
+
+    verb: str
+    resource: str
+    namespace: str | None
+    group: str = ""
+
+
+class Cluster(Protocol):
+    """All methods raise ClusterError and nothing else; all of them are bounded in time."""
+
+    @property
+    def description(self) -> str:
+        """Where this is, for the report: the context's name and server, no credentials."""
+
+    @property
+    def requests_sent(self) -> Mapping[tuple[str, str], int]:
+        """Requests so far by (verb, status code or error), for the metrics."""
+
+    def list_pods(self, scope: Scope) -> AsyncIterator[tuple[Sequence[Pod], str]]:
+        """Pages of at most 500 pods, each with the resourceVersion to watch from."""
+
+    def watch_pods(self, scope: Scope, resource_version: str) -> AsyncIterator[PodEvent]:
+        """Changes since then, for ever: reconnects, relists after 410, backs off with jitter."""
+
+    async def list_events(
+        self, namespace: str | None, field_selector: str = ""
+    ) -> tuple[Sequence[Event], str]:
+        """Events of a namespace (None: all), at most 5000, with the resourceVersion."""
+
+    def watch_events(
+        self, namespace: str | None, resource_version: str, field_selector: str = ""
+    ) -> AsyncIterator[Event]:
+        """Events since then, for ever."""
+
+    async def add_ephemeral_container(
+        self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[Pod, Sequence[str]]:
+        """PATCH the subresource, guarded by the pod's uid; safe to repeat.
+
+        Returns the pod as the server now has it and the server's warnings.
+        """
+
+    def read_log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        limit_bytes: int,
+        previous: bool = False,
+        tail_lines: int | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> AsyncIterator[bytes]:
+        """The container's log in chunks, never followed."""
+
+    async def denied(self, questions: Sequence[Access]) -> Sequence[Access]:
+        """Those of the questions that the API server answers with no."""
+
+    async def close(self) -> None: ...

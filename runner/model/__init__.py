@@ -1,0 +1,1 @@
+"""The vocabulary: immutable values that every other module speaks in."""

@@ -1,0 +1,202 @@
+"""Pods as the API server shows them, cut down to the fields podmedic reads.
+
+Field names are the API's own, in snake_case; decoding is done by msgspec from the raw bytes.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from runner.model.base import Value
+
+
+class OwnerReference(Value, frozen=True, kw_only=True):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+
+
+class ObjectMeta(Value, frozen=True, kw_only=True):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+
+
+class VolumeMount(Value, frozen=True, kw_only=True):
+    name: str
+    mount_path: str
+    read_only: bool = False
+    sub_path: str = ""
+    sub_path_expr: str = ""
+
+
+class EnvVar(Value, frozen=True, kw_only=True):
+    name: str
+    value: str = ""
+    value_from: dict[str, Any] | None = None
+
+
+class ContainerPort(Value, frozen=True, kw_only=True):
+    container_port: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+class Container(Value, frozen=True, kw_only=True):
+    """An app, init or ephemeral container of a pod's spec."""
+
+    name: str
+    image: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    env: tuple[EnvVar, ...] = ()
+    env_from: tuple[dict[str, Any], ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
+    resources: dict[str, Any] = {}
+    security_context: dict[str, Any] = {}
+    liveness_probe: dict[str, Any] | None = None
+    readiness_probe: dict[str, Any] | None = None
+    startup_probe: dict[str, Any] | None = None
+    restart_policy: str = ""
+    target_container_name: str = ""
+
+
+class Volume(Value, frozen=True, kw_only=True):
+    name: str
+    config_map: dict[str, Any] | None = None
+    secret: dict[str, Any] | None = None
+    projected: dict[str, Any] | None = None
+    persistent_volume_claim: dict[str, Any] | None = None
+    empty_dir: dict[str, Any] | None = None
+    host_path: dict[str, Any] | None = None
+
+
+class PodSpec(Value, frozen=True, kw_only=True):
+    node_name: str = ""
+    restart_policy: str = "Always"
+    service_account_name: str = ""
+    share_process_namespace: bool = False
+    host_network: bool = False
+    host_pid: bool = msgspec.field(default=False, name="hostPID")
+    os: dict[str, str] = {}
+    security_context: dict[str, Any] = {}
+    termination_grace_period_seconds: int = 30
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+
+
+class StateWaiting(Value, frozen=True, kw_only=True):
+    reason: str = ""
+    message: str = ""
+
+
+class StateRunning(Value, frozen=True, kw_only=True):
+    started_at: datetime | None = None
+
+
+class StateTerminated(Value, frozen=True, kw_only=True):
+    exit_code: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    container_id: str = msgspec.field(default="", name="containerID")
+
+
+class ContainerState(Value, frozen=True, kw_only=True):
+    """At most one of the three is set; none means waiting without a reason."""
+
+    waiting: StateWaiting | None = None
+    running: StateRunning | None = None
+    terminated: StateTerminated | None = None
+
+
+class ContainerStatus(Value, frozen=True, kw_only=True):
+    name: str
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    ready: bool = False
+    started: bool | None = None
+    restart_count: int = 0
+    image: str = ""
+    image_id: str = msgspec.field(default="", name="imageID")
+    container_id: str = msgspec.field(default="", name="containerID")
+
+
+class PodCondition(Value, frozen=True, kw_only=True):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class PodStatus(Value, frozen=True, kw_only=True):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    pod_ip: str = msgspec.field(default="", name="podIP")
+    host_ip: str = msgspec.field(default="", name="hostIP")
+    qos_class: str = ""
+    start_time: datetime | None = None
+    observed_generation: int = 0
+    conditions: tuple[PodCondition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    ephemeral_container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: PodSpec
+    status: PodStatus = PodStatus()
+
+    def ephemeral_container_status(self, name: str) -> ContainerStatus | None:
+        """What the kubelet last said of an ephemeral container, or None when it said nothing."""
+        for status in self.status.ephemeral_container_statuses:
+            if status.name == name:
+                return status
+        return None
+
+    def ephemeral_container(self, name: str) -> Container | None:
+        for container in self.spec.ephemeral_containers:
+            if container.name == name:
+                return container
+        return None
+
+
+class ObjectReference(Value, frozen=True, kw_only=True):
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    field_path: str = ""
+
+
+class Event(Value, frozen=True, kw_only=True):
+    """A core/v1 Event."""
+
+    metadata: ObjectMeta
+    involved_object: ObjectReference = ObjectReference()
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+    count: int | None = None
+    first_timestamp: datetime | None = None
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None

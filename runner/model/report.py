@@ -1,0 +1,228 @@
+"""The report: what a sweep saw, as values. `report.json` is exactly this, and every other output
+is a pure function of it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from runner.model.base import Record
+
+API_VERSION = "podmedic.io/v1alpha1"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Confidence(StrEnum):
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+class PodOutcome(StrEnum):
+    """How the examination of one selected pod ended: exactly one of these."""
+
+    PASSED = "passed"  # examined, nothing found
+    WARNED = "warned"  # examined, a finding of severity warning at most
+    FAILED = "failed"  # examined, a critical finding
+    ERROR = "error"  # could not be examined: refused, would not start
+    TIMEOUT = "timeout"  # a deadline passed first
+    SKIPPED = "skipped"  # not examined by decision, `reason` says which
+    UNKNOWN = "unknown"  # something ran, its result is lost or incomplete
+
+
+class StepOutcome(StrEnum):
+    """How one step ended. FAILED is an answer, ERROR and NOT_EVALUATED are the lack of one."""
+
+    PASSED = "passed"  # exit code 0
+    FAILED = "failed"  # any other exit code
+    TIMEOUT = "timeout"  # ran longer than timeoutSeconds and was killed
+    ERROR = "error"  # could not be run or its result did not arrive whole
+    NOT_EVALUATED = "not-evaluated"  # was not run, `reason` says why
+
+
+class Workload(Record, frozen=True, kw_only=True):
+    """The controller that people know the pod by; a bare pod is its own workload."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class PodRef(Record, frozen=True, kw_only=True):
+    namespace: str
+    name: str
+
+
+class OutputInfo(Record, frozen=True, kw_only=True):
+    """What there is to know of one output stream besides its text.
+
+    `bytes` is what the command wrote, `keptBytes` what was kept of it (the first ones), `sha256`
+    the hash of the kept bytes as they were in the pod, before redaction. `blob` names a file in
+    the run directory with all kept bytes when `text` in the report is not all of them exactly.
+    """
+
+    bytes: int = 0
+    kept_bytes: int = 0
+    sha256: str = ""
+    truncated: bool = False
+    redactions: int = 0
+    blob: str | None = None
+
+
+class Attempt(Record, frozen=True, kw_only=True):
+    number: int
+    outcome: StepOutcome
+    exit_code: int | None
+    duration_seconds: float
+    stdout: str = ""
+    stderr: str = ""
+    stdout_info: OutputInfo = OutputInfo()
+    stderr_info: OutputInfo = OutputInfo()
+
+
+class StepResult(Record, frozen=True, kw_only=True):
+    """One step on one pod; exit code, duration and outputs are those of the last attempt."""
+
+    playbook: str
+    name: str
+    outcome: StepOutcome
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    duration_seconds: float = 0.0
+    stdout: str = ""
+    stderr: str = ""
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Injection(Record, frozen=True, kw_only=True):
+    """What was done to a pod: an ephemeral container stays in its spec for ever."""
+
+    container: str
+    image: str
+    image_id: str = ""
+    profile: str = ""
+    strategy: str = ""
+    target_container_name: str = ""
+    injected_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reused: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class ContainerSummary(Record, frozen=True, kw_only=True):
+    """State of one app container when the sweep looked, before anything was injected."""
+
+    name: str
+    state: str  # running, waiting, terminated
+    reason: str = ""
+    exit_code: int | None = None
+    restart_count: int = 0
+    ready: bool = False
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    init: bool = False
+
+
+class PodResult(Record, frozen=True, kw_only=True):
+    """One selected pod. `container` is the name of the ephemeral container, empty if none was
+    injected; `strategy` says how the pod was reached (`target`, `shared`, `none`)."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    workload: Workload
+    outcome: PodOutcome
+    reason: str = ""
+    message: str = ""
+    container: str = ""
+    target_container: str = ""
+    strategy: str = "none"
+    phase: str = ""
+    containers: tuple[ContainerSummary, ...] = ()
+    injections: tuple[Injection, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+
+
+class Evidence(Record, frozen=True, kw_only=True):
+    """`source` names where the excerpt comes from, in words: `log of container app, line 41`,
+    `step resolve, stdout, attempt 1`, `event FailedMount x12`, `status of container app`."""
+
+    source: str
+    excerpt: str
+    pod: str = ""
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """One cause in one container of one workload, however many pods show it."""
+
+    rule: str
+    playbook: str
+    severity: Severity
+    confidence: Confidence
+    title: str
+    message: str
+    remediation: str
+    workload: Workload
+    container: str
+    pods: tuple[PodRef, ...]
+    evidence: tuple[Evidence, ...]
+    fingerprint: str
+
+
+class NotEvaluated(Record, frozen=True, kw_only=True):
+    """A question that got no answer. `subject` is `step NAME`, `rule NAME`, `fact NAME` or
+    `pod`; it never counts as healthy."""
+
+    subject: str
+    playbook: str
+    reason: str
+    message: str
+    pods: tuple[PodRef, ...]
+
+
+class PlaybookRef(Record, frozen=True, kw_only=True):
+    name: str
+    source: str
+    sha256: str
+
+
+class Run(Record, frozen=True, kw_only=True):
+    id: str
+    started_at: datetime
+    finished_at: datetime
+    playbooks: tuple[PlaybookRef, ...]
+    runner_version: str
+    cluster: str = ""
+    namespaces: tuple[str, ...] = ()
+    selector: str = ""
+    interrupted: bool = False
+    resumed: bool = False
+    aborted: str = ""
+    api_requests: int = 0
+
+
+class Summary(Record, frozen=True, kw_only=True):
+    pods: int
+    outcomes: dict[str, int]
+    workloads_broken: int
+    workloads_suspicious: int
+    workloads_healthy: int
+    workloads_not_examined: int
+    steps: dict[str, int]
+    not_evaluated: int
+
+
+class Report(Record, frozen=True, kw_only=True):
+    api_version: str
+    kind: str
+    run: Run
+    summary: Summary
+    pods: tuple[PodResult, ...]
+    findings: tuple[Finding, ...]
+    not_evaluated: tuple[NotEvaluated, ...]
