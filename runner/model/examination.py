@@ -1,0 +1,49 @@
+"""What is known of one selected pod: the input of `runner.analyze`, kept in the run directory."""
+
+from enum import StrEnum
+
+from runner.model.base import Value
+from runner.model.pod import Event, Pod
+from runner.model.report import StepResult, Workload
+
+
+class TargetCondition(StrEnum):
+    """What `targets.conditions` may ask for: what users mean, not what the API shows at an
+    instant (a crash loop shows `terminated: Error` nine tenths of its time)."""
+
+    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+    INIT_CRASH_LOOP_BACK_OFF = "Init:CrashLoopBackOff"
+    OOM_KILLED = "OOMKilled"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    CREATE_CONTAINER_CONFIG_ERROR = "CreateContainerConfigError"
+    CREATE_CONTAINER_ERROR = "CreateContainerError"
+    ERROR = "Error"
+    NOT_READY = "NotReady"
+    READY = "Ready"
+    RUNNING = "Running"
+    PENDING = "Pending"
+
+
+class LogExcerpt(Value, frozen=True, kw_only=True):
+    """The end of an app container's log; `previous` is the instance before the current one."""
+
+    container: str
+    text: str
+    previous: bool = False
+    container_id: str = ""
+    truncated: bool = False
+    read_from: str = ""  # name of the pod it was read from, when that is a replica of this one
+
+
+class Examination(Value, frozen=True, kw_only=True):
+    """`pod` is the snapshot taken before anything was injected. `unknown` maps a fact
+    (`events`, `logs`) to the reason why it could not be had: `forbidden: list events`."""
+
+    pod: Pod
+    workload: Workload
+    target_container: str = ""
+    conditions: tuple[TargetCondition, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    events: tuple[Event, ...] = ()
+    logs: tuple[LogExcerpt, ...] = ()
+    unknown: dict[str, str] = {}
