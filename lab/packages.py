@@ -1,0 +1,94 @@
+"""Debian packages the lab needs, installed on first use."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_TIMEOUT_SECONDS = 900
+
+
+class PackageError(Exception):
+    """apt-get could not give us a package; the message is one line for the user."""
+
+
+def ensure(names: Sequence[str]) -> None:
+    """Installs those of the named Debian packages that are missing; starts no service.
+
+    Raises `PackageError` where apt-get is not to be had, we are not root, or it fails.
+    """
+    missing = sorted(set(names) - installed(names))
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        raise PackageError(
+            f"not installed: {', '.join(missing)}; "
+            "this machine has no apt-get, install them by hand"
+        )
+    if os.geteuid() != 0:
+        raise PackageError(
+            f"not installed: {', '.join(missing)}; run as root, "
+            f"or first: apt-get install --no-install-recommends {' '.join(missing)}"
+        )
+    print(f"installing Debian packages: {' '.join(missing)}", file=sys.stderr, flush=True)
+    with _no_service_starts():
+        install = ["install", "-y", "--no-install-recommends", *missing]
+        first = _apt(install)
+        if first.returncode != 0:
+            # A bare machine has no package lists, an old one has lists of files that are gone.
+            _apt(["update"])
+            second = _apt(install)
+            if second.returncode != 0:
+                raise PackageError(
+                    f"apt-get install {' '.join(missing)} failed: {_last_line(second.stderr)}"
+                )
+
+
+def installed(names: Sequence[str]) -> set[str]:
+    """Which of the named packages are installed and configured."""
+    if shutil.which("dpkg-query") is None:
+        return set()
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_SECONDS,
+    )
+    pairs = (line.split() for line in done.stdout.splitlines())
+    return {pair[0] for pair in pairs if pair[1:] == ["installed"]}
+
+
+@contextlib.contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """A policy-rc.d that forbids package scripts to start what they install."""
+    if _POLICY.exists():
+        # The machine has its own policy; ours would take its place for everybody else too.
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)
+
+
+def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments],
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_SECONDS,
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"
