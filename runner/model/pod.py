@@ -91,6 +91,7 @@ class PodSpec(Value, frozen=True, kw_only=True):
     host_network: bool = False
     host_pid: bool = msgspec.field(default=False, name="hostPID")
     os: dict[str, str] = {}
+    node_selector: dict[str, str] = {}
     security_context: dict[str, Any] = {}
     termination_grace_period_seconds: int = 30
     containers: tuple[Container, ...] = ()
@@ -136,6 +137,7 @@ class ContainerStatus(Value, frozen=True, kw_only=True):
     image: str = ""
     image_id: str = msgspec.field(default="", name="imageID")
     container_id: str = msgspec.field(default="", name="containerID")
+    user: dict[str, Any] | None = None
 
 
 class PodCondition(Value, frozen=True, kw_only=True):

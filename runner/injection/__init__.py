@@ -1,0 +1,23 @@
+"""The ephemeral container, built field by field from a pod and the debugger's settings. Pure."""
+
+from runner.injection.container import (
+    NAME_PREFIX,
+    Built,
+    Debugger,
+    build_container,
+    container_name,
+)
+from runner.injection.endpoints import Endpoint, endpoints_of
+from runner.injection.strategy import Choice, choose_strategy
+
+__all__ = [
+    "NAME_PREFIX",
+    "Built",
+    "Choice",
+    "Debugger",
+    "Endpoint",
+    "build_container",
+    "choose_strategy",
+    "container_name",
+    "endpoints_of",
+]

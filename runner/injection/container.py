@@ -1,0 +1,138 @@
+"""The body of the PATCH: one entry of `spec.ephemeralContainers`."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+from runner.injection.endpoints import endpoints_of
+from runner.injection.mounts import inherited_mounts
+from runner.injection.security import security_context, user_and_group
+from runner.model.pod import Container, EnvVar, Pod
+from runner.select.condition import app_statuses
+
+NAME_PREFIX = "podmedic-"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MAX_LIST_CHARACTERS = 4096
+
+
+class Debugger(Protocol):
+    """A playbook's `debugger`: what the container is made of."""
+
+    @property
+    def image(self) -> str: ...
+    @property
+    def image_pull_policy(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def run_as_user(self) -> int | None: ...
+    @property
+    def run_as_group(self) -> int | None: ...
+    @property
+    def mounts(self) -> str: ...
+    @property
+    def env(self) -> str: ...
+
+
+class Built(NamedTuple):
+    body: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def container_name(run_id: str, settings_sha256: str, pod_uid: str, attempt: int) -> str:
+    """The same for the same run, settings, pod and attempt, so that a repeated PATCH is a no-op
+    and a killed runner finds its own container again."""
+    text = f"{run_id}\0{settings_sha256}\0{pod_uid}".encode()
+    digest = base64.b32encode(hashlib.sha256(text).digest())[:12].decode().lower()
+    return f"{NAME_PREFIX}{digest}-{attempt}"
+
+
+def _lines(lines: Iterator[str]) -> str:
+    """As many whole lines as fit: the container's spec stays in the pod for ever."""
+    kept, length = [], 0
+    for line in lines:
+        length += len(line) + 1
+        if length > _MAX_LIST_CHARACTERS:
+            break
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _inherited_variable(variable: EnvVar, container: str) -> dict[str, Any] | None:
+    """ConfigMap and downward-API values only: literals may hold secrets, and Secrets stay out."""
+    source = variable.value_from or {}
+    if "configMapKeyRef" in source:
+        # Missing ones must not keep our container from starting.
+        return {"name": variable.name,
+                "valueFrom": {"configMapKeyRef": {**source["configMapKeyRef"], "optional": True}}}  # fmt: skip
+    if "fieldRef" in source:
+        return {"name": variable.name, "valueFrom": {"fieldRef": source["fieldRef"]}}
+    if "resourceFieldRef" in source:
+        # Without a name it would mean our own container, which has no limits.
+        reference = {"containerName": container, **source["resourceFieldRef"]}
+        return {"name": variable.name, "valueFrom": {"resourceFieldRef": reference}}
+    return None
+
+
+def _environment(
+    container: Container, run_id: str, mounts: tuple[dict[str, Any], ...], *, inherit: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    own = {
+        "PODMEDIC_RUN": run_id,
+        "PODMEDIC_TARGET": container.name,
+        "PODMEDIC_MOUNTS": _lines(mount["mountPath"] for mount in mounts),
+        "PODMEDIC_ENDPOINTS": _lines(
+            f"{e.source} {e.host} {e.port or '-'}" for e in endpoints_of(container)
+        ),
+    }
+    env: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in own.items()]
+    env_from: list[dict[str, Any]] = []
+    if not inherit:
+        return env, env_from
+    for source in container.env_from:
+        if "configMapRef" in source:
+            reference = {**source["configMapRef"], "optional": True}
+            env_from.append({**source, "configMapRef": reference})
+    # What comes from the app's ConfigMaps must not lead our shell to other programs.
+    own_paths = {"PATH": _PATH, "LD_PRELOAD": "", "LD_LIBRARY_PATH": ""}
+    inherited = [_inherited_variable(v, container.name) for v in container.env]
+    env += [v for v in inherited if v is not None and v["name"] not in {*own, *own_paths}]
+    if env_from:
+        env += [{"name": n, "value": v} for n, v in own_paths.items()]
+    return env, env_from
+
+
+def build_container(
+    pod: Pod, target: Container, debugger: Debugger, *, name: str, run_id: str,
+    program: str, strategy: str,
+) -> Built:  # fmt: skip
+    """The container for one pod. `strategy` `target` enters the target's PID namespace."""
+    status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
+    user, group = user_and_group(pod, target, status)
+    non_root = bool(
+        target.security_context.get("runAsNonRoot", pod.spec.security_context.get("runAsNonRoot"))
+    )
+    mounts, warnings = inherited_mounts(pod, target) if debugger.mounts == "inherit" else ((), ())
+    env, env_from = _environment(target, run_id, mounts, inherit=debugger.env == "inherit")
+    body: dict[str, Any] = {
+        "name": name,
+        "image": debugger.image,
+        "imagePullPolicy": debugger.image_pull_policy,
+        "command": ["/bin/sh", "-c", program],
+        "env": env,
+        "terminationMessagePolicy": "File",
+        "securityContext": security_context(
+            debugger.profile,
+            user if debugger.run_as_user is None else debugger.run_as_user,
+            group if debugger.run_as_group is None else debugger.run_as_group,
+            non_root=non_root,
+        ),
+    }
+    if env_from:
+        body["envFrom"] = env_from
+    if mounts:
+        body["volumeMounts"] = list(mounts)
+    if strategy == "target" and not (pod.spec.share_process_namespace or pod.spec.host_pid):
+        body["targetContainerName"] = target.name
+    return Built(body, warnings)

@@ -1,0 +1,108 @@
+"""Network endpoints that a container's own configuration names: `host[:port]` in env values,
+command and args. Only host and port leave this module, never the credentials of a URL."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from runner.model.pod import Container
+
+MAX_ENDPOINTS = 40
+
+_DEFAULT_PORTS: Mapping[str, int] = {
+    "http": 80, "https": 443, "ws": 80, "wss": 443, "grpc": 443,
+    "postgres": 5432, "postgresql": 5432, "mysql": 3306, "mariadb": 3306, "sqlserver": 1433,
+    "redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "mongodb": 27017,
+    "nats": 4222, "kafka": 9092, "mqtt": 1883, "ldap": 389, "ldaps": 636, "smtp": 25,
+    "elasticsearch": 9200, "memcached": 11211, "cassandra": 9042, "tcp": 0,
+}  # fmt: skip
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+_URL = re.compile(
+    rf"(?P<scheme>[A-Za-z][A-Za-z0-9+]{{1,20}})://(?:[^\s/@\"']*@)?"
+    rf"(?P<hosts>{_HOST}(?::\d{{1,5}})?(?:,{_HOST}(?::\d{{1,5}})?)*)"
+)
+_HOST_PORT = re.compile(rf"(?P<host>{_HOST}):(?P<port>\d{{1,5}})(?:/.*)?")
+_PLAIN_HOST = re.compile(_HOST)
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_HOST_NAME_SUFFIXES = ("HOST", "HOSTNAME", "ADDR", "ADDRESS", "SERVER", "ENDPOINT", "SERVICE_NAME")
+_REFERENCE = re.compile(r"\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "localhost", "127.0.0.1"})  # noqa: S104
+
+
+class Endpoint(NamedTuple):
+    """`port` is 0 when the configuration names none; `source` is `env:NAME`, `args`, `command`."""
+
+    source: str
+    host: str
+    port: int
+
+
+def _is_host(text: str) -> bool:
+    """A name that resolves somewhere, not a number, a version or an address of our own."""
+    if text in _EVERY_ADDRESS or not _PLAIN_HOST.fullmatch(text) or len(text) > 253:
+        return False
+    if _IPV4.fullmatch(text):
+        return all(int(part) < 256 for part in text.split("."))
+    return any(c.isalpha() for c in text.rstrip(".").rpartition(".")[2])
+
+
+def _url_endpoints(source: str, text: str) -> Iterator[Endpoint]:
+    for match in _URL.finditer(text):
+        default = _DEFAULT_PORTS.get(match["scheme"].lower().partition("+")[0], 0)
+        for host_port in match["hosts"].split(","):
+            host, _, port = host_port.partition(":")
+            if _is_host(host):
+                yield Endpoint(source, host, int(port) if port else default)
+
+
+def _token_endpoints(source: str, text: str) -> Iterator[Endpoint]:
+    for token in re.split(r"[\s,;=\"'\[\](){}<>|]+", text):
+        match = _HOST_PORT.fullmatch(token)
+        if match is None or not _is_host(match["host"]):
+            continue
+        port = int(match["port"])
+        # `redis:7` is an image, `10:30` a time: a bare word needs a port that servers use.
+        lowest = 22 if "." in match["host"] else 80
+        if lowest <= port <= 65535:
+            yield Endpoint(source, match["host"], port)
+
+
+def _literal_env(container: Container) -> dict[str, str]:
+    """Env literals with `$(NAME)` references to earlier ones expanded, as the kubelet does."""
+    values: dict[str, str] = {}
+    for variable in container.env:
+        if variable.value_from is None:
+            values[variable.name] = _REFERENCE.sub(lambda m: values.get(m[1], m[0]), variable.value)
+    return values
+
+
+def _sibling_port(values: Mapping[str, str], name: str, suffix: str) -> int:
+    port = values.get(name.removesuffix(suffix) + "PORT", "")
+    return int(port) if port.isascii() and port.isdigit() and 0 < int(port) < 65536 else 0
+
+
+def _env_endpoints(values: Mapping[str, str]) -> Iterator[Endpoint]:
+    for name, value in values.items():
+        source, found = f"env:{name}", False
+        for endpoint in (*_url_endpoints(source, value), *_token_endpoints(source, value)):
+            found = True
+            yield endpoint
+        suffix = next((s for s in _HOST_NAME_SUFFIXES if name.upper().endswith(s)), "")
+        if not found and suffix and _is_host(value):
+            yield Endpoint(source, value, _sibling_port(values, name, name[-len(suffix) :]))
+
+
+def endpoints_of(container: Container) -> tuple[Endpoint, ...]:
+    """Each host and port once, in the order the container names them, at most MAX_ENDPOINTS."""
+    values = _literal_env(container)
+    seen: dict[tuple[str, int], Endpoint] = {}
+    for endpoint in _env_endpoints(values):
+        seen.setdefault((endpoint.host, endpoint.port), endpoint)
+    for source, words in (("command", container.command), ("args", container.args)):
+        for word in words:
+            text = _REFERENCE.sub(lambda m: values.get(m[1], m[0]), word)
+            for endpoint in (*_url_endpoints(source, text), *_token_endpoints(source, text)):
+                seen.setdefault((endpoint.host, endpoint.port), endpoint)
+    return tuple(e for e in seen.values() if e.port < 65536)[:MAX_ENDPOINTS]

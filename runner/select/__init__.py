@@ -1,0 +1,19 @@
+"""Which pods a playbook means, what state they are in, and which container is the sick one.
+
+Pure: functions of a pod as the API server shows it and of the time.
+"""
+
+from runner.select.condition import conditions_of, container_crash_loops
+from runner.select.targets import Skip, matches, owner_matches, skip_reason
+from runner.select.workload import choose_container, workload_of
+
+__all__ = [
+    "Skip",
+    "choose_container",
+    "conditions_of",
+    "container_crash_loops",
+    "matches",
+    "owner_matches",
+    "skip_reason",
+    "workload_of",
+]
