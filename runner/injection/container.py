@@ -64,14 +64,14 @@ def _inherited_variable(variable: EnvVar, container: str) -> dict[str, Any] | No
     source = variable.value_from or {}
     if "configMapKeyRef" in source:
         # Missing ones must not keep our container from starting.
-        return {"name": variable.name,
-                "valueFrom": {"configMapKeyRef": {**source["configMapKeyRef"], "optional": True}}}  # fmt: skip
+        reference = {**source["configMapKeyRef"], "optional": True}
+        return {"name": variable.name, "valueFrom": {"configMapKeyRef": reference}}
     if "fieldRef" in source:
         return {"name": variable.name, "valueFrom": {"fieldRef": source["fieldRef"]}}
     if "resourceFieldRef" in source:
         # Without a name it would mean our own container, which has no limits.
-        reference = {"containerName": container, **source["resourceFieldRef"]}
-        return {"name": variable.name, "valueFrom": {"resourceFieldRef": reference}}
+        resource = {"containerName": container, **source["resourceFieldRef"]}
+        return {"name": variable.name, "valueFrom": {"resourceFieldRef": resource}}
     return None
 
 

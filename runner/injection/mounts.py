@@ -5,11 +5,11 @@ from typing import Any
 from runner.model.pod import Container, Pod, Volume
 
 # A mount here would hide the debugger's own programs or the kernel's file systems.
-_OWN_DIRECTORIES = frozenset(
+_OWN_DIRECTORIES = frozenset(  # paths in a container, not ours
     {
         "/", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib",
-        "/usr/local", "/usr/local/bin", "/usr/local/sbin", "/dev", "/dev/shm", "/proc", "/sys",
-        "/tmp", "/etc",
+        "/usr/local", "/usr/local/bin", "/usr/local/sbin", "/dev", "/dev/shm", "/proc",
+        "/sys", "/tmp", "/etc",
     }
 )  # fmt: skip
 
