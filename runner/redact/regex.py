@@ -1,0 +1,62 @@
+"""RE2 over bytes: the only regular expressions that may see what came from a pod, because Python's
+own can be made to run for ever by the text they read."""
+
+from collections.abc import Iterator
+from typing import Protocol, cast
+
+import re2  # type: ignore[import-untyped]
+
+# RE2 builds its automaton lazily and starts over when it is larger than this.
+_MAX_MEMORY_BYTES = 64 << 20
+
+
+class Match(Protocol):
+    def start(self, group: int = 0) -> int: ...
+
+    def end(self, group: int = 0) -> int: ...
+
+    def span(self, group: int = 0) -> tuple[int, int]: ...
+
+
+class Regex(Protocol):
+    """Offsets are in bytes; a search from `pos` on still sees what stands before it."""
+
+    @property
+    def groupindex(self) -> dict[bytes, int]: ...
+
+    def finditer(
+        self, text: bytes, pos: int | None = None, endpos: int | None = None
+    ) -> Iterator[Match]: ...
+
+    def search(
+        self, text: bytes, pos: int | None = None, endpos: int | None = None
+    ) -> Match | None: ...
+
+    def match(
+        self, text: bytes, pos: int | None = None, endpos: int | None = None
+    ) -> Match | None: ...
+
+    def fullmatch(self, text: bytes) -> Match | None: ...
+
+
+class RegexError(ValueError):
+    """RE2 refuses the pattern: bad syntax, look-around, a backreference, or it is too large."""
+
+
+def compile_bytes(pattern: bytes, *, ignore_case: bool = False) -> Regex:
+    """Any bytes are text: RE2 is told they are Latin-1. Raises RegexError."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.case_sensitive = not ignore_case
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY_BYTES
+    try:
+        return cast(Regex, re2.compile(pattern, options))
+    except re2.error as error:
+        reason = error.args[0] if error.args else "refused"
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise RegexError(text) from error
+
+
+def escape(literal: bytes) -> bytes:
+    return cast(bytes, re2.escape(literal))
