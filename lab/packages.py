@@ -2,17 +2,21 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lab.layout import LabError
+
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _TIMEOUT_SECONDS = 900
+_FROM_NOTHING = ("-o", "Dir::State::status=/dev/null")
 
 
-class PackageError(Exception):
+class PackageError(LabError):
     """apt-get could not give us a package; the message is one line for the user."""
 
 
@@ -36,16 +40,7 @@ def ensure(names: Sequence[str]) -> None:
         )
     print(f"installing Debian packages: {' '.join(missing)}", file=sys.stderr, flush=True)
     with _no_service_starts():
-        install = ["install", "-y", "--no-install-recommends", *missing]
-        first = _apt(install)
-        if first.returncode != 0:
-            # A bare machine has no package lists, an old one has lists of files that are gone.
-            _apt(["update"])
-            second = _apt(install)
-            if second.returncode != 0:
-                raise PackageError(
-                    f"apt-get install {' '.join(missing)} failed: {_last_line(second.stderr)}"
-                )
+        _apt(["install", "-y", "--no-install-recommends", *missing])
 
 
 def installed(names: Sequence[str]) -> set[str]:
@@ -78,9 +73,48 @@ def _no_service_starts() -> Iterator[None]:
         _POLICY.unlink(missing_ok=True)
 
 
-def _apt(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def closure(names: Sequence[str]) -> list[str]:
+    """The named packages and all they depend on, as on a machine that has none at all."""
+    printed = _apt(
+        # With an empty status file nothing counts as installed.
+        [*_FROM_NOTHING, "install", "-y", "--no-install-recommends", "--print-uris", *names]
+    )
+    files = re.findall(r"^'[^']+' ([^_\s]+)_\S+\.deb ", printed, re.MULTILINE)
+    return sorted(set(files))
+
+
+def download(names: Sequence[str], folder: Path) -> list[Path]:
+    """Fetches exactly the named packages, without what they depend on, into `folder`.
+
+    A package that lies there already, with the right hash, is not fetched again. Returns the
+    files in the order of the names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    printed = _apt(["download", "--print-uris", *names])
+    files = re.findall(r"^'[^']+' (\S+\.deb) ", printed, re.MULTILINE)
+    by_name = {file.split("_", 1)[0]: folder / file for file in files}
+    # The file is ours to read: no sandbox user that cannot write into a folder of root's.
+    _apt(["download", "-o", "APT::Sandbox::User=root", *names], folder=folder)
+    return [by_name[name] for name in names]
+
+
+def _apt(arguments: Sequence[str], folder: Path | None = None) -> str:
+    """Runs apt-get and returns its output; raises `PackageError` with its last line."""
+    first = _run(arguments, folder)
+    if first.returncode == 0:
+        return first.stdout
+    # A bare machine has no package lists, an old one has lists of files that are gone.
+    _run(["update"], None)
+    second = _run(arguments, folder)
+    if second.returncode != 0:
+        raise PackageError(f"apt-get {' '.join(arguments)} failed: {_last_line(second.stderr)}")
+    return second.stdout
+
+
+def _run(arguments: Sequence[str], folder: Path | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments],
+        cwd=folder,
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,

@@ -1,0 +1,135 @@
+"""Images made on this machine and pushed to the lab's registry, which stands for every host."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lab import archive, packages
+from lab.imagedefs import Definition, base
+from lab.layout import LabError, cache_folder
+from lab.registry import Registry
+
+BASE = ("pause", "coredns", "busybox")
+_TIMEOUT_SECONDS = 300
+# The build of this many definitions back is kept beside the newest, for other checkouts.
+_ARCHIVES_KEPT = 2
+
+
+def definitions() -> dict[str, Definition]:
+    """Every image that can be made, by its short name."""
+    return {definition.name: definition for definition in base.DEFINITIONS}
+
+
+def ensure(names: Sequence[str], registry: Registry) -> None:
+    """Makes the named images where the cache lacks them and pushes those the registry lacks.
+
+    A name is the short one of a definition (`busybox`) or a reference as in a pod
+    (`busybox:1.36`, `registry.k8s.io/pause:3.10`). Raises `LabError` for an unknown name or when
+    a build or a push fails.
+    """
+    wanted = [find(name) for name in names]
+    packages.ensure(["skopeo"])
+    for definition in dict.fromkeys(wanted):
+        path = built(definition)
+        _push(path, definition.references, registry)
+
+
+def find(name: str) -> Definition:
+    """The definition behind a short name or an image reference."""
+    known = definitions()
+    if name in known:
+        return known[name]
+    path = repository_path(name)
+    for definition in known.values():
+        if path in definition.references:
+            return definition
+    raise LabError(f"image {name!r}: expected one of {', '.join(sorted(known))}, or their tags")
+
+
+def repository_path(reference: str) -> str:
+    """What a registry sees of a reference: without the host, with the tag.
+
+    `busybox` is `library/busybox:latest`, `ghcr.io/podmedic/tools:1` is `podmedic/tools:1`.
+    """
+    first, slash, rest = reference.partition("/")
+    if not slash:
+        path = f"library/{reference}"
+    elif "." in first or ":" in first or first == "localhost":
+        path = rest
+        if first == "docker.io" and "/" not in rest:
+            path = f"library/{rest}"
+    else:
+        path = reference
+    return path if ":" in path.rsplit("/", 1)[-1] else f"{path}:latest"
+
+
+def built(definition: Definition) -> Path:
+    """The definition's docker-archive in the cache, built if it is not there."""
+    folder = cache_folder() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{definition.name}-{definition.key()}.tar"
+    if path.exists():
+        return path
+    with (folder / f".{definition.name}.lock").open("w") as lock:
+        # Two labs that start together make an image once; the kernel drops the lock of the dead.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            started = time.monotonic()
+            definition.build(path)
+            mib = path.stat().st_size / (1 << 20)
+            _say(f"image {definition.name}: {mib:.0f} MiB in {time.monotonic() - started:.0f} s")
+            _forget(folder.glob(f"{definition.name}-????????????????????.tar"))
+    return path
+
+
+def _push(path: Path, references: Iterable[str], registry: Registry) -> None:
+    image_id = archive.image_id(path)
+    for reference in references:
+        if _pushed_id(reference, registry) == image_id:
+            continue
+        target = f"docker://{registry.address}/{reference}"
+        done = _skopeo(
+            ["copy", "--quiet", "--dest-tls-verify=false", f"docker-archive:{path}:@0", target],
+            registry,
+        )
+        if done.returncode != 0:
+            raise LabError(f"cannot push {reference}: {done.stderr.strip()}")
+
+
+def _pushed_id(reference: str, registry: Registry) -> str | None:
+    """The id of the image that the registry holds under a reference, None where it holds none."""
+    target = f"docker://{registry.address}/{reference}"
+    done = _skopeo(["inspect", "--raw", "--tls-verify=false", target], registry)
+    if done.returncode != 0:
+        return None
+    digest: str = json.loads(done.stdout).get("config", {}).get("digest", "")
+    return digest.removeprefix("sha256:")
+
+
+def _skopeo(arguments: Sequence[str], registry: Registry) -> subprocess.CompletedProcess[str]:
+    enter = [] if registry.netns is None else ["nsenter", f"--net=/run/netns/{registry.netns}"]
+    return subprocess.run(
+        [*enter, "skopeo", *arguments],
+        # Root's note of known layers would go to /var/lib; a rootless user's goes where we say.
+        env=os.environ
+        | {"_CONTAINERS_ROOTLESS_UID": "1", "XDG_DATA_HOME": str(cache_folder() / "images")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_SECONDS,
+    )
+
+
+def _forget(archives: Iterable[Path]) -> None:
+    newest_first = sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[_ARCHIVES_KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
