@@ -1,0 +1,208 @@
+"""Where the server is and who we are there: from a kubeconfig or from the pod we run in."""
+
+import asyncio
+import hashlib
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from multidict import CIMultiDict
+
+from runner.cluster import ClusterError
+from runner.kube import kubeconfig as files
+from runner.kube.kubeconfig import config_error
+from runner.kube.login import KubeconfigLogin, Login, ServiceAccountLogin
+from runner.kube.network import proxy_from_environment
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+LOGIN_SECONDS = 60.0
+REFRESH_SECONDS = 60.0
+
+
+class Access:
+    """The server and our credentials for it; `headers`, `ssl` and the others go with each request
+    and are replaced by a refresh."""
+
+    def __init__(
+        self,
+        login: Login,
+        *,
+        description: str,
+        default_namespace: str,
+        check_command: str,
+        impersonation: CIMultiDict[str],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._login = login
+        self._impersonation = impersonation
+        self._environ = environ
+        self._configuration: Any = None
+        self._refreshing = asyncio.Lock()
+        self._loaded_at = 0.0
+        self._tls_digest = b""
+        self.description = description
+        self.default_namespace = default_namespace
+        self.check_command = check_command
+        self.headers: CIMultiDict[str] = CIMultiDict()
+        self.server = ""
+        self.ssl: ssl.SSLContext | bool = True
+        self.server_hostname: str | None = None
+        self.proxy: str | None = None
+
+    async def load(self) -> None:
+        """Read everything for the first time; raises ClusterError(CONFIG)."""
+        from kubernetes.aio.client import Configuration  # noqa: PLC0415  (0.2 s to import)
+
+        self._configuration = Configuration()
+        await self._update(forced=False)
+
+    @property
+    def is_due(self) -> bool:
+        return self._login.changes and _now() - self._loaded_at > REFRESH_SECONDS
+
+    async def refresh(self, *, forced: bool = False) -> None:
+        """Read credentials again when that is due; after a 401 in any case."""
+        asked_at = _now()
+        async with self._refreshing:
+            # Of many requests that met a 401 together, the first refreshes for all.
+            if self._loaded_at < asked_at and (forced or self.is_due):
+                await self._update(forced=forced)
+
+    async def _update(self, *, forced: bool) -> None:
+        configuration = self._configuration
+        try:
+            async with asyncio.timeout(LOGIN_SECONDS):
+                await self._login.load(configuration, forced=forced)
+            self._set_server()
+            self._set_headers(configuration.api_key.get("BearerToken") or "")
+            self._login.forget_files()
+        except ClusterError:
+            raise
+        except TimeoutError:
+            raise config_error(
+                f"{self.description}: no credentials within {LOGIN_SECONDS:.0f} s: "
+                "does the exec plug-in wait for input?"
+            ) from None
+        except Exception as error:  # noqa: BLE001  (the library raises what it runs into)
+            raise config_error(f"{self.description}: {error or type(error).__name__}") from None
+        self._loaded_at = _now()
+
+    def _set_headers(self, authorization: str) -> None:
+        # Tokens out of files come with their line feed.
+        scheme, _, credential = authorization.strip().partition(" ")
+        credential = credential.strip()
+        if not (credential.isascii() and credential.isprintable()):
+            raise config_error(f"{self.description}: the token has characters that none may have")
+        self.headers = self._impersonation.copy()
+        if credential:
+            name = "Bearer" if scheme.lower() == "bearer" else scheme
+            self.headers["Authorization"] = f"{name} {credential}"
+
+    def _set_server(self) -> None:
+        configuration = self._configuration
+        self.server = str(configuration.host).rstrip("/")
+        self.server_hostname = configuration.tls_server_name or None
+        self.proxy = configuration.proxy or proxy_from_environment(self.server, self._environ)
+        if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
+            scheme = urlsplit(self.proxy).scheme
+            raise config_error(f"{self.description}: proxy by {scheme}: only http and https work")
+        if self.server.startswith("https:"):
+            self._set_tls()
+
+    def _set_tls(self) -> None:
+        configuration = self._configuration
+        paths = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+        try:
+            contents = [Path(path).read_bytes() if path else b"" for path in paths]
+            digest = hashlib.sha256(b"\0".join(contents)).digest()
+            # Open connections belong to a context: a new one only for new certificates.
+            if digest == self._tls_digest:
+                return
+            context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        except (OSError, ValueError) as error:
+            raise self._unusable("certificate authority", paths[0], error) from None
+        try:
+            if configuration.cert_file:
+                context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        except (OSError, ValueError) as error:
+            raise self._unusable("client certificate", paths[1], error) from None
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        self.ssl, self._tls_digest = context, digest
+
+    def _unusable(self, what: str, path: str | None, error: Exception) -> ClusterError:
+        path = getattr(error, "filename", None) or path
+        why = getattr(error, "strerror", None) or error
+        return config_error(f"{self.description}: {what} {path} cannot be used: {why}")
+
+
+def find_access(
+    *,
+    kubeconfig: str | None,
+    context: str | None,
+    impersonate: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    home: Path | None = None,
+    service_account: Path = SERVICE_ACCOUNT,
+) -> Access:
+    """Decide where to connect; nothing is sent and no plug-in run. Raises ClusterError(CONFIG)."""
+    environ = os.environ if environ is None else environ
+    paths = files.find(kubeconfig, environ, home or Path.home())
+    if paths:
+        source = ":".join(map(str, paths))
+        selected = files.select(files.read(paths), context, source)
+        name = selected["current-context"]
+        option = f"--kubeconfig {kubeconfig} " if kubeconfig else ""
+        return Access(
+            KubeconfigLogin(selected),
+            description=f"context {name}",
+            default_namespace=selected["contexts"][0]["context"].get("namespace") or "default",
+            check_command=f"kubectl {option}--context {name} version",
+            impersonation=_impersonation(impersonate, selected["users"][0]["user"]),
+            environ=environ,
+        )
+    if context is not None or not (service_account / "token").is_file():
+        asked = f" with context {context!r}" if context else ""
+        raise config_error(
+            f"no kubeconfig{asked}: name one by --kubeconfig or KUBECONFIG "
+            "(there is no ~/.kube/config, and this is not a pod with a service account)"
+        )
+    namespace = ""
+    with suppress(OSError):
+        namespace = (service_account / "namespace").read_text().strip()
+    return Access(
+        ServiceAccountLogin(service_account, environ),
+        description="in the cluster",
+        default_namespace=namespace or "default",
+        check_command="kubectl version",
+        impersonation=_impersonation(impersonate, {}),
+        environ=environ,
+    )
+
+
+def _impersonation(asked: str | None, user: Mapping[str, Any]) -> CIMultiDict[str]:
+    """Headers of --as, or of `as…` in the kubeconfig: the library does not know those, and
+    without them we would act with more rights than the user meant."""
+    headers: CIMultiDict[str] = CIMultiDict()
+    if asked:
+        headers["Impersonate-User"] = asked
+        return headers
+    if user.get("as"):
+        headers["Impersonate-User"] = str(user["as"])
+    if user.get("as-uid"):
+        headers["Impersonate-Uid"] = str(user["as-uid"])
+    for group in user.get("as-groups") or ():
+        headers.add("Impersonate-Group", str(group))
+    for key, values in (user.get("as-user-extra") or {}).items():
+        for value in values:
+            headers.add(f"Impersonate-Extra-{quote(str(key), safe='')}", str(value))
+    return headers
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

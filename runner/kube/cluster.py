@@ -1,0 +1,316 @@
+"""`KubeCluster`: the port `runner.cluster.Cluster` over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from runner import __version__
+from runner.cluster import Access as AccessQuestion
+from runner.cluster import ClusterError, ErrorReason, PodEvent, Scope
+from runner.kube import patching
+from runner.kube.access import find_access
+from runner.kube.errors import Question, one_line
+from runner.kube.http import Answer, HttpClient, Request, RetryPolicy
+from runner.kube.watch import Watch, WatchPolicy
+from runner.model.base import Value
+from runner.model.pod import Event, Pod
+
+T = TypeVar("T")
+Page = TypeVar("Page", "_PodList", "_EventList")
+
+PAGE_SIZE = 500
+EVENTS_LIMIT = 5000
+LIST_RESTARTS = 3
+
+
+class _ListMeta(Value, frozen=True, kw_only=True):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _PodList(Value, frozen=True, kw_only=True):
+    metadata: _ListMeta
+    items: tuple[Pod, ...] | None = None
+
+
+class _EventList(Value, frozen=True, kw_only=True):
+    metadata: _ListMeta
+    items: tuple[Event, ...] | None = None
+
+
+class _ReviewStatus(Value, frozen=True, kw_only=True):
+    allowed: bool = False
+
+
+class _Review(Value, frozen=True, kw_only=True):
+    status: _ReviewStatus = _ReviewStatus()
+
+
+_pod_list = msgspec.json.Decoder(_PodList).decode
+_event_list = msgspec.json.Decoder(_EventList).decode
+_pod = msgspec.json.Decoder(Pod).decode
+_event = msgspec.json.Decoder(Event).decode
+_review = msgspec.json.Decoder(_Review).decode
+
+
+async def connect(
+    *,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    qps: float = 50.0,
+    burst: int = 100,
+    user_agent: str = f"podmedic/{__version__}",
+    impersonate: str | None = None,
+    retries: RetryPolicy | None = None,
+    watches: WatchPolicy | None = None,
+) -> "KubeCluster":
+    """The cluster of --kubeconfig, else of KUBECONFIG, else of ~/.kube/config, else the one this
+    pod runs in. Sends nothing yet; raises ClusterError(CONFIG). `qps` <= 0 means unlimited."""
+    access = find_access(kubeconfig=kubeconfig, context=context, impersonate=impersonate)
+    await access.load()
+    http = HttpClient(
+        access, qps=qps, burst=burst, user_agent=user_agent, policy=retries or RetryPolicy()
+    )
+    return KubeCluster(
+        http,
+        description=f"{access.description} ({access.server})",
+        default_namespace=access.default_namespace,
+        watches=watches or WatchPolicy(),
+    )
+
+
+class KubeCluster:
+    """Implements `runner.cluster.Cluster`; to be closed, or used as `async with`."""
+
+    def __init__(
+        self, http: HttpClient, *, description: str, default_namespace: str, watches: WatchPolicy
+    ) -> None:
+        self._http = http
+        self._watches = watches
+        self._description = description
+        self.default_namespace = default_namespace
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    @property
+    def description(self) -> str:
+        return self._description
+
+    @property
+    def requests_sent(self) -> Mapping[tuple[str, str], int]:
+        return MappingProxyType(self._http.sent)
+
+    async def list_pods(self, scope: Scope) -> AsyncIterator[tuple[Sequence[Pod], str]]:
+        """Pages of at most 500 pods. When the server forgot where we were (410), the list starts
+        again from the top: a pod may then come twice, the later one counts."""
+        question = Question(verb="list", resource="pods", namespace=scope.namespace)
+        async for page in self._pages("pods", _pod_list, question, _selectors(scope)):
+            yield page.items or (), page.metadata.resource_version
+
+    async def watch_pods(self, scope: Scope, resource_version: str) -> AsyncIterator[PodEvent]:
+        watch = Watch(
+            self._http,
+            _path(scope.namespace, "pods"),
+            _selectors(scope),
+            Question(verb="watch", resource="pods", namespace=scope.namespace),
+            decode=_pod,
+            version_of=lambda pod: pod.metadata.resource_version,
+            relist=lambda: self.list_pods(scope),
+            policy=self._watches,
+        )
+        listed: set[str] = set()
+        async for change in watch.changes(resource_version):
+            if change.object is None:
+                yield PodEvent(type="sync", uids=frozenset(listed))
+                listed = set()
+            else:
+                if change.listed:
+                    listed.add(change.object.metadata.uid)
+                yield PodEvent(type=change.type, pod=change.object)
+
+    async def list_events(
+        self, namespace: str | None, field_selector: str = ""
+    ) -> tuple[Sequence[Event], str]:
+        events: list[Event] = []
+        latest = ""
+        async for page, version in self._event_pages(namespace, field_selector):
+            latest = version
+            events.extend(page)
+            if len(events) >= EVENTS_LIMIT:
+                break
+        return events[:EVENTS_LIMIT], latest
+
+    async def watch_events(
+        self, namespace: str | None, resource_version: str, field_selector: str = ""
+    ) -> AsyncIterator[Event]:
+        watch = Watch(
+            self._http,
+            _path(namespace, "events"),
+            _selectors(Scope(namespace=namespace, field_selector=field_selector)),
+            Question(verb="watch", resource="events", namespace=namespace),
+            decode=_event,
+            version_of=lambda event: event.metadata.resource_version,
+            relist=lambda: self._event_pages(namespace, field_selector),
+            policy=self._watches,
+        )
+        async for change in watch.changes(resource_version):
+            if change.type == "modified" and change.object is not None:
+                yield change.object
+
+    async def add_ephemeral_container(
+        self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False
+    ) -> tuple[Pod, Sequence[str]]:
+        meta = pod.metadata
+        query = {"fieldManager": "podmedic", "fieldValidation": "Strict"}
+        if dry_run:
+            query["dryRun"] = "All"
+        path = _path(meta.namespace, "pods", meta.name, "ephemeralcontainers")
+        question = Question(
+            verb="patch",
+            resource="pods/ephemeralcontainers",
+            namespace=meta.namespace,
+            name=meta.name,
+        )
+        answer = await self._http.send(
+            Request(
+                method="PATCH",
+                path=f"{path}?{urlencode(query)}",
+                question=question,
+                body=patching.patch(meta.uid, container),
+                headers={"Content-Type": "application/strategic-merge-patch+json"},
+                timeout_seconds=45.0,  # the server gives up after 34
+            )
+        )
+        warnings = [patching.warning_text(header) for header in answer.warnings]
+        stored = _understood(patching.stored_containers, answer, question)
+        warnings += patching.check(container, stored, where=f"{meta.namespace}/{meta.name}")
+        return _understood(_pod, answer, question), warnings
+
+    async def read_log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        limit_bytes: int,
+        previous: bool = False,
+        tail_lines: int | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> AsyncIterator[bytes]:
+        """Retries happen before the first chunk only; a log that breaks off raises UNREACHABLE."""
+        query = {"container": container, "limitBytes": str(limit_bytes)}
+        if previous:
+            query["previous"] = "true"
+        if tail_lines is not None:
+            query["tailLines"] = str(tail_lines)
+        request = Request(
+            method="GET",
+            path=f"{_path(namespace, 'pods', pod, 'log')}?{urlencode(query)}",
+            question=Question(verb="get", resource="pods/log", namespace=namespace, name=pod),
+            timeout_seconds=timeout_seconds,
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+        async with self._http.stream(request) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def denied(self, questions: Sequence[AccessQuestion]) -> Sequence[AccessQuestion]:
+        allowed = await asyncio.gather(*map(self._is_allowed, questions))
+        return [asked for asked, yes in zip(questions, allowed, strict=True) if not yes]
+
+    async def _is_allowed(self, asked: AccessQuestion) -> bool:
+        resource, _, subresource = asked.resource.partition("/")
+        attributes = {
+            "verb": asked.verb,
+            "group": asked.group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": asked.namespace or "",
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        question = Question(
+            verb="create", resource="selfsubjectaccessreviews.authorization.k8s.io", namespace=None
+        )
+        answer = await self._http.send(
+            Request(
+                method="POST",
+                path="/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                question=question,
+                body=msgspec.json.encode(body),
+                headers={"Content-Type": "application/json"},
+            )
+        )
+        return _understood(_review, answer, question).status.allowed
+
+    async def _event_pages(
+        self, namespace: str | None, field_selector: str
+    ) -> AsyncIterator[tuple[Sequence[Event], str]]:
+        question = Question(verb="list", resource="events", namespace=namespace)
+        selectors = _selectors(Scope(namespace=namespace, field_selector=field_selector))
+        async for page in self._pages("events", _event_list, question, selectors):
+            yield page.items or (), page.metadata.resource_version
+
+    async def _pages(
+        self,
+        resource: str,
+        decode: Callable[[bytes], Page],
+        question: Question,
+        selectors: Sequence[tuple[str, str]],
+    ) -> AsyncIterator[Page]:
+        continue_, restarts = "", 0
+        while True:
+            # No resourceVersion=0: with it the server's cache ignores the limit.
+            query = [*selectors, ("limit", str(PAGE_SIZE))]
+            if continue_:
+                query.append(("continue", continue_))
+            path = f"{_path(question.namespace, resource)}?{urlencode(query)}"
+            try:
+                answer = await self._http.send(Request(method="GET", path=path, question=question))
+            except ClusterError as error:
+                if error.reason is not ErrorReason.EXPIRED or restarts == LIST_RESTARTS:
+                    raise
+                continue_, restarts = "", restarts + 1
+                continue
+            page = _understood(decode, answer, question)
+            yield page
+            continue_ = page.metadata.continue_
+            if not continue_:
+                return
+
+
+def _understood(decode: Callable[[bytes], T], answer: Answer, question: Question) -> T:
+    try:
+        return decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"cannot {question}: the answer is not understood: {error}"
+        raise ClusterError(ErrorReason.SERVER, one_line(message), status=answer.status) from error
+
+
+def _path(namespace: str | None, *parts: str) -> str:
+    inside = () if namespace is None else ("namespaces", namespace)
+    return "/api/v1/" + "/".join(quote(part, safe="") for part in (*inside, *parts))
+
+
+def _selectors(scope: Scope) -> list[tuple[str, str]]:
+    selectors = (("labelSelector", scope.label_selector), ("fieldSelector", scope.field_selector))
+    return [(name, value) for name, value in selectors if value]

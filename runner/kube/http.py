@@ -1,0 +1,271 @@
+"""One aiohttp session: rate limit, retries, credentials and counting around every request."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeVar
+
+import aiohttp
+import tenacity
+from yarl import URL
+
+from runner.cluster import ClusterError, ErrorReason
+from runner.kube import network
+from runner.kube.access import Access
+from runner.kube.backoff import delay_seconds, retry_after
+from runner.kube.errors import Question, classify, is_transient, one_line
+from runner.kube.limit import RateLimiter
+
+T = TypeVar("T")
+
+ERROR_BODY_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`path` comes quoted, with its query. `timeout_seconds` is for one attempt, all of it; None
+    leaves a stream alone as long as it sends something every `idle_seconds`."""
+
+    method: str
+    path: str
+    question: Question
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    timeout_seconds: float | None = 60.0
+    idle_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    body: bytes
+    warnings: tuple[str, ...] = ()
+
+
+class FailedAttemptError(Exception):
+    """One attempt came to nothing; `final` when another one is useless."""
+
+    def __init__(
+        self, error: ClusterError, *, final: bool, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.final = final
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how long one request is tried; waiting for the rate limit does not count.
+
+    Without an answer it is tried more often than with one: an API server that restarts refuses
+    connections for half a minute, all of them at once, and costs nothing meanwhile.
+    """
+
+    attempts: int = 5
+    attempts_without_answer: int = 10
+    attempts_before_first_answer: int = 3
+    total_seconds: float = 60.0
+    base_seconds: float = 0.5
+    cap_seconds: float = 8.0
+
+
+class HttpClient:
+    """Sends requests of ours; raises ClusterError and nothing else."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        qps: float,
+        burst: int,
+        user_agent: str,
+        policy: RetryPolicy,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._access = access
+        self._policy = policy
+        self._limiter = RateLimiter(qps, burst, loop.time)
+        self._answered = False
+        self.sent: Counter[tuple[str, str]] = Counter()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30.0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def send(self, request: Request) -> Answer:
+        """The whole answer, after as many attempts as the policy allows."""
+
+        async def attempt() -> Answer:
+            async with self.open(request) as response, self.explained(request):
+                body = await response.read()
+                warnings = tuple(response.headers.getall("Warning", ()))
+                return Answer(status=response.status, body=body, warnings=warnings)
+
+        return await self.retrying(attempt)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body in chunks as they arrive; only what comes before it is tried again."""
+        async with AsyncExitStack() as stack:
+
+            async def attempt() -> aiohttp.ClientResponse:
+                return await stack.enter_async_context(self.open(request))
+
+            response = await self.retrying(attempt)
+
+            async def chunks() -> AsyncIterator[bytes]:
+                try:
+                    async with self.explained(request):
+                        while chunk := await response.content.readany():
+                            yield chunk
+                except FailedAttemptError as failed:
+                    raise failed.error from failed.__cause__
+
+            yield chunks()
+
+    async def retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Run an attempt until it gives an answer or the policy has enough of it."""
+        loop = asyncio.get_running_loop()
+        spent_seconds = 0.0
+
+        async def limited() -> T:
+            nonlocal spent_seconds
+            await self._limiter.wait()
+            started_at = loop.time()
+            try:
+                return await attempt()
+            finally:
+                spent_seconds += loop.time() - started_at
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            return self._is_enough(state, spent_seconds)
+
+        retries = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_is_worth_another),
+            wait=self._wait,
+            stop=stop,
+            reraise=True,
+        )
+        try:
+            return await retries(limited)
+        except FailedAttemptError as failed:
+            raise failed.error from failed.__cause__
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        failed = state.outcome.exception() if state.outcome else None
+        assert isinstance(failed, FailedAttemptError)
+        return delay_seconds(
+            state.attempt_number,
+            random.random(),  # noqa: S311
+            base_seconds=self._policy.base_seconds,
+            cap_seconds=self._policy.cap_seconds,
+            retry_after_seconds=failed.retry_after_seconds,
+        )
+
+    def _is_enough(self, state: tenacity.RetryCallState, spent_seconds: float) -> bool:
+        policy = self._policy
+        failed = state.outcome.exception() if state.outcome else None
+        assert isinstance(failed, FailedAttemptError)
+        attempts = policy.attempts
+        if failed.error.status is None:
+            attempts = policy.attempts_without_answer
+            if not self._answered:
+                attempts = policy.attempts_before_first_answer
+        too_long = spent_seconds + state.idle_for + state.upcoming_sleep > policy.total_seconds
+        return state.attempt_number >= attempts or too_long
+
+    @asynccontextmanager
+    async def once(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Like `open`, after waiting for the rate limit: for whoever retries on his own."""
+        await self._limiter.wait()
+        async with self.open(request) as response:
+            yield response
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One attempt: a response with status 2xx whose body is still to be read.
+
+        Raises FailedAttemptError. What goes wrong while the body is read belongs to `explained`.
+        """
+        if self._access.is_due:
+            await self._access.refresh()
+        response = await self._exchange(request)
+        try:
+            if response.status == 401:
+                response.close()
+                await self._access.refresh(forced=True)
+                await self._limiter.wait()
+                response = await self._exchange(request)
+            if not 200 <= response.status < 300:
+                raise await self._refusal(request, response)
+            yield response
+        finally:
+            # A body that was not read to its end cannot be skipped for the next request.
+            response.release() if response.content.at_eof() else response.close()
+
+    async def _exchange(self, request: Request) -> aiohttp.ClientResponse:
+        access, verb = self._access, request.question.verb
+        headers = access.headers.copy()
+        headers.update(request.headers)
+        try:
+            async with self.explained(request):
+                response = await self._session.request(
+                    request.method,
+                    URL(access.server + request.path, encoded=True),
+                    data=request.body,
+                    headers=headers,
+                    ssl=access.ssl,
+                    server_hostname=access.server_hostname,
+                    proxy=access.proxy,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        total=request.timeout_seconds,
+                        sock_connect=10.0,
+                        sock_read=request.idle_seconds,
+                    ),
+                )
+        except FailedAttemptError:
+            self.sent[verb, "error"] += 1
+            raise
+        self.sent[verb, str(response.status)] += 1
+        self._answered = True
+        return response
+
+    async def _refusal(
+        self, request: Request, response: aiohttp.ClientResponse
+    ) -> FailedAttemptError:
+        async with self.explained(request):
+            body = await response.content.read(ERROR_BODY_LIMIT)
+        error = classify(response.status, body, request.question)
+        wait_seconds = retry_after(response.headers.get("Retry-After"))
+        return FailedAttemptError(
+            error, final=not is_transient(error), retry_after_seconds=wait_seconds
+        )
+
+    @asynccontextmanager
+    async def explained(self, request: Request) -> AsyncIterator[None]:
+        """Turn whatever the network does into a FailedAttemptError."""
+        try:
+            yield
+        except (aiohttp.ClientError, OSError) as error:
+            seconds = request.timeout_seconds or request.idle_seconds or 0.0
+            why = network.explain(error, seconds)
+            message = (
+                f"cannot reach {self._access.server} to {request.question}: {why}; "
+                f"check with: {self._access.check_command}"
+            )
+            failure = ClusterError(ErrorReason.UNREACHABLE, one_line(message))
+            raise FailedAttemptError(failure, final=network.is_final(error)) from error
+
+
+def _is_worth_another(error: BaseException) -> bool:
+    return isinstance(error, FailedAttemptError) and not error.final

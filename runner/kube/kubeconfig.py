@@ -1,0 +1,146 @@
+"""kubeconfig files put together the way kubectl does it; pure apart from reading the files.
+
+The library's own merge lets the last file's current-context win where kubectl lets the first:
+with two files in KUBECONFIG it would talk to another cluster than `kubectl` does.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.cluster import ClusterError, ErrorReason
+from runner.kube.errors import one_line
+
+_PATHS = {
+    "clusters": ("cluster", ("certificate-authority",)),
+    "users": ("user", ("client-certificate", "client-key", "tokenFile")),
+    "contexts": ("context", ()),
+}
+
+
+def config_error(message: str) -> ClusterError:
+    return ClusterError(ErrorReason.CONFIG, one_line(message))
+
+
+def find(kubeconfig: str | None, environ: Mapping[str, str], home: Path) -> list[Path]:
+    """The files to read: --kubeconfig, else $KUBECONFIG, else ~/.kube/config; [] when none is.
+
+    Raises ClusterError when files were named and none of them is there.
+    """
+    if kubeconfig is not None:
+        path = Path(kubeconfig).expanduser()
+        if not path.is_file():
+            raise config_error(f"--kubeconfig {kubeconfig}: there is no such file")
+        return [path]
+    listed = environ.get("KUBECONFIG", "")
+    if listed:
+        paths = [Path(item).expanduser() for item in listed.split(":") if item]
+        there = [path for path in paths if path.is_file()]
+        if not there:
+            raise config_error(f"KUBECONFIG={listed}: there is no such file")
+        return there
+    default = home / ".kube" / "config"
+    return [default] if default.is_file() else []
+
+
+def read(paths: Sequence[Path]) -> dict[str, Any]:
+    """One kubeconfig of all files: of each name, and of current-context, the first one counts."""
+    merged: dict[str, Any] = {"clusters": [], "users": [], "contexts": [], "current-context": ""}
+    seen: set[tuple[str, str]] = set()
+    for path in paths:
+        document = _load(path)
+        current = document.get("current-context") or ""
+        merged["current-context"] = merged["current-context"] or current
+        for kind in _PATHS:
+            for name, entry in _entries(path, kind, document.get(kind)):
+                if (kind, name) not in seen:
+                    seen.add((kind, name))
+                    merged[kind].append({"name": name, _PATHS[kind][0]: entry})
+    return merged
+
+
+def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str, Any]:
+    """The kubeconfig with the chosen context, its cluster and its user only; all of them exist."""
+    contexts = {entry["name"]: entry["context"] for entry in merged["contexts"]}
+    name = context or merged["current-context"]
+    if not name:
+        known = ", ".join(sorted(contexts)) or "there is none in it"
+        raise config_error(f"{source}: no current-context; name one with --context ({known})")
+    if name not in contexts:
+        raise config_error(f"{source}: there is no context {name!r}{_hint(name, contexts)}")
+    chosen = contexts[name]
+    clusters = {entry["name"]: entry["cluster"] for entry in merged["clusters"]}
+    users = {entry["name"]: entry["user"] for entry in merged["users"]}
+    cluster_name, user_name = chosen.get("cluster") or "", chosen.get("user") or ""
+    if cluster_name not in clusters:
+        hint = _hint(cluster_name, clusters)
+        raise config_error(f"{source}: context {name!r} names no known cluster{hint}")
+    if user_name and user_name not in users:
+        hint = _hint(user_name, users)
+        raise config_error(f"{source}: context {name!r} names no known user{hint}")
+    cluster = clusters[cluster_name]
+    server = cluster.get("server")
+    if not isinstance(server, str) or not server.startswith(("https://", "http://")):
+        raise config_error(f"{source}: cluster {cluster_name!r} has no server that is a URL")
+    user = dict(users.get(user_name) or {})
+    if user.get("tokenFile"):
+        # kubectl prefers the file, which is kept fresh; the library prefers the token.
+        user.pop("token", None)
+    selected_context = {**chosen, "cluster": cluster_name, "user": "user"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "contexts": [{"name": name, "context": selected_context}],
+        "clusters": [{"name": cluster_name, "cluster": cluster}],
+        "users": [{"name": "user", "user": user}],
+    }
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        raise config_error(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise config_error(f"{path}{where}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise config_error(f"{path}: not valid YAML: {error}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise config_error(f"{path}: not a kubeconfig: expected a mapping at the top")
+    return document
+
+
+def _entries(path: Path, kind: str, listed: object) -> list[tuple[str, dict[str, Any]]]:
+    """(name, body) of each entry of a list; paths in them made absolute beside their file."""
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise config_error(f"{path}: {kind}: expected a list")
+    key, path_fields = _PATHS[kind]
+    entries = []
+    for index, item in enumerate(listed):
+        name = item.get("name") if isinstance(item, dict) else None
+        body = (item.get(key) or {}) if isinstance(item, dict) else None
+        if not isinstance(name, str) or not isinstance(body, dict):
+            raise config_error(f"{path}: {kind}[{index}]: expected name and {key}")
+        body = {field: value for field, value in body.items() if value is not None}
+        for field in path_fields:
+            if isinstance(body.get(field), str) and body[field]:
+                body[field] = str(path.absolute().parent / body[field])
+        entries.append((name, body))
+    return entries
+
+
+def _hint(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (there are: {', '.join(sorted(known))})" if known else " (there is none)"

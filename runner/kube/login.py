@@ -1,0 +1,95 @@
+"""Credentials, read by the kubernetes library into one of its Configurations."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+_LOADER_LOGGER = "kubernetes.aio.config.kube_config"
+
+
+class Login(Protocol):
+    """Brings a Configuration up to date. `changes` says whether another time may give others."""
+
+    changes: bool
+
+    async def load(self, configuration: Any, *, forced: bool) -> None: ...
+
+    def forget_files(self) -> None:
+        """Remove what was written to temporary files, where it is no longer needed."""
+
+
+class KubeconfigLogin:
+    """A context of a kubeconfig: certificates, tokens, token files, exec plug-ins, OIDC."""
+
+    def __init__(self, selected: dict[str, Any]) -> None:
+        user = selected["users"][0]["user"]
+        self._selected = selected
+        self._has_plugin = "exec" in user
+        self._loader: Any = None
+        self.changes = any(key in user for key in ("exec", "auth-provider", "tokenFile"))
+
+    async def load(self, configuration: Any, *, forced: bool) -> None:
+        from kubernetes.aio.config import load_kube_config_from_dict  # noqa: PLC0415
+
+        load: Any = load_kube_config_from_dict  # the library has no types
+        with _errors_of_the_library() as errors:
+            if self._loader is None or forced:
+                configuration.api_key.pop("BearerToken", None)
+                self._loader = await load(self._selected, client_configuration=configuration)
+            else:
+                await self._loader.load_and_set(configuration)
+        if errors:
+            raise ValueError("; ".join(errors))
+
+    def forget_files(self) -> None:
+        # The library keeps private keys of a kubeconfig in files until the process ends. What a
+        # plug-in gave it reads again at each refresh, so that has to stay.
+        from kubernetes.aio.config import kube_config  # noqa: PLC0415
+
+        library: Any = kube_config
+        if not self._has_plugin:
+            library._cleanup_temp_files()  # noqa: SLF001
+
+
+class ServiceAccountLogin:
+    """The service account of the pod that we run in; the kubelet renews its token."""
+
+    changes = True
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environ = environ
+
+    async def load(self, configuration: Any, *, forced: bool) -> None:  # noqa: ARG002
+        from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
+
+        loader: Any = InClusterConfigLoader
+        loader(
+            token_filename=str(self._folder / "token"),
+            cert_filename=str(self._folder / "ca.crt"),
+            try_refresh_token=False,
+            environ=self._environ,
+        ).load_and_set(configuration)
+
+    def forget_files(self) -> None: ...
+
+
+@contextmanager
+def _errors_of_the_library() -> Iterator[list[str]]:
+    """The library logs the failure of an exec plug-in and goes on without credentials."""
+    heard: list[str] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    logger, ear = logging.getLogger(_LOADER_LOGGER), Ear(logging.ERROR)
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(ear)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(ear)
+        logger.propagate = propagated

@@ -1,0 +1,101 @@
+"""The PATCH that adds an ephemeral container, and whether the answer shows what was sent."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from runner.cluster import ClusterError, ErrorReason
+from runner.kube.errors import one_line
+from runner.model.base import Value
+
+# Admission rewrites these where a registry mirror or a security policy is in force; the program
+# that runs is ours all the same.
+_REWRITTEN = ("image", "imagePullPolicy", "securityContext")
+# What a server of today fills in where we said nothing.
+_DEFAULTED = {
+    "imagePullPolicy",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "resources",
+    "securityContext",
+}
+_ABSENT: tuple[object, ...] = (None, "", False, {}, [], ())
+
+
+class _Spec(Value, frozen=True, kw_only=True):
+    ephemeral_containers: tuple[dict[str, Any], ...] = ()
+
+
+class _Pod(Value, frozen=True, kw_only=True):
+    spec: _Spec
+
+
+_decode = msgspec.json.Decoder(_Pod).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def patch(uid: str, container: Mapping[str, Any]) -> bytes:
+    """A strategic merge that adds by name and is refused by a pod with another uid. Without
+    resourceVersion it meets no conflict, and the same again changes nothing."""
+    body = {"metadata": {"uid": uid}, "spec": {"ephemeralContainers": [dict(container)]}}
+    return _encode(body)
+
+
+def stored_containers(body: bytes) -> Sequence[Mapping[str, Any]]:
+    """The ephemeral containers of a pod in JSON, with all their fields."""
+    return _decode(body).spec.ephemeral_containers
+
+
+def check(
+    sent: Mapping[str, Any], stored_containers: Sequence[Mapping[str, Any]], where: str
+) -> list[str]:
+    """Compare what the server has with what was sent: a patch that says less than an older
+    container of that name is answered with 200 too, and changes nothing.
+
+    Returns what admission rewrote, as warnings; raises ClusterError(NAME_TAKEN) when command,
+    environment, mounts or the like are not ours.
+    """
+    name = sent["name"]
+    stored = next((item for item in stored_containers if item.get("name") == name), None)
+    if stored is None:
+        message = f"ephemeral container {name} is not in {where} though the server said yes"
+        raise ClusterError(ErrorReason.INVALID, one_line(message), status=200)
+    differing = [
+        field
+        for field in sorted({*sent, *stored})
+        if not _same(sent.get(field), stored.get(field))
+        and not (field in _DEFAULTED and sent.get(field) in _ABSENT)
+    ]
+    foreign = [field for field in differing if field not in _REWRITTEN]
+    if foreign:
+        message = f"ephemeral container {name} of {where} is another one: {', '.join(foreign)}"
+        raise ClusterError(ErrorReason.NAME_TAKEN, one_line(message), status=200)
+    return [
+        one_line(f"admission changed {field} of ephemeral container {name} to {stored.get(field)}")
+        for field in differing
+    ]
+
+
+def _same(sent: object, stored: object) -> bool:
+    """Equal, but for empty values, which the server leaves out, and for defaults inside of
+    objects (`fieldRef.apiVersion`, `resourceFieldRef.divisor`), which it fills in."""
+    if isinstance(sent, Mapping) and isinstance(stored, Mapping):
+        if any(not _same(value, stored.get(key)) for key, value in sent.items()):
+            return False
+        return set(stored) - set(sent) <= {"apiVersion", "divisor"}
+    if isinstance(sent, list | tuple) and isinstance(stored, list | tuple):
+        return len(sent) == len(stored) and all(map(_same, sent, stored))
+    if sent in _ABSENT:
+        return stored in _ABSENT
+    return sent == stored
+
+
+_WARNING = re.compile(r'\s*\d{3}\s+\S+\s+"((?:[^"\\]|\\.)*)"')
+
+
+def warning_text(header: str) -> str:
+    """The text of a Warning header: `299 - "would violate PodSecurity …"`."""
+    match = _WARNING.match(header)
+    return one_line(re.sub(r"\\(.)", r"\1", match[1]) if match else header)
