@@ -1,0 +1,90 @@
+"""`report.json`: the canonical form of a report, and its JSON Schema."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from runner.model.report import Report
+
+SCHEMA_ID = "https://podmedic.io/schema/report-v1alpha1.json"
+
+# UTF-8 of DEL, C1 and what reorders or hides text (see plain.py), and of surrogates not: those
+# cannot be encoded. People print this file to terminals; `\u202e` means the same to a reader of
+# JSON. C0 is escaped by the encoder.
+_DANGEROUS = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xa9]"
+    rb"|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80-\xbf][\x80-\xbf]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class ReportError(Exception):
+    """What was read is not a report of a version that this podmedic knows."""
+
+
+def to_json(report: Report) -> bytes:
+    """One line for every reader of lines, UTF-8, keys in the order of the model; the same report
+    gives the same bytes. Code points that no UTF-8 can hold are replaced."""
+    try:
+        raw = msgspec.json.encode(report)
+    except UnicodeEncodeError:
+        raw = msgspec.json.encode(_encodable(msgspec.to_builtins(report)))
+    return _DANGEROUS.sub(_escaped, raw) + b"\n"
+
+
+def from_json(raw: bytes) -> Report:
+    """Raises ReportError with one line when `raw` is not a report."""
+    try:
+        report = msgspec.json.decode(raw, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReportError(f"not a report of podmedic: {error}") from error
+    if report.kind != "Report" or not report.api_version.startswith("podmedic.io/"):
+        found = f"{report.api_version} {report.kind}"
+        raise ReportError(f"not a report of podmedic: it says {found!r}")
+    return report
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `report.json`. Unknown keys are allowed: later versions add some."""
+    schema = msgspec.json.schema(Report)
+    for definition in schema["$defs"].values():
+        if "description" in definition:
+            definition["description"] = " ".join(definition["description"].split())
+        if "properties" in definition:
+            _publish(definition)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        "title": "podmedic report",
+        "description": "What one sweep saw: every selected pod ends in exactly one outcome.",
+        **schema,
+    }
+
+
+def _publish(definition: dict[str, Any]) -> None:
+    # Records write every key, so readers may rely on all of them.
+    definition["required"] = list(definition["properties"])
+    for name, member in definition["properties"].items():
+        member.pop("default", None)
+        for kind in (member, *member.get("anyOf", ())):
+            if name.endswith("At") and kind.get("type") == "string":
+                kind["format"] = "date-time"
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    code = ord(match.group().decode())
+    if code > 0xFFFF:
+        high, low = divmod(code - 0x10000, 0x400)
+        return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}".encode()
+    return f"\\u{code:04x}".encode()
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return value

@@ -1,0 +1,67 @@
+"""`-o json|yaml|name|wide`: the report on stdout, as kubectl users expect it."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import yaml
+
+from runner.model.report import PodResult, Report
+from runner.report.document import to_json
+from runner.report.plain import cells, one_line
+
+_COLUMNS = (
+    "NAMESPACE", "NAME", "OUTCOME", "REASON", "WORKLOAD", "NODE", "STRATEGY", "EPHEMERAL CONTAINER"
+)  # fmt: skip
+
+
+def render(report: Report, output: str) -> str:
+    """The report as `output` (one of OUTPUTS), ending with a newline unless it is empty. JSON and
+    YAML hold everything and are safe to print; the tables have one line per selected pod."""
+    return OUTPUTS[output](report)
+
+
+def _json(report: Report) -> str:
+    return to_json(report).decode()
+
+
+def _yaml(report: Report) -> str:
+    # ASCII only: what could harm a terminal is escaped, and still reads back as it was.
+    values = msgspec.json.decode(to_json(report))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(values, Dumper=dumper, sort_keys=False, width=10_000))
+
+
+def _name(report: Report) -> str:
+    return "".join(f"pod/{one_line(pod.name)}\n" for pod in report.pods)
+
+
+def _wide(report: Report) -> str:
+    return _table([_COLUMNS, *map(_cells_of, report.pods)])
+
+
+def _cells_of(pod: PodResult) -> tuple[str, ...]:
+    workload = f"{pod.workload.kind}/{pod.workload.name}"
+    values = (
+        pod.namespace, pod.name, pod.outcome.value, pod.reason, workload,
+        pod.node, pod.strategy, pod.container,
+    )  # fmt: skip
+    return tuple(one_line(value) or "<none>" for value in values)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+    return "".join(
+        "   ".join(
+            text + " " * (width - cells(text)) for text, width in zip(line, widths, strict=True)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+OUTPUTS: dict[str, Callable[[Report], str]] = {
+    "json": _json,
+    "yaml": _yaml,
+    "name": _name,
+    "wide": _wide,
+}

@@ -1,0 +1,65 @@
+"""Text from pods made harmless to look at: what would move the cursor, set a colour or turn the
+reading direction becomes visible instead, as kubectl does it (CVE-2021-25743)."""
+
+import re
+import sys
+import unicodedata
+
+# Besides C0, DEL and C1: everything that reorders or hides what stands around it.
+_DANGEROUS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_SPACE = re.compile(r"[ \t\n]+")
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return "^" + chr(code + 0x40)
+    if code == 0x7F:
+        return "^?"
+    if 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def plain(text: str) -> str:
+    """`text` with control, bidi and invisible characters made visible; newline and tab stay."""
+    return _DANGEROUS.sub(_visible, text)
+
+
+def one_line(text: str) -> str:
+    """`plain` on one line: runs of blanks and newlines become one space."""
+    return _SPACE.sub(" ", plain(text)).strip()
+
+
+def cells(text: str) -> int:
+    """How many columns a terminal uses for `text`, which is one line of plain text."""
+    return len(text) if text.isascii() else sum(map(_cell, text))
+
+
+def _cell(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns, with `…` where something was cut off."""
+    if cells(text) <= width:
+        return text
+    used, end = 1, 0  # one column for the ellipsis
+    for end, character in enumerate(text):  # noqa: B007  the index is the result
+        used += _cell(character)
+        if used > width:
+            break
+    return text[:end].rstrip() + "…" if width > 0 else ""
+
+
+def is_terminal_safe(text: str) -> bool:
+    """Whether `plain` would leave `text` as it is."""
+    return _DANGEROUS.search(text) is None
+
+
+assert sys.maxunicode == 0x10FFFF

@@ -1,0 +1,112 @@
+"""The report on one screen of a terminal, with the words of the page. Everything from a pod is
+`plain`: it can neither move the cursor nor colour anything, and there is no markup to interpret."""
+
+from collections.abc import Iterable
+
+from runner.model.report import Report
+from runner.report.plain import cells, cut, one_line
+from runner.report.summary import Verdict
+from runner.report.view import Row, Tone, headline, notices, plural, rows, tone, unanswered
+
+MAX_ROWS = 20
+_NARROWEST = 40
+_COLORS = {
+    Verdict.BROKEN: "31",
+    Verdict.SUSPICIOUS: "33",
+    Verdict.NOT_EXAMINED: "35",
+    Verdict.HEALTHY: "32",
+}
+_TONES = {Tone.BAD: "1;31", Tone.WARN: "1;33", Tone.UNSURE: "1;35", Tone.GOOD: "1;32"}
+_MARGIN = " " * 14  # where causes begin: the longest verdict is `not examined`
+
+
+def summary_text(report: Report, *, width: int, color: bool) -> str:
+    """The rows of the report, worst first, at most about one screen of lines of `width` columns;
+    ends with a newline. Where the files are is for the caller to add."""
+    width = max(width, _NARROWEST)
+    paint = _paint if color else _leave
+    lines = [paint(cut(one_line(notice), width), "1") for notice in notices(report)]
+    lines.append(paint(cut(headline(report.summary), width), _TONES[tone(report)]))
+    made = rows(report)
+    shown = [row for row in made if row.verdict is not Verdict.HEALTHY]
+    room = MAX_ROWS
+    for position, row in enumerate(shown):
+        block = _row_lines(row, width, color=color)
+        if len(block) > room:
+            lines.append(f"… and {len(shown) - position} more")
+            break
+        room -= len(block)
+        lines += block
+    lines += _healthy(made, width, color=color)
+    lines += _unanswered(report, width)
+    return "\n".join(lines) + "\n"
+
+
+def _row_lines(row: Row, width: int, *, color: bool) -> list[str]:
+    paint = _paint if color else _leave
+    workload = row.workload
+    name = one_line(f"{workload.kind}/{workload.name}")
+    facts = [one_line(workload.namespace), row.pods]
+    if row.restarts:
+        facts.append(plural(row.restarts, "restart"))
+    if row.confidence:
+        facts.append(row.confidence.value)
+    room = width - len(_MARGIN)
+    head = cut(f"{name}  ({', '.join(facts)})", room)
+    # Bold is for the name alone, and only where the cut left all of it.
+    head = paint(name, "1") + head[len(name) :] if head.startswith(name) else head
+    label = row.verdict.value.ljust(len(_MARGIN))
+    lines = [paint(label, _COLORS[row.verdict]) + head]
+    lines += [_MARGIN + line for line in _wrapped(one_line(row.cause), room, most=2)]
+    if row.evidence:
+        excerpt = next(filter(None, map(one_line, row.evidence.excerpt.splitlines())), "")
+        lines.append(_MARGIN + paint(cut(f"| {excerpt}", room), "2"))
+    return lines
+
+
+def _healthy(made: Iterable[Row], width: int, *, color: bool) -> list[str]:
+    names = [
+        one_line(f"{row.workload.kind}/{row.workload.name}")
+        for row in made
+        if row.verdict is Verdict.HEALTHY
+    ]
+    if not names:
+        return []
+    label = "healthy".ljust(len(_MARGIN))
+    words = cut(f"{plural(len(names), 'workload')}: {', '.join(names[:100])}", width - len(label))
+    return [(_paint if color else _leave)(label, _COLORS[Verdict.HEALTHY]) + words]
+
+
+def _unanswered(report: Report, width: int) -> list[str]:
+    made = unanswered(report)
+    if not made:
+        return []
+    lines = ["Not examined or not evaluated:"]
+    for item in made[:5]:
+        pods = f" ({plural(item.pods, 'pod')})" if item.pods else ""
+        words = cut(one_line(f"{item.what}: {item.why}"), width - 2 - cells(pods))
+        lines.append(f"  {words}{pods}")
+    if len(made) > 5:
+        lines.append(f"  … and {plural(len(made) - 5, 'other reason')}")
+    return lines
+
+
+def _wrapped(text: str, width: int, *, most: int) -> list[str]:
+    """`text` in at most `most` lines, broken at blanks where there are any."""
+    lines: list[str] = []
+    rest = text
+    while rest and len(lines) < most - 1 and cells(rest) > width:
+        head = cut(rest, width + 1).removesuffix("…")
+        blank = head.rfind(" ")
+        end = blank if blank > width // 2 else len(head)
+        lines.append(rest[:end].rstrip())
+        rest = rest[end:].lstrip()
+    return [*lines, cut(rest, width)] if rest else lines
+
+
+def _paint(text: str, code: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def _leave(text: str, code: str) -> str:  # noqa: ARG001  the same shape as _paint
+    return text

@@ -1,0 +1,236 @@
+"""What every page says about a report, as values: the same rows, sentences and order for the
+terminal and for HTML. Text is as it came; whoever shows it makes it harmless."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from runner.model.base import Value
+from runner.model.report import (
+    Confidence,
+    Evidence,
+    Finding,
+    NotEvaluated,
+    PodOutcome,
+    PodResult,
+    Report,
+    Severity,
+    Summary,
+    Workload,
+)
+from runner.report.summary import Verdict, verdicts
+
+_ORDER = {verdict: position for position, verdict in enumerate(Verdict)}
+_SEVERITIES = {severity: position for position, severity in enumerate(Severity)}
+_UNEXAMINED = {
+    PodOutcome.ERROR: "could not be examined",
+    PodOutcome.TIMEOUT: "did not answer before the deadline",
+    PodOutcome.UNKNOWN: "was examined, but the result is lost or incomplete",
+    PodOutcome.SKIPPED: "was skipped",
+}
+
+
+class Tone(StrEnum):
+    """The mood of a whole report. GOOD only if everything was examined and answered."""
+
+    BAD = "bad"
+    WARN = "warn"
+    UNSURE = "unsure"
+    GOOD = "good"
+
+
+class Row(Value, frozen=True, kw_only=True):
+    """One workload, worst first. `cause` is a sentence, `pods` says `6 of 6 pods`, `findings`
+    are those of this workload, the decisive one first."""
+
+    workload: Workload
+    verdict: Verdict
+    cause: str
+    confidence: Confidence | None
+    pods: str
+    restarts: int
+    evidence: Evidence | None
+    findings: tuple[Finding, ...]
+    results: tuple[PodResult, ...]
+    not_evaluated: tuple[NotEvaluated, ...]
+
+
+class Unanswered(Value, frozen=True, kw_only=True):
+    """Why some pods or questions got no answer, for all of them that share the reason."""
+
+    what: str
+    why: str
+    pods: int
+    example: str
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def headline(summary: Summary) -> str:
+    """The verdict in words: `3 workloads broken, 1 suspicious, 12 healthy, 2 could not …`."""
+    counts = (
+        (summary.workloads_broken, "broken"),
+        (summary.workloads_suspicious, "suspicious"),
+        (summary.workloads_healthy, "healthy"),
+        (summary.workloads_not_examined, "could not be examined"),
+    )
+    said = [(count, word) for count, word in counts if count]
+    if not said:
+        return "Nothing was examined: no pod was selected"
+    (first, word), *rest = said
+    words = [f"{plural(first, 'workload')} {word}", *(f"{count} {word}" for count, word in rest)]
+    if not rest and word == "healthy" and summary.not_evaluated:
+        words.append(f"{plural(summary.not_evaluated, 'question')} without an answer")
+    return ", ".join(words)
+
+
+def notices(report: Report) -> tuple[str, ...]:
+    """What must be said before anything else: why this report is not the whole story."""
+    said = []
+    if report.run.aborted:
+        said.append(f"The sweep was aborted: {report.run.aborted}")
+    if report.run.interrupted:
+        said.append("The sweep was interrupted: pods that it had not reached are missing here")
+    if report.run.resumed:
+        said.append("The sweep was resumed: some results come from an earlier start of this run")
+    return tuple(said)
+
+
+def tone(report: Report) -> Tone:
+    summary = report.summary
+    if summary.workloads_broken:
+        return Tone.BAD
+    if summary.workloads_suspicious:
+        return Tone.WARN
+    cut_short = report.run.interrupted or bool(report.run.aborted)
+    open_questions = summary.workloads_not_examined or summary.not_evaluated
+    if cut_short or open_questions or not summary.workloads_healthy:
+        return Tone.UNSURE
+    return Tone.GOOD
+
+
+def rows(report: Report) -> tuple[Row, ...]:
+    """Every workload of the report; worst first, then in the report's own order of rank."""
+    judged = verdicts(report.pods, report.findings, report.not_evaluated)
+    results = defaultdict[Workload, list[PodResult]](list)
+    owner: dict[tuple[str, str], Workload] = {}
+    for pod in report.pods:
+        results[pod.workload].append(pod)
+        owner[pod.namespace, pod.name] = pod.workload
+    findings = defaultdict[Workload, list[Finding]](list)
+    rank: dict[Workload, int] = {}
+    for position, finding in enumerate(report.findings):
+        findings[finding.workload].append(finding)
+        rank.setdefault(finding.workload, position)
+    questions = defaultdict[Workload, dict[int, NotEvaluated]](dict)
+    for position, question in enumerate(report.not_evaluated):
+        for ref in question.pods:
+            if workload := owner.get((ref.namespace, ref.name)):
+                questions[workload][position] = question
+    made = [
+        _row(workload, verdict, findings[workload], results[workload], questions[workload])
+        for workload, verdict in judged.items()
+    ]
+    made.sort(key=lambda row: (_ORDER[row.verdict], rank.get(row.workload, 0), _name(row)))
+    return tuple(made)
+
+
+def unanswered(report: Report) -> tuple[Unanswered, ...]:
+    """What could not be examined and why; the reason with the most pods first."""
+    groups = defaultdict[tuple[str, str], list[str]](list)
+    for pod in report.pods:
+        if pod.outcome in _UNEXAMINED:
+            what = f"pod {_UNEXAMINED[pod.outcome]}"
+            groups[what, _why(pod.reason, pod.message)].append(f"{pod.namespace}/{pod.name}")
+    for question in report.not_evaluated:
+        what = f"{question.subject} of {question.playbook}" if question.playbook else ""
+        key = what or question.subject, _why(question.reason, question.message)
+        groups[key].extend(f"{pod.namespace}/{pod.name}" for pod in question.pods)
+    said = [
+        Unanswered(what=what, why=why, pods=len(pods), example=pods[0] if pods else "")
+        for (what, why), pods in groups.items()
+    ]
+    return tuple(sorted(said, key=lambda item: (-item.pods, item.what, item.why)))
+
+
+def _name(row: Row) -> tuple[str, str, str]:
+    return row.workload.namespace, row.workload.kind, row.workload.name
+
+
+def _row(
+    workload: Workload,
+    verdict: Verdict,
+    findings: Sequence[Finding],
+    results: Sequence[PodResult],
+    questions: dict[int, NotEvaluated],
+) -> Row:
+    # The order of rank is the report's; it only has to agree with the verdict.
+    ordered = sorted(findings, key=lambda finding: _SEVERITIES[finding.severity])
+    top = ordered[0] if ordered and verdict in _FOUND else None
+    shown = {(pod.namespace, pod.name) for pod in top.pods} if top else set()
+    affected = [pod for pod in results if not top or (pod.namespace, pod.name) in shown]
+    return Row(
+        workload=workload,
+        verdict=verdict,
+        cause=(top.message or top.title) if top else _sentence(verdict, results),
+        confidence=top.confidence if top else None,
+        pods=_pods(verdict, len(shown), results),
+        restarts=sum(container.restart_count for pod in affected for container in pod.containers),
+        evidence=next((item for item in top.evidence if item.excerpt.strip()), None)
+        if top
+        else None,
+        findings=tuple(ordered),
+        results=tuple(results),
+        not_evaluated=tuple(questions.values()),
+    )
+
+
+_FOUND = frozenset({Verdict.BROKEN, Verdict.SUSPICIOUS})
+
+
+def _sentence(verdict: Verdict, results: Sequence[PodResult]) -> str:
+    if verdict is Verdict.HEALTHY:
+        return "Nothing was found"
+    if verdict in _FOUND:  # a pod says so, but no finding explains it
+        wanted = {PodOutcome.FAILED, PodOutcome.WARNED}
+        return _most_common(pod for pod in results if pod.outcome in wanted) or "No cause was found"
+    errors = [pod for pod in results if pod.outcome in _UNEXAMINED]
+    decided = [pod for pod in errors if pod.outcome is not PodOutcome.SKIPPED] or errors
+    if not decided:
+        return "Could not be examined"
+    kind = Counter(pod.outcome for pod in decided).most_common(1)[0][0]
+    words = _UNEXAMINED[kind]
+    why = _most_common(pod for pod in decided if pod.outcome is kind)
+    return f"{words[0].upper()}{words[1:]}{': ' if why else ''}{why}"
+
+
+def _most_common(results: Iterable[PodResult]) -> str:
+    reasons = Counter(_why(pod.reason, pod.message) for pod in results)
+    if not reasons:
+        return ""
+    why = reasons.most_common(1)[0][0]
+    others = len(reasons) - 1
+    return f"{why} (and {plural(others, 'other reason')})" if others else why
+
+
+def _why(reason: str, message: str) -> str:
+    if reason and message and reason.casefold() not in message.casefold():
+        return f"{reason}: {message}"
+    return message or reason
+
+
+def _pods(verdict: Verdict, shown: int, results: Sequence[PodResult]) -> str:
+    total = len(results)
+    open_ends = sum(pod.outcome in _UNEXAMINED for pod in results)
+    if verdict is Verdict.HEALTHY:
+        return (
+            f"{total - open_ends} of {plural(total, 'pod')} examined"
+            if open_ends
+            else plural(total, "pod")
+        )
+    if verdict is Verdict.NOT_EXAMINED:
+        return f"{open_ends} of {plural(total, 'pod')}" if total else "no pod"
+    words = f"{shown} of {plural(max(total, shown), 'pod')}"
+    return f"{words}, {open_ends} not examined" if open_ends else words
