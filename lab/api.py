@@ -1,0 +1,73 @@
+"""As much of a Kubernetes client as starting a lab takes; stdlib only."""
+
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lab.layout import LabError
+
+_TIMEOUT_SECONDS = 10.0
+
+
+class UnreachableError(Exception):
+    """No answer from the API server: not up yet, or gone."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """The lab's API server as its administrator; `pki` holds ca.crt, admin.crt and admin.key."""
+
+    server: str
+    pki: Path
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Raises `UnreachableError`, and `LabError` for any status but 200."""
+        status, body = self._request("GET", path)
+        if status != http.client.OK:
+            raise LabError(f"GET {path}: {status} {_message(body)}")
+        value: dict[str, Any] = json.loads(body)
+        return value
+
+    def ready(self) -> bool:
+        try:
+            return self._request("GET", "/readyz")[0] == http.client.OK
+        except UnreachableError:
+            return False
+
+    def apply(self, path: str, manifest: str) -> None:
+        """Server-side apply of one object, YAML or JSON, at its own path.
+
+        Raises `UnreachableError`, and `LabError` where the API server refuses.
+        """
+        query = "fieldManager=podmedic-lab&force=true"
+        status, body = self._request("PATCH", f"{path}?{query}", manifest.encode())
+        if status not in (http.client.OK, http.client.CREATED):
+            raise LabError(f"apply {path}: {status} {_message(body)}")
+
+    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
+        context.load_cert_chain(self.pki / "admin.crt", self.pki / "admin.key")
+        where = urlsplit(self.server)
+        connection = http.client.HTTPSConnection(
+            where.hostname or "", where.port, context=context, timeout=_TIMEOUT_SECONDS
+        )
+        headers = {"User-Agent": "podmedic-lab", "Content-Type": "application/apply-patch+yaml"}
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(str(error)) from error
+        finally:
+            connection.close()
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:300].decode(errors="replace")
