@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from lab import binaries, cluster, images, namespaces, network
-from lab.layout import LabError, Layout, labs_folder, layout, layouts
+from lab import binaries, cluster
+from lab.handle import Lab
+from lab.layout import LabError, Layout, layout, layouts
 from lab.packages import PackageError
-from lab.registry import Registry
 from lab.settings import Options
 
 
@@ -92,17 +92,15 @@ def _status(chosen: Layout) -> int:
 
 
 def _env(chosen: Layout) -> int:
-    init, net = namespaces.init_of(chosen), network.of(chosen)
-    if init is None or net is None:
-        raise _not_up(chosen)
+    lab = Lab.named(chosen.name)
     values = {
-        "KUBECONFIG": chosen.kubeconfig,
-        "LAB_AUDIT_LOG": chosen.audit_log,
+        "KUBECONFIG": lab.kubeconfig,
+        "LAB_AUDIT_LOG": lab.audit_log,
         "LAB_STATE": chosen.state,
-        "LAB_REGISTRY": net.registry,
-        "LAB_API": net.api,
-        "LAB_NETNS": namespaces.network_namespace(init),
-        "LAB_MACHINE_ADDRESS": net.machine_address,
+        "LAB_REGISTRY": lab.registry,
+        "LAB_API": lab.api,
+        "LAB_NETNS": lab.netns,
+        "LAB_MACHINE_ADDRESS": lab.machine_address,
     }
     for name, value in values.items():
         print(f"export {name}='{value}'")
@@ -110,26 +108,15 @@ def _env(chosen: Layout) -> int:
 
 
 def _images(chosen: Layout, names: Sequence[str]) -> int:
-    net = network.of(chosen)
-    if net is None:
-        raise _not_up(chosen)
-    images.ensure(names, Registry(net.registry))
+    Lab.named(chosen.name).images(*names)
     return 0
 
 
 def _kubectl(chosen: Layout, arguments: Sequence[str]) -> int:
-    if not chosen.kubeconfig.exists():
-        raise _not_up(chosen)
+    lab = Lab.named(chosen.name)
     kubectl = binaries.ensure(["kubectl"], chosen.cache)["kubectl"]
-    environment = os.environ | {"KUBECONFIG": str(chosen.kubeconfig)}
+    environment = os.environ | {"KUBECONFIG": str(lab.kubeconfig)}
     os.execve(kubectl, ["kubectl", *arguments], environment)
-
-
-def _not_up(chosen: Layout) -> LabError:
-    return LabError(
-        f"lab {chosen.name} is not up ({labs_folder()}); "
-        f"start it: python -m lab --name {chosen.name} up"
-    )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,19 @@ class Api:
         value: dict[str, Any] = json.loads(body)
         return value
 
+    def exists(self, path: str) -> bool:
+        """Raises `UnreachableError`."""
+        return self._request("GET", path)[0] == http.client.OK
+
+    def delete(self, path: str) -> None:
+        """Asks for deletion and does not wait; what is gone already is fine.
+
+        Raises `UnreachableError`, and `LabError` where the API server refuses.
+        """
+        status, body = self._request("DELETE", path)
+        if status not in (http.client.OK, http.client.ACCEPTED, http.client.NOT_FOUND):
+            raise LabError(f"DELETE {path}: {status} {_message(body)}")
+
     def ready(self) -> bool:
         try:
             return self._request("GET", "/readyz")[0] == http.client.OK
@@ -55,7 +68,9 @@ class Api:
         connection = http.client.HTTPSConnection(
             where.hostname or "", where.port, context=context, timeout=_TIMEOUT_SECONDS
         )
-        headers = {"User-Agent": "podmedic-lab", "Content-Type": "application/apply-patch+yaml"}
+        headers = {"User-Agent": "podmedic-lab"}
+        if body is not None:
+            headers["Content-Type"] = "application/apply-patch+yaml"
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

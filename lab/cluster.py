@@ -107,8 +107,9 @@ def _begin(layout: Layout, options: settings.Options) -> tuple[Process, Network]
     if init and net and complete.exists():
         return init, net
     _remove(layout)
-    layout.logs.mkdir(parents=True)
-    layout.state.chmod(0o755)
+    layout.state.mkdir(parents=True, exist_ok=True)
+    layout.marker.touch()
+    layout.logs.mkdir()
     layout.cache.mkdir(parents=True, exist_ok=True)
     cgroups.create(layout)
     init = namespaces.start(layout)
@@ -184,10 +185,16 @@ def down(layout: Layout) -> bool:
         return False
     with _locked(layout):
         _remove(layout)
+        # Whoever waits for this lock sees that the file is gone and takes the next one.
+        layout.lock.unlink()
+    with contextlib.suppress(OSError):
+        layout.state.parent.rmdir()
     return True
 
 
 def _remove(layout: Layout) -> None:
+    if layout.state.exists() and not layout.marker.exists() and any(layout.state.iterdir()):
+        raise LabError(f"{layout.state}: not a lab's folder, left as it is; set PODMEDIC_LAB_STATE")
     namespaces.kill(layout)
     network.remove(layout)
     cgroups.remove(layout)
@@ -207,7 +214,17 @@ def _unmount_below(folder: Path) -> None:
 @contextlib.contextmanager
 def _locked(layout: Layout) -> Iterator[None]:
     """One up or down of a lab at a time; the kernel drops the lock of a dead one."""
-    layout.lock.parent.mkdir(parents=True, exist_ok=True)
-    with layout.lock.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    while True:
+        layout.lock.parent.mkdir(parents=True, exist_ok=True)
+        with layout.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_file_at(lock.fileno(), layout.lock):
+                yield
+                return
+
+
+def _is_file_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -59,6 +59,11 @@ class Layout:
     def lock(self) -> Path:
         return self.state.parent / f".{self.name}.lock"
 
+    @property
+    def marker(self) -> Path:
+        """Says that the state folder is a lab's, and may be removed with all that is in it."""
+        return self.state / ".podmedic-lab"
+
 
 @dataclass(frozen=True)
 class Network:
@@ -124,8 +129,8 @@ def layouts() -> Iterator[Layout]:
     if not folder.is_dir():
         return
     for entry in sorted(folder.iterdir()):
-        if entry.is_dir() and _NAME.fullmatch(entry.name):
-            yield layout(entry.name)
+        if _NAME.fullmatch(entry.name) and (one := layout(entry.name)).marker.exists():
+            yield one
 
 
 def save(path: Path, value: object) -> None:

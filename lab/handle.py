@@ -1,0 +1,150 @@
+"""A lab that is up, as tests, the demo and the benchmarks use it."""
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import binaries, images, namespaces, network
+from lab.api import Api
+from lab.layout import LabError, Layout, layout
+from lab.registry import Registry
+
+_POLL_SECONDS = 0.05
+_SETTLE_SECONDS = 10.0
+
+
+class KubectlError(Exception):
+    """kubectl ended with an exit code other than 0; the message is what it wrote to stderr."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """`api` and `registry` are reached from the machine; `netns` is a path for nsenter --net."""
+
+    layout: Layout
+    api: str
+    registry: str
+    netns: str
+    machine_address: str
+
+    @classmethod
+    def named(cls, name: str) -> "Lab":
+        """Raises `LabError` unless the lab was brought up."""
+        chosen = layout(name)
+        init, net = namespaces.init_of(chosen), network.of(chosen)
+        if init is None or net is None:
+            raise LabError(f"lab {name} is not up; start it: python -m lab --name {name} up")
+        return cls(
+            layout=chosen,
+            api=net.api,
+            registry=net.registry,
+            netns=namespaces.network_namespace(init),
+            machine_address=net.machine_address,
+        )
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.layout.kubeconfig
+
+    @property
+    def audit_log(self) -> Path:
+        return self.layout.audit_log
+
+    def client(self) -> Api:
+        return Api(self.api, self.layout.pki)
+
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002  as subprocess.run has it
+        timeout_seconds: float = 120.0,
+    ) -> str:
+        """What kubectl wrote to stdout; raises `KubectlError`, `subprocess.TimeoutExpired`."""
+        program = binaries.ensure(["kubectl"], self.layout.cache)["kubectl"]
+        done = subprocess.run(
+            [program, *arguments],
+            env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_seconds,
+        )
+        if done.returncode != 0:
+            raise KubectlError(done.stderr.strip())
+        return done.stdout
+
+    def apply(self, manifest: str) -> None:
+        self.kubectl("apply", "--server-side", "-f", "-", input=manifest)
+
+    def images(self, *names: str) -> None:
+        """Makes images and pushes them to the lab's registry, where they are missing."""
+        images.ensure(names, Registry(self.registry))
+
+    @contextlib.contextmanager
+    def namespace(self, prefix: str = "test") -> Iterator[str]:
+        """A new namespace that is ready for pods; deleted at the end, without waiting for it."""
+        name = f"{prefix}-{secrets.token_hex(4)}"
+        client = self.client()
+        client.apply(
+            f"/api/v1/namespaces/{name}",
+            json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        )
+        try:
+            _await_service_account(client, name)
+            yield name
+        finally:
+            client.delete(f"/api/v1/namespaces/{name}")
+
+    def audit_offset(self) -> int:
+        """Where the audit log ends now, for `requests`."""
+        self._settle()
+        return self.audit_log.stat().st_size
+
+    def requests(self, since_offset: int = 0, user_agent: str = "") -> list[dict[str, Any]]:
+        """The audit events of the requests that were answered since, one for each request.
+
+        Of a watch, which begins and ends, the later event. `user_agent` is the beginning of the
+        client's. Everything answered before this call is in.
+        """
+        self._settle()
+        found: dict[str, dict[str, Any]] = {}
+        for event in self._events(since_offset):
+            if str(event.get("userAgent", "")).startswith(user_agent):
+                found[event["auditID"]] = event
+        return list(found.values())
+
+    def _events(self, since_offset: int) -> Iterator[dict[str, Any]]:
+        with self.audit_log.open("rb") as log:
+            log.seek(since_offset)
+            for line in log:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+
+    def _settle(self) -> None:
+        """A client may have its answer before the log has the line: sees a request of ours in."""
+        mark = secrets.token_hex(8)
+        offset = self.audit_log.stat().st_size
+        self.client().get(f"/version?mark={mark}")
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not any(mark in event["requestURI"] for event in self._events(offset)):
+            if time.monotonic() > deadline:
+                raise LabError(f"{self.audit_log}: a request does not appear in it")
+            time.sleep(_POLL_SECONDS)
+
+
+def _await_service_account(client: Api, namespace: str) -> None:
+    """Without it the API server refuses every pod."""
+    deadline = time.monotonic() + _SETTLE_SECONDS * 3
+    while not client.exists(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"):
+        if time.monotonic() > deadline:
+            raise LabError(f"namespace {namespace} gets no service account")
+        time.sleep(_POLL_SECONDS)
