@@ -3,12 +3,13 @@
 Pure: functions of a pod as the API server shows it and of the time.
 """
 
-from runner.select.condition import conditions_of, container_crash_loops
+from runner.select.condition import app_statuses, conditions_of, container_crash_loops
 from runner.select.targets import Skip, matches, owner_matches, skip_reason
 from runner.select.workload import choose_container, workload_of
 
 __all__ = [
     "Skip",
+    "app_statuses",
     "choose_container",
     "conditions_of",
     "container_crash_loops",

@@ -1,0 +1,112 @@
+"""The `podmedic` command. Each subcommand is imported when it is called: `--help` stays quick."""
+
+import importlib
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from runner import __version__
+from runner.cli.exit_codes import ExitCode
+
+_COMMANDS = {
+    "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
+    "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
+    "validate": ("runner.cli.documents", "validate", "Check playbook files."),
+    "list": ("runner.cli.documents", "list_", "List the built-in playbooks."),
+    "schema": ("runner.cli.documents", "schema", "Print the JSON Schema of a document."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, _, help_) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415
+
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            ctx.fail(f"no such command {args[0]!r}{hint}; `podmedic --help` lists them")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="podmedic")
+def podmedic() -> None:
+    """Diagnose Kubernetes pods: one ephemeral container each, one report that names the cause.
+
+    Exit codes: 0 nothing found, 1 findings or unexamined pods, 2 interrupted, 3 aborted,
+    4 usage or invalid document, 5 nothing selected, 6 report not stored.
+    """
+
+
+def complain(line: str) -> None:
+    """One line on stderr, safe whatever is in it."""
+    from runner.report.plain import one_line  # noqa: PLC0415
+
+    click.echo(f"podmedic: {one_line(line)}", err=True)
+
+
+def _explain(error: Exception) -> tuple[str, ExitCode]:
+    """The line and the exit code for what the user can mend; everything else is our bug.
+
+    Imported here: the classes live beside code that `--help` must not wait for.
+    """
+    from runner.cli.options import NothingSelectedError  # noqa: PLC0415
+    from runner.cluster import ClusterError, ErrorReason  # noqa: PLC0415
+    from runner.playbook import PlaybookErrors  # noqa: PLC0415
+    from runner.report.files import OutputError  # noqa: PLC0415
+
+    match error:
+        case click.ClickException():
+            return error.format_message(), ExitCode.USAGE
+        case PlaybookErrors():
+            return str(error), ExitCode.USAGE
+        case ClusterError():
+            usage = error.reason is ErrorReason.CONFIG
+            return error.message, ExitCode.USAGE if usage else ExitCode.ABORTED
+        case NothingSelectedError():
+            return str(error), ExitCode.NOTHING_SELECTED
+        case OutputError():
+            return str(error), ExitCode.NOT_STORED
+    if os.environ.get("PODMEDIC_DEBUG"):
+        traceback.print_exception(error)
+    where = "set PODMEDIC_DEBUG=1 to see where, and please report it"
+    return f"bug: {type(error).__name__}: {error}; {where}", ExitCode.ABORTED
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command and leave with its exit code: docs/exit-codes.md."""
+    try:
+        code = podmedic.main(args=args, prog_name="podmedic", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else ExitCode.OK)
+    except click.exceptions.Exit as request:
+        sys.exit(request.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+    except Exception as error:  # noqa: BLE001  # the boundary: one line, no traceback
+        text, exit_code = _explain(error)
+        for line in text.splitlines() or [""]:
+            complain(line)
+        sys.exit(exit_code)

@@ -1,0 +1,129 @@
+"""Options that several commands share, spelt as kubectl spells them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.playbook import Playbook, resolve
+from runner.sweep import Selection
+
+DEFAULT_PLAYBOOKS = ("crashloop", "triage")
+OUTPUTS = ("json", "yaml", "name", "wide")
+
+_SELECTION: tuple[Callable[[Any], Any], ...] = (
+    click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NAMESPACE",
+                 help="Namespace to look in; may be given several times."),
+    click.option("-A", "--all-namespaces", is_flag=True, help="Look in all namespaces."),
+    click.option("-l", "--selector", default="", metavar="SELECTOR",
+                 help="Label selector, in addition to the playbook's: app=web,tier!=cache."),
+    click.option("--field-selector", default="", metavar="SELECTOR",
+                 help="Field selector: spec.nodeName=node1."),
+)  # fmt: skip
+
+_CONNECTION: tuple[Callable[[Any], Any], ...] = (
+    click.option("--context", default=None, help="Context of the kubeconfig to use."),
+    click.option("--kubeconfig", default=None, metavar="FILE",
+                 help="Default: $KUBECONFIG, ~/.kube/config, then the pod's service account."),
+    click.option("--as", "impersonate", default=None, metavar="USER",
+                 help="User to impersonate."),
+    click.option("--qps", default=50.0, show_default=True,
+                 help="Requests per second to the API server; 0 lifts the limit."),
+    click.option("--burst", default=100, show_default=True, help="Requests at once above that."),
+)  # fmt: skip
+
+_DEBUGGER: tuple[Callable[[Any], Any], ...] = (
+    click.option("--debugger-image", default=None, metavar="IMAGE",
+                 help="Image for the ephemeral container; any image with a POSIX shell."),
+)  # fmt: skip
+
+
+def _all(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    return lambda command: reduce(lambda c, option: option(c), reversed(options), command)
+
+
+selection_options = _all(_SELECTION)
+connection_options = _all(_CONNECTION)
+debugger_options = _all(_DEBUGGER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    kubeconfig: str | None
+    context: str | None
+    impersonate: str | None
+    qps: float
+    burst: int
+
+
+def make_selection(
+    namespaces: Sequence[str], selector: str, field_selector: str, *, all_namespaces: bool
+) -> Selection:
+    if namespaces and all_namespaces:
+        raise click.UsageError("-n and -A exclude each other")
+    return Selection(
+        namespaces=None if all_namespaces else tuple(namespaces),
+        label_selector=selector,
+        field_selector=field_selector,
+    )
+
+
+def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, ...]:
+    """Raises PlaybookErrors. The same playbook named twice counts once."""
+    found: dict[str, Playbook] = {}
+    for name in names or DEFAULT_PLAYBOOKS:
+        playbook = resolve(name)
+        known = found.setdefault(playbook.metadata.name, playbook)
+        if known.sha256 != playbook.sha256:
+            raise click.UsageError(
+                f"two playbooks are named {playbook.metadata.name}: "
+                f"{known.source} and {playbook.source}"
+            )
+    if image is None:
+        return tuple(found.values())
+    return tuple(with_image(playbook, image) for playbook in found.values())
+
+
+def with_image(playbook: Playbook, image: str) -> Playbook:
+    debugger = playbook.spec.debugger.model_copy(update={"image": image})
+    spec = playbook.spec.model_copy(update={"debugger": debugger})
+    return playbook.model_copy(update={"spec": spec})
+
+
+def split_outputs(values: Sequence[str]) -> tuple[Path | None, str | None]:
+    """`-o` takes a directory for the report or one of kubectl's output formats."""
+    directories = [v for v in values if v not in OUTPUTS]
+    formats = [v for v in values if v in OUTPUTS]
+    if len(directories) > 1 or len(formats) > 1:
+        raise click.UsageError("-o takes one directory and one of json, yaml, name, wide")
+    return (
+        Path(directories[0]) if directories else None,
+        formats[0] if formats else None,
+    )
+
+
+def with_default_namespace(selection: Selection, default_namespace: str) -> Selection:
+    return replace(selection, default_namespace=default_namespace)
+
+
+class NothingSelectedError(Exception):
+    """No pod is meant: exit code 5 unless --allow-empty."""
+
+
+def nothing_selected(playbooks: Sequence[Playbook], selection: Selection, looked_at: int) -> str:
+    """One line: where was looked, and for what."""
+    if selection.namespaces is None:
+        where = "any namespace"
+    else:
+        default = (selection.default_namespace,)
+        names = selection.namespaces or dict.fromkeys(
+            name for p in playbooks for name in (p.spec.targets.namespaces or default)
+        )
+        where = f"namespace {', '.join(names)}"
+    labels = f" with labels {selection.label_selector}" if selection.label_selector else ""
+    meant = " or ".join(p.metadata.name for p in playbooks)
+    seen = f"; {looked_at} pods looked at, none meant by {meant}" if looked_at else ""
+    return f"no pod selected in {where}{labels}{seen}"

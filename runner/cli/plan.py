@@ -1,0 +1,184 @@
+"""`podmedic plan` and the dry runs: what would be done, and whether the API server would let us."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from runner.cli import options
+from runner.cli.exit_codes import ExitCode
+from runner.cluster import Cluster, ClusterError
+from runner.injection import build_container, container_name
+from runner.plan import InjectionPlan, PodPlan
+from runner.program import build
+from runner.report import one_line
+from runner.report.output import table
+from runner.sweep.gather import gather
+from runner.sweep.run import make_plans
+
+_COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOOKS", "STRATEGY",
+            "STEPS", "REASON")  # fmt: skip
+
+
+@click.command(short_help="Show what `run` would do.")
+@click.argument("playbooks", nargs=-1, metavar="[PLAYBOOK]...")
+@options.selection_options
+@options.connection_options
+@options.debugger_options
+@click.option("-o", "--output", type=click.Choice(options.OUTPUTS), help="Output format.")
+@click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
+def plan(  # one argument per option
+    playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
+    field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
+    qps: float, burst: int, debugger_image: str | None, output: str | None, allow_empty: bool,
+) -> int:  # fmt: skip
+    """Show which pods PLAYBOOKs mean and what `run` would do to each. Reads pods, changes
+    nothing."""
+    loaded = options.load_playbooks(playbooks, debugger_image)
+    selection = options.make_selection(
+        namespaces, selector, field_selector, all_namespaces=all_namespaces
+    )
+
+    async def show() -> ExitCode:
+        from runner.kube import connect  # noqa: PLC0415
+
+        cluster = await connect(
+            kubeconfig=kubeconfig, context=context, qps=qps, burst=burst, impersonate=impersonate
+        )
+        try:
+            now = datetime.now(UTC)
+            chosen = options.with_default_namespace(selection, cluster.default_namespace)
+            gathered = await gather(cluster, loaded, chosen, now)
+        finally:
+            await cluster.close()
+        if not gathered.selected and not allow_empty:
+            raise options.NothingSelectedError(
+                options.nothing_selected(loaded, chosen, gathered.looked_at)
+            )
+        print_plans(make_plans(gathered, now), output)
+        return ExitCode.OK
+
+    return asyncio.run(show())
+
+
+def _strategy(pod_plan: PodPlan) -> str:
+    strategies = dict.fromkeys(i.choice.strategy for i in pod_plan.injections)
+    return ",".join(strategies) or ("skip" if pod_plan.skip else "none")
+
+
+def _reason(pod_plan: PodPlan) -> str:
+    if pod_plan.skip is not None:
+        return pod_plan.skip.reason
+    return ",".join(dict.fromkeys(i.choice.reason for i in pod_plan.injections if i.choice.reason))
+
+
+def _as_value(pod_plan: PodPlan) -> dict[str, Any]:
+    pod = pod_plan.pod.metadata
+    return {
+        "namespace": pod.namespace,
+        "name": pod.name,
+        "uid": pod.uid,
+        "node": pod_plan.pod.spec.node_name,
+        "workload": {"kind": pod_plan.workload.kind, "name": pod_plan.workload.name},
+        "container": pod_plan.target,
+        "conditions": [c.value for c in pod_plan.conditions],
+        "playbooks": [p.metadata.name for p in pod_plan.playbooks],
+        "skip": pod_plan.skip._asdict() if pod_plan.skip is not None else None,
+        "injections": [
+            {
+                "strategy": i.choice.strategy,
+                "reason": i.choice.reason,
+                "message": i.choice.message,
+                "image": i.group.debugger.image,
+                "profile": i.group.debugger.profile,
+                "steps": [f"{s.playbook}/{s.name}" for s in i.steps],
+                "notRun": [f"{n.playbook}/{n.step}: {n.reason}" for n in i.not_run],
+                "deadlineSeconds": i.deadline_seconds,
+            }
+            for i in pod_plan.injections
+        ],
+    }
+
+
+def _cells(pod_plan: PodPlan) -> tuple[str, ...]:
+    workload = pod_plan.workload
+    values = (
+        pod_plan.pod.metadata.namespace,
+        pod_plan.pod.metadata.name,
+        f"{workload.kind}/{workload.name}",
+        pod_plan.target,
+        ",".join(c.value for c in pod_plan.conditions),
+        ",".join(p.metadata.name for p in pod_plan.playbooks),
+        _strategy(pod_plan),
+        str(sum(len(i.steps) for i in pod_plan.injections)),
+        _reason(pod_plan),
+    )
+    return tuple(one_line(v) or "<none>" for v in values)
+
+
+def print_plans(plans: Sequence[PodPlan], output: str | None) -> None:
+    if output == "json":
+        click.echo(json.dumps([_as_value(p) for p in plans], indent=2))
+    elif output == "yaml":
+        import yaml  # noqa: PLC0415
+
+        click.echo(yaml.safe_dump([_as_value(p) for p in plans], sort_keys=False), nl=False)
+    elif output == "name":
+        for pod_plan in plans:
+            click.echo(f"pod/{pod_plan.pod.metadata.name}")
+    else:
+        click.echo(table([_COLUMNS, *map(_cells, plans)]), nl=False)
+        injected = sum(1 for p in plans if any(i.steps for i in p.injections))
+        skipped = sum(1 for p in plans if p.skip is not None)
+        click.echo(
+            f"\n{len(plans)} pods: {injected} would get an ephemeral container, "
+            f"{skipped} skipped, {len(plans) - injected - skipped} read from the API only."
+        )
+
+
+async def server_dry_run(
+    cluster: Cluster, plans: Sequence[PodPlan], output: str | None
+) -> ExitCode:
+    """Ask the API server once per workload and container whether it would accept the PATCH.
+    Nothing is stored."""
+    asked: dict[tuple[str, str, str, str, str], tuple[PodPlan, InjectionPlan]] = {}
+    for pod_plan in plans:
+        workload = pod_plan.workload
+        for injection in pod_plan.injections:
+            if injection.steps:
+                key = (workload.namespace, workload.kind, workload.name, pod_plan.target,
+                       injection.group.sha256)  # fmt: skip
+                asked.setdefault(key, (pod_plan, injection))
+    answers = await asyncio.gather(*(_ask(cluster, *pair) for pair in asked.values()))
+    print_plans(plans, output)
+    refused = [answer for answer in answers if answer]
+    for answer in refused:
+        click.echo(one_line(answer), err=True)
+    click.echo(
+        f"The API server would accept {len(answers) - len(refused)} of {len(answers)} kinds of "
+        "injection (one asked per workload).",
+        err=True,
+    )
+    return ExitCode.FINDINGS if refused else ExitCode.OK
+
+
+async def _ask(cluster: Cluster, pod_plan: PodPlan, injection: InjectionPlan) -> str:
+    """The refusal in one line, or the empty string."""
+    pod = pod_plan.pod
+    run_id = f"dry-run-{secrets.token_hex(4)}"
+    name = container_name(run_id, injection.group.sha256, pod.metadata.uid, 1)
+    built = build_container(
+        pod, pod_plan.target_container, injection.group.debugger,
+        name=name, run_id=run_id, strategy=injection.choice.strategy,
+        program=build(injection.steps, nonce=name, deadline_seconds=injection.deadline_seconds),
+    )  # fmt: skip
+    try:
+        await cluster.add_ephemeral_container(pod, built.body, dry_run=True)
+    except ClusterError as error:
+        where = f"{pod.metadata.namespace}/{pod.metadata.name}"
+        return f"refused: {where}: {error.reason}: {error.message}"
+    return ""

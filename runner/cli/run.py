@@ -1,0 +1,310 @@
+"""`podmedic run`: the whole way from playbooks to a report."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from runner import journal
+from runner.cli import options
+from runner.cli.exit_codes import ExitCode, of_report
+from runner.cli.main import complain
+from runner.examine import Limits
+from runner.model.report import Report
+from runner.playbook import Playbook
+from runner.progress import Progress, Quiet, make_progress
+from runner.report.files import OutputError
+from runner.sweep import Budget, Outside, Selection, prepare, sweep
+
+DEFAULT_DIRECTORY = Path("podmedic-report")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asked for."""
+
+    playbooks: tuple[Playbook, ...]
+    selection: Selection
+    connection: options.Connection
+    budget: Budget
+    directory: Path
+    output: str | None
+    dry_run: str | None
+    metrics_textfile: Path | None
+    pushgateway: str | None
+    allow_empty: bool
+    quiet: bool
+
+
+@click.command(short_help="Examine pods and write a report.")
+@click.argument("playbooks", nargs=-1, metavar="[PLAYBOOK]...")
+@options.selection_options
+@options.connection_options
+@options.debugger_options
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="DIR|json|yaml|name|wide",
+    help=f"Directory for report.json and report.html [default: {DEFAULT_DIRECTORY}]; "
+    "json, yaml, name or wide also print the result.",
+)
+@click.option(
+    "--dry-run",
+    type=click.Choice(["client", "server"]),
+    help="client: show what would be done. server: also ask the API server whether it "
+    "would accept it. Nothing is changed.",
+)
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    default=900.0,
+    show_default=True,
+    help="Seconds for the whole sweep; 0: none.",
+)
+@click.option(
+    "--start-timeout",
+    "start_seconds",
+    default=60.0,
+    show_default=True,
+    help="Seconds for an ephemeral container to start.",
+)
+@click.option(
+    "--max-in-flight",
+    default=32,
+    show_default=True,
+    help="Pods examined at a time; 0 lifts the limit.",
+)
+@click.option(
+    "--max-per-node",
+    default=10,
+    show_default=True,
+    help="Pods examined at a time on one node; 0 lifts the limit.",
+)
+@click.option(
+    "--metrics-textfile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write metrics for the node exporter's textfile collector.",
+)
+@click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
+@click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+def run(  # one argument per option
+    playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
+    field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
+    qps: float, burst: int, debugger_image: str | None, outputs: tuple[str, ...],
+    dry_run: str | None, timeout_seconds: float, start_seconds: float, max_in_flight: int,
+    max_per_node: int, metrics_textfile: Path | None, pushgateway: str | None, exit_zero: bool,
+    allow_empty: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Examine pods with PLAYBOOKs: built-in names or files. Without one: crashloop and triage.
+
+    Each pod gets one ephemeral container, which stays in its spec for ever. The report is
+    written to a directory; run the same command again after a kill and it finishes the work.
+    """
+    directory, output = options.split_outputs(outputs)
+    request = Request(
+        playbooks=options.load_playbooks(playbooks, debugger_image),
+        selection=options.make_selection(
+            namespaces, selector, field_selector, all_namespaces=all_namespaces
+        ),
+        connection=options.Connection(
+            kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
+        ),
+        budget=Budget(
+            max_in_flight=max_in_flight,
+            max_per_node=max_per_node,
+            timeout_seconds=timeout_seconds,
+            limits=Limits(start_seconds=start_seconds),
+        ),
+        directory=directory or DEFAULT_DIRECTORY,
+        output=output,
+        dry_run=dry_run,
+        metrics_textfile=metrics_textfile,
+        pushgateway=pushgateway,
+        allow_empty=allow_empty,
+        quiet=quiet,
+    )
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    code = asyncio.run(_run(request))
+    return ExitCode.OK if exit_zero and code is ExitCode.FINDINGS else code
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _identity(request: Request, cluster: str) -> str:
+    """What makes two runs the same work."""
+    parts = [cluster, request.selection]
+    parts += [(p.sha256, p.spec.debugger.image) for p in request.playbooks]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _store(directory: Path, data: bytes) -> str:
+    """Keep bytes under the name of their hash; equal outputs are kept once."""
+    name = f"blobs/{hashlib.sha256(data).hexdigest()}"
+    path = directory / name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    return name
+
+
+def _open_journal(request: Request, cluster: str) -> tuple[journal.Journal, str, bool]:
+    """The journal, the run's id, and whether an unfinished run of the same work goes on."""
+    try:
+        request.directory.mkdir(parents=True, exist_ok=True)
+        path = request.directory / journal.FILE_NAME
+        unfinished = journal.unfinished_run(journal.read(path), _identity(request, cluster))
+        run_id = unfinished or f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        return journal.Journal(path, run_id, _now), run_id, unfinished is not None
+    except OSError as error:
+        raise OutputError(f"cannot write to {request.directory}: {error.strerror}") from error
+
+
+async def _run(request: Request) -> ExitCode:
+    # Imported here: `run --help` and a misspelt playbook need neither.
+    from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
+    from runner.kube import connect  # noqa: PLC0415
+    from runner.redact import Redactor  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop, number)
+    async with AsyncExitStack() as stack:
+        cluster = await connect(
+            kubeconfig=request.connection.kubeconfig,
+            context=request.connection.context,
+            qps=request.connection.qps,
+            burst=request.connection.burst,
+            impersonate=request.connection.impersonate,
+        )
+        stack.push_async_callback(cluster.close)
+        selection = options.with_default_namespace(request.selection, cluster.default_namespace)
+        progress = _progress(request)
+        stack.callback(progress.close)
+        outside = Outside(
+            cluster=cluster,
+            redact=Redactor(secrets.token_bytes(32)),
+            record=_no_journal,
+            store=lambda data: _store(request.directory, data),
+            now=_now,
+            watcher=progress,
+            stop=stop,
+        )
+        started_at = _now()
+        gathered, plans = await prepare(outside, request.playbooks, selection)
+        if not plans and not request.allow_empty:
+            raise options.NothingSelectedError(
+                options.nothing_selected(request.playbooks, selection, gathered.looked_at)
+            )
+        if request.dry_run == "client":
+            print_plans(plans, request.output)
+            return ExitCode.OK
+        if request.dry_run == "server":
+            return await server_dry_run(cluster, plans, request.output)
+        book, run_id, resumed = _open_journal(request, cluster.description)
+        stack.callback(book.close)
+        await book.record("run", identity=_identity(request, cluster.description))
+        report = await sweep(
+            _with_record(outside, book),
+            request.playbooks,
+            gathered,
+            plans,
+            run_id=run_id,
+            selection=selection,
+            budget=request.budget,
+            started_at=started_at,
+            resumed=resumed,
+        )
+        progress.close()
+        code = _deliver(request, report, dict(cluster.requests_sent))
+        if not report.run.interrupted:
+            await book.record("finished", exit_code=int(code))
+        return code
+
+
+def _on_signal(stop: asyncio.Event, number: int) -> None:
+    """The first signal ends the sweep in good order, the second one at once."""
+    if stop.is_set():
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    stop.set()
+
+
+async def _no_journal(event: str, **fields: object) -> None:
+    raise AssertionError(f"{event} before the journal was opened: {json.dumps(fields)}")
+
+
+def _with_record(outside: Outside, book: journal.Journal) -> Outside:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(outside, record=book.record)
+
+
+def _progress(request: Request) -> Progress:
+    return Quiet() if request.quiet or request.dry_run else make_progress(sys.stderr)
+
+
+def _deliver(request: Request, report: Report, requests: dict[tuple[str, str], int]) -> ExitCode:
+    """Report first, then what may fail alone; what failed is said and never hides the result."""
+    from runner.report import render, summary_text, write  # noqa: PLC0415
+
+    code = of_report(report)
+    try:
+        write(request.directory, report)
+        stored = True
+    except OutputError as error:
+        complain(str(error))
+        stored, code = False, ExitCode.NOT_STORED
+    for failure in _export_metrics(request, report, requests):
+        complain(failure)
+    if request.output is not None:
+        click.echo(render(report, request.output), nl=False)
+    elif not request.quiet or not stored:
+        width = shutil.get_terminal_size((100, 24)).columns
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        click.echo(summary_text(report, width=width, color=colour))
+    if stored and not request.quiet:
+        click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
+    return code
+
+
+def _export_metrics(
+    request: Request, report: Report, requests: dict[tuple[str, str], int]
+) -> list[str]:
+    if request.metrics_textfile is None and request.pushgateway is None:
+        return []
+    from runner import metrics  # noqa: PLC0415
+
+    failures = []
+    registry = metrics.registry_of(report, requests)
+    if request.metrics_textfile is not None:
+        try:
+            metrics.write_textfile(request.metrics_textfile, registry)
+        except OSError as error:
+            failures.append(f"metrics not written to {request.metrics_textfile}: {error}")
+    if request.pushgateway is not None:
+        try:
+            metrics.push(request.pushgateway, registry, job="podmedic", timeout_seconds=10.0)
+        except OSError as error:
+            failures.append(f"metrics not pushed to {request.pushgateway}: {error}")
+    return failures

@@ -1,0 +1,47 @@
+"""What examining a pod needs from outside: the cluster, the clock, the disk, all passed in."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from runner.cluster import Cluster
+from runner.examine.watch import PodHub
+
+
+class Redact(Protocol):
+    """The choke point: everything from a pod passes here before anything else sees it."""
+
+    def redact_bytes(self, data: bytes) -> tuple[bytes, Sequence[object]]: ...
+    def redact_text(self, text: str) -> tuple[str, Sequence[object]]: ...
+
+
+class Record(Protocol):
+    """Append one line to the journal; returns when it is on disk."""
+
+    def __call__(self, event: str, **fields: object) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    start_seconds: float = 60.0
+    # Beyond the program's own deadline: for the kubelet to notice that it ended.
+    grace_seconds: float = 20.0
+    log_read_seconds: float = 60.0
+    max_log_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """`store` keeps bytes in the run directory and returns the file's name there; `stage` hears
+    of each pod's progress: `injected`, `running`, `collected`."""
+
+    cluster: Cluster
+    hub: PodHub
+    redact: Redact
+    record: Record
+    store: Callable[[bytes], str]
+    stage: Callable[[str], None]
+    now: Callable[[], datetime]
+    run_id: str
+    limits: Limits

@@ -1,0 +1,132 @@
+"""What the API knows of a pod, taken before anything is injected, and made safe to keep."""
+
+import msgspec
+
+from runner.cluster import ClusterError, ErrorReason
+from runner.examine.context import Context, Redact
+from runner.model.examination import LogExcerpt
+from runner.model.pod import Container, ContainerState, ContainerStatus, EnvVar, Event, Pod
+
+# What the kubelet answers, with status 200, in place of a log that is no longer there.
+_NO_LOG = (
+    b"unable to retrieve container logs for ",
+    b"failed to try resolving symlinks in path ",
+)
+
+
+def _clean_container(container: Container, redact: Redact) -> Container:
+    """Names of variables stay, their values go: the endpoints in them were read before."""
+
+    def clean(words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(redact.redact_text(word)[0] for word in words)
+
+    env = tuple(EnvVar(name=v.name, value_from=v.value_from) for v in container.env)
+    return msgspec.structs.replace(
+        container, env=env, command=clean(container.command), args=clean(container.args)
+    )
+
+
+def _clean_state(state: ContainerState, redact: Redact) -> ContainerState:
+    if state.waiting is not None and state.waiting.message:
+        message = redact.redact_text(state.waiting.message)[0]
+        return ContainerState(waiting=msgspec.structs.replace(state.waiting, message=message))
+    if state.terminated is not None and state.terminated.message:
+        message = redact.redact_text(state.terminated.message)[0]
+        return ContainerState(terminated=msgspec.structs.replace(state.terminated, message=message))
+    return state
+
+
+def _clean_status(status: ContainerStatus, redact: Redact) -> ContainerStatus:
+    return msgspec.structs.replace(
+        status,
+        state=_clean_state(status.state, redact),
+        last_state=_clean_state(status.last_state, redact),
+    )
+
+
+def clean_pod(pod: Pod, redact: Redact) -> Pod:
+    """The snapshot that analyze and the run directory get to see."""
+    spec = msgspec.structs.replace(
+        pod.spec,
+        containers=tuple(_clean_container(c, redact) for c in pod.spec.containers),
+        init_containers=tuple(_clean_container(c, redact) for c in pod.spec.init_containers),
+        ephemeral_containers=(),
+    )
+    status = msgspec.structs.replace(
+        pod.status,
+        container_statuses=tuple(_clean_status(s, redact) for s in pod.status.container_statuses),
+        init_container_statuses=tuple(
+            _clean_status(s, redact) for s in pod.status.init_container_statuses
+        ),
+        ephemeral_container_statuses=(),
+    )
+    return msgspec.structs.replace(pod, spec=spec, status=status)
+
+
+def clean_event(event: Event, redact: Redact) -> Event:
+    return msgspec.structs.replace(event, message=redact.redact_text(event.message)[0])
+
+
+async def read_logs(
+    ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int
+) -> tuple[tuple[LogExcerpt, ...], str]:
+    """The end of the container's log, and of the instance before it where that is another one;
+    with the reason if nothing could be read (`forbidden: get pods/log`).
+
+    While the status says `terminated` the plain log is the last instance's and `previous` an
+    error text (kubernetes-facts.md, "What surprised" 10).
+    """
+    status = next(
+        (
+            s
+            for s in (*pod.status.container_statuses, *pod.status.init_container_statuses)
+            if s.name == container
+        ),
+        None,
+    )
+    if status is None or not (status.container_id or status.restart_count):
+        return (), ""
+    wanted = [False]
+    if status.state.running is not None and status.restart_count:
+        wanted.append(True)
+    excerpts: list[LogExcerpt] = []
+    problem = ""
+    for previous in wanted:
+        try:
+            data = await _log_end(ctx, pod, container, tail_lines, limit_bytes, previous=previous)
+        except ClusterError as error:
+            forbidden = error.reason is ErrorReason.FORBIDDEN
+            problem = "forbidden: get pods/log" if forbidden else error.message
+            continue
+        if not data or data.lstrip().startswith(_NO_LOG):
+            continue
+        text = ctx.redact.redact_bytes(data)[0].decode("utf-8", errors="replace")
+        last = status.last_state.terminated
+        excerpts.append(
+            LogExcerpt(
+                container=container,
+                text=text,
+                previous=previous,
+                container_id=last.container_id if previous and last else status.container_id,
+                truncated=len(data) >= limit_bytes,
+            )
+        )
+    return tuple(excerpts), problem
+
+
+async def _log_end(
+    ctx: Context, pod: Pod, container: str, tail_lines: int, limit_bytes: int, *, previous: bool
+) -> bytes:
+    chunks = [
+        chunk
+        async for chunk in ctx.cluster.read_log(
+            pod.metadata.namespace,
+            pod.metadata.name,
+            container,
+            limit_bytes=limit_bytes,
+            previous=previous,
+            tail_lines=tail_lines,
+            timeout_seconds=ctx.limits.log_read_seconds,
+        )
+    ]
+    return b"".join(chunks)

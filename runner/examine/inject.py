@@ -1,0 +1,230 @@
+"""Inject one ephemeral container, wait for its end on the shared watch, collect what it said."""
+
+import asyncio
+from dataclasses import dataclass
+
+from runner.cluster import ClusterError, ErrorReason
+from runner.examine.classify import Stage, Verdict, classify, explain_absence
+from runner.examine.context import Context
+from runner.examine.steps import step_results, steps_lost
+from runner.injection import Built, build_container, container_name
+from runner.model.pod import Pod, StateTerminated
+from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
+from runner.plan import InjectionPlan, PodPlan
+from runner.program import ProgramResult, build, decode
+
+_FRAME_OVERHEAD_BYTES = 256 * 1024
+# A base64 line costs 4/3, and gzip may not help.
+_ENCODED_RATIO = 1.5
+
+_REFUSED_OUTCOMES = {
+    ErrorReason.GONE: PodOutcome.UNKNOWN,
+    ErrorReason.REPLACED: PodOutcome.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injected:
+    """`outcome` None means that the container ran to its end and all of its word arrived."""
+
+    injection: Injection | None
+    steps: tuple[StepResult, ...]
+    outcome: PodOutcome | None = None
+    reason: str = ""
+    message: str = ""
+    # Another strategy may still reach the pod: the target was not there to be entered.
+    target_lost: bool = False
+
+
+def _log_limit_bytes(plan: InjectionPlan, ctx: Context) -> int:
+    produced = sum(2 * s.attempts * s.output_limit_bytes for s in plan.steps)
+    return min(ctx.limits.max_log_bytes, int(produced * _ENCODED_RATIO) + _FRAME_OVERHEAD_BYTES)
+
+
+async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generation: int) -> Verdict:
+    """Until the container ended, cannot start, or a deadline passed (stage WAITING or RUNNING)."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + ctx.limits.start_seconds
+    running = False
+    while True:
+        pod = ctx.hub.latest(uid)
+        verdict = classify(pod, name, ctx.hub.events(uid))
+        if verdict.stage in (Stage.ENDED, Stage.START_FAILED, Stage.POD_ENDED):
+            return verdict
+        if ctx.hub.gone(uid):
+            return Verdict(Stage.POD_ENDED, "PodGone", "the pod was deleted")
+        if verdict.stage is Stage.RUNNING and not running:
+            running = True
+            deadline = clock() + plan.deadline_seconds + ctx.limits.grace_seconds
+            ctx.stage("running")
+        left = deadline - clock()
+        if left <= 0 or not await ctx.hub.changed(uid, left):
+            if running:
+                return Verdict(Stage.RUNNING, "DeadlineExceeded", (
+                    f"container {name} was still running {plan.deadline_seconds:.0f} s "
+                    "after it started; it is left to its own deadline"
+                ))  # fmt: skip
+            return Verdict(Stage.WAITING, *explain_absence(ctx.hub.latest(uid), name, generation))
+
+
+async def _read(ctx: Context, pod: Pod, name: str, limit_bytes: int) -> bytes:
+    chunks = [
+        chunk
+        async for chunk in ctx.cluster.read_log(
+            pod.metadata.namespace,
+            pod.metadata.name,
+            name,
+            limit_bytes=limit_bytes,
+            timeout_seconds=ctx.limits.log_read_seconds,
+        )
+    ]
+    return b"".join(chunks)
+
+
+async def _collect(
+    ctx: Context, plan: InjectionPlan, pod: Pod, name: str, message: str, *, ended: bool
+) -> tuple[ProgramResult, str]:
+    """The program's result and, if the log could not be read, why.
+
+    The terminated state can reach us before the last bytes reach the log file, so a log that is
+    not whole is read once more.
+    """
+    limit_bytes = _log_limit_bytes(plan, ctx)
+    log, problem = b"", ""
+    result = decode(b"", nonce=name, steps=plan.steps, message=message or None)
+    for pause_seconds in (0.0, 1.0) if ended else (0.0,):
+        if pause_seconds:
+            await asyncio.sleep(pause_seconds)
+        try:
+            log, problem = await _read(ctx, pod, name, limit_bytes), ""
+        except ClusterError as error:
+            problem = error.message
+            continue
+        result = decode(log, nonce=name, steps=plan.steps, message=message or None)
+        if result.complete:
+            break
+    return result, problem
+
+
+def _injection(
+    plan: InjectionPlan, built: Built, ctx: Context, pod: Pod, warnings: tuple[str, ...]
+) -> Injection:
+    return Injection(
+        container=built.body["name"],
+        image=built.body["image"],
+        profile=plan.group.debugger.profile,
+        strategy=plan.choice.strategy,
+        target_container_name=built.body.get("targetContainerName", ""),
+        injected_at=ctx.now(),
+        reused=pod.ephemeral_container(built.body["name"]) is not None,
+        warnings=warnings,
+    )
+
+
+def _with_times(injection: Injection, pod: Pod, ended: StateTerminated | None) -> Injection:
+    status = pod.ephemeral_container_status(injection.container)
+    return Injection(
+        container=injection.container,
+        image=injection.image,
+        image_id=status.image_id if status is not None else "",
+        profile=injection.profile,
+        strategy=injection.strategy,
+        target_container_name=injection.target_container_name,
+        injected_at=injection.injected_at,
+        started_at=ended.started_at if ended is not None else None,
+        finished_at=ended.finished_at if ended is not None else None,
+        reused=injection.reused,
+        warnings=injection.warnings,
+    )
+
+
+def _why_incomplete(verdict: Verdict, program: ProgramResult, problem: str) -> tuple[str, str]:
+    """Reason and sentence for a container that ended without all of its word arriving."""
+    ended = verdict.terminated
+    if problem:
+        return "LogUnreadable", problem
+    if ended is not None and ended.exit_code == 137:
+        killer = "it ran out of memory" if ended.reason == "OOMKilled" else "it was killed"
+        return ended.reason or "Killed", f"our container ended with exit code 137: {killer}"
+    if program.problems:
+        return "LogIncomplete", "; ".join(program.problems)
+    return "LogIncomplete", "the program's last word is missing from the log"
+
+
+async def run_injection(
+    ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, attempt: int
+) -> Injected:
+    """Never raises for what happens to the pod: that is the result."""
+    pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
+    uid = pod.metadata.uid
+    name = container_name(ctx.run_id, plan.group.sha256, uid, attempt)
+    program = build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
+    built = build_container(
+        pod_plan.pod, pod_plan.target_container, plan.group.debugger,
+        name=name, run_id=ctx.run_id, program=program, strategy=plan.choice.strategy,
+    )  # fmt: skip
+    where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": uid}
+    injection = _injection(plan, built, ctx, pod, built.warnings)
+    generation = pod.metadata.generation
+    if not injection.reused:
+        await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
+        try:
+            patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)
+        except ClusterError as error:
+            outcome = _REFUSED_OUTCOMES.get(error.reason, PodOutcome.ERROR)
+            message = ctx.redact.redact_text(error.message)[0]
+            await ctx.record("refused", container=name, reason=error.reason.value, **where)
+            step_outcome = StepOutcome.NOT_EVALUATED
+            return Injected(
+                injection=None,
+                steps=steps_lost(plan.steps, step_outcome, error.reason.value, message),
+                outcome=outcome,
+                reason=error.reason.value,
+                message=message,
+            )
+        ctx.hub.seen(patched)
+        generation = patched.metadata.generation
+        injection = _injection(plan, built, ctx, pod, (*built.warnings, *warnings))
+    ctx.stage("injected")
+    verdict = await _wait(ctx, plan, uid, name, generation)
+    return await _result(ctx, plan, uid, injection, verdict)
+
+
+async def _result(
+    ctx: Context, plan: InjectionPlan, uid: str, injection: Injection, verdict: Verdict
+) -> Injected:
+    pod = ctx.hub.latest(uid)
+    message = ctx.redact.redact_text(verdict.message)[0]
+    injection = _with_times(injection, pod, verdict.terminated)
+    if verdict.stage in (Stage.START_FAILED, Stage.WAITING):
+        timed_out = verdict.stage is Stage.WAITING
+        return Injected(
+            injection=injection,
+            steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, verdict.reason, message),
+            outcome=PodOutcome.TIMEOUT if timed_out else PodOutcome.ERROR,
+            reason=verdict.reason,
+            message=message,
+            target_lost="target" in verdict.message and plan.choice.strategy == "target",
+        )
+    termination = verdict.message if verdict.stage is Stage.ENDED else ""
+    program, problem = await _collect(
+        ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
+    )
+    ctx.stage("collected")
+    if program.complete:
+        ended, outcome = ("NotRun", "the program ended before this step"), None
+    elif verdict.stage is Stage.RUNNING:
+        ended, outcome = (verdict.reason, message), PodOutcome.TIMEOUT
+    elif verdict.stage is Stage.POD_ENDED:
+        ended, outcome = (verdict.reason, message), PodOutcome.UNKNOWN
+    else:
+        ended = _why_incomplete(verdict, program, problem)
+        outcome = PodOutcome.UNKNOWN
+    ended = (ended[0], ctx.redact.redact_text(ended[1])[0])
+    return Injected(
+        injection=injection,
+        steps=step_results(plan.steps, program, ended, ctx.redact, ctx.store),
+        outcome=outcome,
+        reason=ended[0] if outcome is not None else "",
+        message=ended[1] if outcome is not None else "",
+    )

@@ -1,0 +1,163 @@
+"""One pod from its plan to its result: evidence first, then at most one container per group."""
+
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from runner.examine.context import Context
+from runner.examine.evidence import clean_event, clean_pod, read_logs
+from runner.examine.inject import Injected, run_injection
+from runner.examine.steps import steps_lost, steps_not_run
+from runner.model.examination import Examination, LogExcerpt
+from runner.model.pod import ContainerStatus, Pod
+from runner.model.report import (
+    ContainerSummary,
+    Injection,
+    PodOutcome,
+    PodResult,
+    StepOutcome,
+    StepResult,
+)
+from runner.plan import InjectionPlan, PodPlan, plan_injection
+from runner.select import app_statuses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """`result.outcome` is about the examination alone; findings are judged later."""
+
+    plan: PodPlan
+    examination: Examination
+    result: PodResult
+
+
+def _container_summary(status: ContainerStatus, *, init: bool) -> ContainerSummary:
+    state, ended = status.state, status.state.terminated
+    waiting = state.waiting.reason if state.waiting is not None else ""
+    name = "running" if state.running else "terminated" if ended else "waiting"
+    last = ended or status.last_state.terminated
+    return ContainerSummary(
+        name=status.name,
+        state=name,
+        reason=waiting or (ended.reason if ended else ""),
+        exit_code=last.exit_code if last else None,
+        restart_count=status.restart_count,
+        ready=status.ready,
+        started_at=state.running.started_at
+        if state.running
+        else (ended.started_at if ended else None),
+        finished_at=last.finished_at if last else None,
+        init=init,
+    )
+
+
+def pod_result(
+    plan: PodPlan, outcome: PodOutcome, reason: str, message: str, *, container: str = ""
+) -> PodResult:
+    """A result without an examination: skipped, interrupted, or the base of a real one."""
+    pod: Pod = plan.pod
+    return PodResult(
+        namespace=pod.metadata.namespace,
+        name=pod.metadata.name,
+        uid=pod.metadata.uid,
+        node=pod.spec.node_name,
+        workload=plan.workload,
+        outcome=outcome,
+        reason=reason,
+        message=message,
+        container=container,
+        target_container=plan.target,
+        phase=pod.status.phase,
+        containers=tuple(_container_summary(s, init=init) for s, init in app_statuses(pod)),
+    )
+
+
+def _in_order(plan: PodPlan, steps: list[StepResult]) -> tuple[StepResult, ...]:
+    order = {
+        (p.metadata.name, s.name): i
+        for i, (p, s) in enumerate((p, s) for p in plan.playbooks for s in p.spec.steps)
+    }
+    return tuple(sorted(steps, key=lambda s: order[s.playbook, s.name]))
+
+
+async def _reach(ctx: Context, plan: PodPlan, first: InjectionPlan) -> tuple[
+    list[Injection], Injected, tuple[StepResult, ...]
+]:  # fmt: skip
+    """Inject; when the target could not be entered, once more by the next strategy."""
+    injection_plan, injections, attempt = first, [], 1
+    while True:
+        injected = await run_injection(ctx, plan, injection_plan, attempt)
+        if injected.injection is not None:
+            injections.append(injected.injection)
+        if not (injected.target_lost and injection_plan.fallback):
+            return injections, injected, steps_not_run(injection_plan.not_run)
+        attempt += 1
+        lost = injection_plan
+        injection_plan = plan_injection(
+            ctx.hub.latest(plan.pod.metadata.uid), plan.target, lost.group, lost.fallback, ctx.now()
+        )
+        why = {"reason": injected.reason, "message": injected.message}
+        injection_plan = replace(
+            injection_plan, not_run=tuple(replace(n, **why) for n in injection_plan.not_run)
+        )
+
+
+async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
+    injections: list[Injection] = []
+    steps: list[StepResult] = []
+    outcome, reason, message, strategy = PodOutcome.PASSED, "", "", "none"
+    for injection_plan in plan.injections:
+        if not injection_plan.steps:
+            steps += steps_not_run(injection_plan.not_run)
+            reason, message = injection_plan.choice.reason, injection_plan.choice.message
+            continue
+        if outcome is not PodOutcome.PASSED:
+            steps += steps_lost(injection_plan.steps, StepOutcome.NOT_EVALUATED, reason, message)
+            steps += steps_not_run(injection_plan.not_run)
+            continue
+        made, injected, not_run = await _reach(ctx, plan, injection_plan)
+        injections += made
+        steps += (*injected.steps, *not_run)
+        if made:
+            strategy = made[-1].strategy
+        if injected.outcome is not None:
+            outcome, reason, message = injected.outcome, injected.reason, injected.message
+    result = pod_result(plan, outcome, reason, message)
+    return msgspec.structs.replace(
+        result,
+        container=injections[-1].container if injections else "",
+        strategy=strategy,
+        injections=tuple(injections),
+        steps=_in_order(plan, steps),
+    )
+
+
+async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examined:
+    """Evidence of the API, then the injections of the plan. ClusterErrors that concern the whole
+    sweep (a lost watch) pass through; everything else becomes part of the result."""
+    pod = plan.pod
+    logs: tuple[LogExcerpt, ...] = ()
+    unknown: dict[str, str] = {}
+    if with_logs:
+        wanted = [p.spec.evidence.logs for p in plan.playbooks]
+        logs, problem = await read_logs(
+            ctx, pod, plan.target,
+            tail_lines=max(w.tail_lines for w in wanted),
+            limit_bytes=max(w.limit_bytes for w in wanted),
+        )  # fmt: skip
+        if problem:
+            unknown["logs"] = problem
+    snapshot = clean_pod(pod, ctx.redact)
+    result = await _examine_inside(ctx, plan)
+    events = tuple(clean_event(e, ctx.redact) for e in ctx.hub.events(pod.metadata.uid))
+    examination = Examination(
+        pod=snapshot,
+        workload=plan.workload,
+        target_container=plan.target,
+        conditions=plan.conditions,
+        steps=result.steps,
+        events=events,
+        logs=logs,
+        unknown=unknown,
+    )
+    return Examined(plan=plan, examination=examination, result=result)

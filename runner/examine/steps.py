@@ -1,0 +1,138 @@
+"""From what the program in the pod reported to step results, through the redactor."""
+
+from collections.abc import Callable, Iterable
+
+from runner.examine.context import Redact
+from runner.model.report import Attempt, OutputInfo, StepOutcome, StepResult
+from runner.plan import NotRun
+from runner.program import AttemptRecord, ProgramResult, ProgramStep, StepRecord, StreamRecord
+
+# What of one output stands in report.json; all of it is kept beside the report.
+MAX_INLINE_BYTES = 64 * 1024
+
+
+def _output(
+    stream: StreamRecord, redact: Redact, store: Callable[[bytes], str]
+) -> tuple[str, OutputInfo]:
+    if not stream.data:
+        return "", OutputInfo(bytes=stream.total_bytes, truncated=stream.truncated)
+    clean, redactions = redact.redact_bytes(stream.data)
+    text = clean[:MAX_INLINE_BYTES].decode("utf-8", errors="replace")
+    exact = len(clean) <= MAX_INLINE_BYTES and text.encode() == clean
+    return text, OutputInfo(
+        bytes=stream.total_bytes,
+        kept_bytes=len(stream.data),
+        sha256=stream.sha256,
+        truncated=stream.truncated,
+        redactions=len(redactions),
+        blob=None if exact else store(clean),
+    )
+
+
+def _attempt_outcome(attempt: AttemptRecord) -> StepOutcome:
+    if attempt.timed_out:
+        return StepOutcome.TIMEOUT
+    if attempt.exit_code is None or not (attempt.stdout.whole and attempt.stderr.whole):
+        return StepOutcome.ERROR
+    return StepOutcome.PASSED if attempt.exit_code == 0 else StepOutcome.FAILED
+
+
+def _attempt(attempt: AttemptRecord, redact: Redact, store: Callable[[bytes], str]) -> Attempt:
+    stdout, stdout_info = _output(attempt.stdout, redact, store)
+    stderr, stderr_info = _output(attempt.stderr, redact, store)
+    return Attempt(
+        number=attempt.number,
+        outcome=_attempt_outcome(attempt),
+        exit_code=attempt.exit_code,
+        duration_seconds=attempt.duration_seconds,
+        stdout=stdout,
+        stderr=stderr,
+        stdout_info=stdout_info,
+        stderr_info=stderr_info,
+    )
+
+
+_NOT_RUN_REASONS = {"tool": "ToolMissing", "deadline": "DeadlineExceeded"}
+
+
+def _not_run(step: ProgramStep, why: str) -> StepResult:
+    reason = next((r for word, r in _NOT_RUN_REASONS.items() if why.startswith(word)), "NotRun")
+    return StepResult(
+        playbook=step.playbook,
+        name=step.name,
+        outcome=StepOutcome.NOT_EVALUATED,
+        reason=reason,
+        message=why,
+    )
+
+
+def _step(
+    step: ProgramStep,
+    record: StepRecord,
+    ended: tuple[str, str],
+    redact: Redact,
+    store: Callable[[bytes], str],
+) -> StepResult:
+    if record.not_run:
+        return _not_run(step, record.not_run)
+    if not record.attempts:
+        return StepResult(
+            playbook=step.playbook,
+            name=step.name,
+            outcome=StepOutcome.ERROR,
+            reason=ended[0],
+            message=ended[1],
+        )
+    attempts = tuple(_attempt(a, redact, store) for a in record.attempts)
+    last = attempts[-1]
+    torn = last.outcome is StepOutcome.ERROR
+    return StepResult(
+        playbook=step.playbook,
+        name=step.name,
+        outcome=last.outcome,
+        reason="OutputIncomplete" if torn else "",
+        message="the output did not arrive whole" if torn else "",
+        exit_code=last.exit_code,
+        duration_seconds=last.duration_seconds,
+        stdout=last.stdout,
+        stderr=last.stderr,
+        attempts=attempts,
+    )
+
+
+def step_results(
+    steps: Iterable[ProgramStep],
+    program: ProgramResult,
+    ended: tuple[str, str],
+    redact: Redact,
+    store: Callable[[bytes], str],
+) -> tuple[StepResult, ...]:
+    """`ended` is reason and sentence for steps that left no frame."""
+    return tuple(
+        _step(step, record, ended, redact, store)
+        for step, record in zip(steps, program.steps, strict=True)
+    )
+
+
+def steps_not_run(not_run: Iterable[NotRun]) -> tuple[StepResult, ...]:
+    return tuple(
+        StepResult(
+            playbook=n.playbook,
+            name=n.step,
+            outcome=StepOutcome.NOT_EVALUATED,
+            reason=n.reason,
+            message=n.message,
+        )
+        for n in not_run
+    )
+
+
+def steps_lost(
+    steps: Iterable[ProgramStep], outcome: StepOutcome, reason: str, message: str
+) -> tuple[StepResult, ...]:
+    return tuple(
+        StepResult(
+            playbook=s.playbook, name=s.name, outcome=outcome, reason=reason, message=message
+        )
+        for s in steps
+    )

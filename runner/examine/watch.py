@@ -1,0 +1,126 @@
+"""One watch per scope for all pods of a sweep: never a request per pod."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+
+from runner.cluster import Cluster, ClusterError, Scope
+from runner.model.pod import Event, Pod
+
+# The kubelet itself drops events after 25 per pod.
+MAX_EVENTS_PER_POD = 64
+
+
+class _Entry:
+    __slots__ = ("changed", "events", "gone", "pod")
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+        self.gone = False
+        self.events: list[Event] = []
+        self.changed = asyncio.Event()
+
+
+class PodHub:
+    """The latest known view of each tracked pod; one task per pod may wait for its changes."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._entries: dict[str, _Entry] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failure: ClusterError | None = None
+
+    def track(self, pod: Pod, events: Iterable[Event] = ()) -> None:
+        entry = _Entry(pod)
+        entry.events.extend(events)
+        self._entries[pod.metadata.uid] = entry
+
+    def start(self, scopes: Sequence[tuple[Scope, str]]) -> None:
+        """Follow each scope from its resourceVersion."""
+        for scope, resource_version in scopes:
+            self._spawn(self._follow_pods(scope, resource_version))
+
+    def start_events(self, namespaces: Sequence[tuple[str | None, str]]) -> None:
+        """Events say within half a second what the status says within a minute."""
+        for namespace, resource_version in namespaces:
+            self._spawn(self._follow_events(namespace, resource_version))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def latest(self, uid: str) -> Pod:
+        return self._entries[uid].pod
+
+    def gone(self, uid: str) -> bool:
+        return self._entries[uid].gone
+
+    def events(self, uid: str) -> Sequence[Event]:
+        return self._entries[uid].events
+
+    def seen(self, pod: Pod) -> None:
+        """Take in a newer view that came another way, such as the answer to a PATCH.
+
+        A watch event may have overtaken the answer: its status must not be forgotten again.
+        """
+        entry = self._entries[pod.metadata.uid]
+        if pod.metadata.generation >= entry.pod.metadata.generation and not (
+            entry.pod.metadata.generation == pod.metadata.generation
+            and entry.pod.status.ephemeral_container_statuses
+        ):
+            entry.pod = pod
+            entry.changed.set()
+
+    async def changed(self, uid: str, timeout_seconds: float) -> bool:
+        """Wait for the next change of a pod; False when the time passed without one."""
+        entry = self._entries[uid]
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await entry.changed.wait()
+        except TimeoutError:
+            return False
+        entry.changed.clear()
+        if self.failure is not None:
+            raise self.failure
+        return True
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(coroutine))
+
+    async def _follow_pods(self, scope: Scope, resource_version: str) -> None:
+        try:
+            async for event in self._cluster.watch_pods(scope, resource_version):
+                if event.type == "sync":
+                    self._mark_missing(scope, event.uids)
+                elif event.pod is not None:
+                    self._take(event.pod, gone=event.type == "deleted")
+        except ClusterError as error:
+            # Everyone who waits would wait in vain.
+            self.failure = error
+            for entry in self._entries.values():
+                entry.changed.set()
+
+    async def _follow_events(self, namespace: str | None, resource_version: str) -> None:
+        try:
+            async for event in self._cluster.watch_events(namespace, resource_version):
+                entry = self._entries.get(event.involved_object.uid)
+                if entry is not None and len(entry.events) < MAX_EVENTS_PER_POD:
+                    entry.events.append(event)
+                    entry.changed.set()
+        except ClusterError:
+            # Events only make failures visible sooner; the status says them later.
+            return
+
+    def _take(self, pod: Pod, *, gone: bool) -> None:
+        entry = self._entries.get(pod.metadata.uid)
+        if entry is not None:
+            entry.pod = pod
+            entry.gone = gone
+            entry.changed.set()
+
+    def _mark_missing(self, scope: Scope, uids: frozenset[str]) -> None:
+        for uid, entry in self._entries.items():
+            in_scope = scope.namespace in (None, entry.pod.metadata.namespace)
+            if in_scope and not entry.gone and uid not in uids:
+                entry.gone = True
+                entry.changed.set()

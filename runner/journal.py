@@ -1,0 +1,90 @@
+"""The journal of a run: JSON lines, on disk before each act that cannot be undone.
+
+After a kill the same command on the same directory finds the unfinished run here, takes its id,
+and so computes the same container names: what is in the pods already is found, not made again.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+FILE_NAME = "journal.jsonl"
+# A journal is a few lines per pod; more than this is not ours.
+_MAX_READ_BYTES = 256 * 1024 * 1024
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The journal's lines; a torn last line (the process was killed writing it) is left out."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_READ_BYTES)
+    except FileNotFoundError:
+        return []
+    lines: list[dict[str, Any]] = []
+    for line in data.split(b"\n"):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            lines.append(value)
+    return lines
+
+
+def unfinished_run(lines: list[dict[str, Any]], identity: str) -> str | None:
+    """Id of the last run, if it did not finish and was the same: playbooks, selection, cluster."""
+    starts = [line for line in lines if line.get("event") == "run"]
+    if not starts or starts[-1].get("identity") != identity:
+        return None
+    run_id = starts[-1].get("run")
+    ended = any(line.get("event") == "finished" and line.get("run") == run_id for line in lines)
+    return run_id if isinstance(run_id, str) and not ended else None
+
+
+class Journal:
+    """Appends are grouped: whoever waits at the same time shares one fsync."""
+
+    def __init__(self, path: Path, run_id: str, now: Callable[[], datetime]) -> None:
+        self._run_id = run_id
+        self._now = now
+        self._pending: list[bytes] = []
+        self._flushing: asyncio.Task[None] | None = None
+        # Ours until close: every record goes to the same file.
+        self._file: IO[bytes] = path.open("ab")
+        if self._file.tell():
+            # A line that a killed process left torn must not swallow ours.
+            self._pending.append(b"\n")
+
+    async def record(self, event: str, **fields: object) -> None:
+        """Returns when the line is on disk. Raises OSError when it cannot be."""
+        line = {"time": self._now().isoformat(), "run": self._run_id, "event": event, **fields}
+        self._pending.append(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+            await asyncio.shield(self._flushing)
+        else:
+            # The flush under way may have taken its lines before ours came.
+            await asyncio.shield(self._flushing)
+            while self._pending:
+                if self._flushing.done():
+                    self._flushing = asyncio.create_task(self._flush())
+                await asyncio.shield(self._flushing)
+
+    async def _flush(self) -> None:
+        # One turn of the loop, so that those who are about to write come along.
+        await asyncio.sleep(0)
+        lines, self._pending = self._pending, []
+        if lines:
+            await asyncio.to_thread(self._write, b"".join(lines))
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()

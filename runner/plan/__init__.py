@@ -1,0 +1,22 @@
+"""From playbooks and pods to what will be done to each pod. Pure: `podmedic plan` stops here."""
+
+from runner.plan.groups import DebuggerGroup, group_playbooks
+from runner.plan.pods import (
+    InjectionPlan,
+    NotRun,
+    PodPlan,
+    Selected,
+    plan_injection,
+    plan_pod,
+)
+
+__all__ = [
+    "DebuggerGroup",
+    "InjectionPlan",
+    "NotRun",
+    "PodPlan",
+    "Selected",
+    "group_playbooks",
+    "plan_injection",
+    "plan_pod",
+]

@@ -1,0 +1,129 @@
+"""What will be done to one pod."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.injection import Choice, choose_strategy
+from runner.model.examination import TargetCondition
+from runner.model.pod import Container, Pod
+from runner.model.report import Workload
+from runner.plan.groups import DebuggerGroup, group_playbooks
+from runner.playbook import Playbook, Step
+from runner.program import ProgramStep
+from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRun:
+    playbook: str
+    step: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionPlan:
+    """One ephemeral container. `fallback` are the strategies left if this one cannot start."""
+
+    group: DebuggerGroup
+    choice: Choice
+    fallback: tuple[str, ...]
+    steps: tuple[ProgramStep, ...]
+    not_run: tuple[NotRun, ...]
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """A pod and the playbooks that mean it."""
+
+    pod: Pod
+    playbooks: tuple[Playbook, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPlan:
+    """`skip` and `injections` exclude each other; a plan with neither reads the API only."""
+
+    pod: Pod
+    playbooks: tuple[Playbook, ...]
+    workload: Workload
+    target: str
+    conditions: tuple[TargetCondition, ...]
+    skip: Skip | None = None
+    injections: tuple[InjectionPlan, ...] = ()
+
+    @property
+    def target_container(self) -> Container:
+        spec = self.pod.spec
+        return next(c for c in (*spec.containers, *spec.init_containers) if c.name == self.target)
+
+
+def _program_step(playbook: Playbook, step: Step) -> ProgramStep:
+    return ProgramStep(
+        name=step.name,
+        playbook=playbook.metadata.name,
+        argv=step.run or (),
+        script=step.script or "",
+        timeout_seconds=step.timeout_seconds,
+        attempts=step.retry.attempts,
+        backoff_seconds=step.retry.backoff_seconds,
+        output_limit_bytes=step.output_limit_bytes,
+        tools=step.needs.tools,
+    )
+
+
+def plan_injection(
+    pod: Pod, target: str, group: DebuggerGroup, strategies: Sequence[str], now: datetime
+) -> InjectionPlan:
+    """The steps that can run under the first strategy that the pod's state admits."""
+    choice = choose_strategy(pod, target, strategies, now)
+    steps: list[ProgramStep] = []
+    not_run: list[NotRun] = []
+    for playbook in group.playbooks:
+        for step in playbook.spec.steps:
+            if choice.strategy == "none":
+                not_run.append(
+                    NotRun(playbook=playbook.metadata.name, step=step.name,
+                           reason=choice.reason, message=choice.message)
+                )  # fmt: skip
+            elif step.needs.target and choice.strategy != "target":
+                not_run.append(
+                    NotRun(playbook=playbook.metadata.name, step=step.name,
+                           reason=choice.reason or "NoTargetProcesses",
+                           message=choice.message or "the step needs the target's processes")
+                )  # fmt: skip
+            else:
+                steps.append(_program_step(playbook, step))
+    used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
+    return InjectionPlan(
+        group=group,
+        choice=choice,
+        fallback=tuple(strategies[used + 1 :]),
+        steps=tuple(steps),
+        not_run=tuple(not_run),
+        deadline_seconds=sum(p.spec.deadline_seconds for p in group.playbooks),
+    )
+
+
+def plan_pod(selected: Selected, now: datetime) -> PodPlan:
+    pod, playbooks = selected.pod, selected.playbooks
+    preferred = next((p.spec.targets.container for p in playbooks if p.spec.targets.container), "")
+    target = choose_container(pod, now, preferred or "")
+    skip = skip_reason(pod)
+    injections: tuple[InjectionPlan, ...] = ()
+    if skip is None:
+        injections = tuple(
+            plan_injection(pod, target, group, group.debugger.strategy, now)
+            for group in group_playbooks(playbooks)
+        )
+    return PodPlan(
+        pod=pod,
+        playbooks=playbooks,
+        workload=workload_of(pod),
+        target=target,
+        conditions=conditions_of(pod, now),
+        skip=skip,
+        injections=injections,
+    )

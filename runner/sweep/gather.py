@@ -1,0 +1,96 @@
+"""From playbooks and a selection to the pods they mean: one LIST per distinct query."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.cluster import Cluster, Scope
+from runner.model.pod import Pod
+from runner.plan import Selected
+from runner.playbook import Playbook
+from runner.select import matches
+from runner.sweep.settings import Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
+    the pods the API server returned."""
+
+    selected: tuple[Selected, ...]
+    scopes: tuple[tuple[Scope, str], ...]
+    looked_at: int
+
+
+def _join(*selectors: str) -> str:
+    return ",".join(dict.fromkeys(s for s in selectors if s))
+
+
+def queries(
+    playbooks: Sequence[Playbook], selection: Selection
+) -> dict[Scope, tuple[Playbook, ...]]:
+    """Each distinct query and the playbooks that it serves."""
+    found: dict[Scope, list[Playbook]] = {}
+    for playbook in playbooks:
+        targets = playbook.spec.targets
+        namespaces: Sequence[str | None]
+        if selection.namespaces is None:
+            namespaces = [None]
+        else:
+            namespaces = (
+                selection.namespaces or targets.namespaces or (selection.default_namespace,)
+            )
+        for namespace in dict.fromkeys(namespaces):
+            scope = Scope(
+                namespace=namespace,
+                label_selector=_join(selection.label_selector, targets.selector or ""),
+                field_selector=_join(selection.field_selector, targets.field_selector or ""),
+            )
+            found.setdefault(scope, []).append(playbook)
+    return {scope: tuple(served) for scope, served in found.items()}
+
+
+def watch_scopes(listed: Sequence[tuple[Scope, str]]) -> tuple[tuple[Scope, str], ...]:
+    """One watch per namespace; selectors are kept where there is only one query."""
+    by_namespace: dict[str | None, list[tuple[Scope, str]]] = {}
+    for scope, version in listed:
+        by_namespace.setdefault(scope.namespace, []).append((scope, version))
+    return tuple(
+        found[0] if len(found) == 1 else (Scope(namespace=namespace), found[0][1])
+        for namespace, found in by_namespace.items()
+    )
+
+
+async def gather(
+    cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection, now: datetime
+) -> Gathered:
+    """Raises ClusterError. Pods that no playbook means are dropped page by page."""
+    wanted = queries(playbooks, selection)
+    pods: dict[str, Pod] = {}
+    meant_by: dict[str, set[str]] = {}
+    looked_at = 0
+
+    async def run_query(scope: Scope, served: Sequence[Playbook]) -> tuple[Scope, str]:
+        nonlocal looked_at
+        version = ""
+        async for page, page_version in cluster.list_pods(scope):
+            version = version or page_version
+            looked_at += len(page)
+            for pod in page:
+                names = {p.metadata.name for p in served if matches(p.spec.targets, pod, now)}
+                if names:
+                    pods[pod.metadata.uid] = pod
+                    meant_by.setdefault(pod.metadata.uid, set()).update(names)
+        return scope, version
+
+    listed = await asyncio.gather(*(run_query(s, served) for s, served in wanted.items()))
+    selected = [
+        Selected(
+            pod=pod,
+            playbooks=tuple(p for p in playbooks if p.metadata.name in meant_by[uid]),
+        )
+        for uid, pod in pods.items()
+    ]
+    selected.sort(key=lambda s: (s.pod.metadata.namespace, s.pod.metadata.name))
+    return Gathered(selected=tuple(selected), scopes=watch_scopes(listed), looked_at=looked_at)

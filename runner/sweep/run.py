@@ -1,0 +1,256 @@
+"""A sweep: gather, ask, examine, judge. The program reads as that list."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from runner import __version__
+from runner.analyze import judge
+from runner.cluster import Cluster
+from runner.examine import Context, Examined, PodHub, examine_pod
+from runner.examine.context import Record, Redact
+from runner.model.report import (
+    API_VERSION,
+    Finding,
+    NotEvaluated,
+    PlaybookRef,
+    PodOutcome,
+    PodResult,
+    Report,
+    Run,
+    Severity,
+    StepOutcome,
+)
+from runner.plan import PodPlan, plan_pod
+from runner.playbook import Playbook
+from runner.report import summarize
+from runner.sweep.evidence import EventLists, choose_for_logs, list_events, share_logs
+from runner.sweep.gather import Gathered, gather
+from runner.sweep.permissions import require_permissions
+from runner.sweep.pool import Tally, run_pool, without_examination
+from runner.sweep.settings import Budget, Selection
+
+
+class Watcher(Protocol):
+    """Hears how far the sweep is; `runner.progress` draws it."""
+
+    def start(self, total: int) -> None: ...
+    def update(
+        self, *, selected: int, injected: int, running: int, done: int, failed: int
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Everything a sweep needs that is not a value."""
+
+    cluster: Cluster
+    redact: Redact
+    record: Record
+    store: Callable[[bytes], str]
+    now: Callable[[], datetime]
+    watcher: Watcher
+    stop: asyncio.Event
+
+
+def make_plans(gathered: Gathered, now: datetime) -> tuple[PodPlan, ...]:
+    return tuple(plan_pod(selected, now) for selected in gathered.selected)
+
+
+def _will_inject(plan: PodPlan) -> bool:
+    return any(injection.steps for injection in plan.injections)
+
+
+def _context(outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget) -> Context:
+    async def record(event: str, **fields: object) -> None:
+        await outside.record(event, **fields)
+        if event == "injecting":
+            tally.containers[str(fields["uid"])] = str(fields["container"])
+
+    return Context(
+        cluster=outside.cluster,
+        hub=hub,
+        redact=outside.redact,
+        record=record,
+        store=outside.store,
+        stage=tally.add,
+        now=outside.now,
+        run_id=run_id,
+        limits=budget.limits,
+    )
+
+
+async def _examine_all(
+    outside: Outside,
+    plans: Sequence[PodPlan],
+    gathered: Gathered,
+    events: EventLists,
+    *,
+    run_id: str,
+    budget: Budget,
+) -> tuple[list[Examined], str]:
+    hub = PodHub(outside.cluster)
+    to_examine = [plan for plan in plans if plan.skip is None]
+    for plan in to_examine:
+        hub.track(plan.pod, events.by_uid.get(plan.pod.metadata.uid, ()))
+    with_logs = choose_for_logs(to_examine)
+
+    def progress(counts: Counter[str]) -> None:
+        outside.watcher.update(
+            selected=len(to_examine),
+            injected=counts["injected"],
+            running=counts["running"] - counts["collected"],
+            done=counts["done"],
+            failed=counts["failed"],
+        )
+
+    tally = Tally(progress)
+    ctx = _context(outside, hub, tally, run_id, budget)
+
+    async def examine(plan: PodPlan) -> Examined:
+        return await examine_pod(ctx, plan, with_logs=plan.pod.metadata.uid in with_logs)
+
+    if any(_will_inject(plan) for plan in to_examine):
+        hub.start(gathered.scopes)
+        hub.start_events(events.versions)
+    outside.watcher.start(len(to_examine))
+    try:
+        examined, cut = await run_pool(to_examine, examine, budget, tally, outside.stop)
+    finally:
+        await hub.stop()
+    by_uid = {one.plan.pod.metadata.uid: one for one in examined}
+    for plan in plans:
+        if plan.skip is not None:
+            by_uid[plan.pod.metadata.uid] = without_examination(
+                plan, PodOutcome.SKIPPED, plan.skip.reason, plan.skip.message
+            )
+    return [by_uid[plan.pod.metadata.uid] for plan in plans], cut
+
+
+def _outcome(
+    result: PodResult, severities: frozenset[Severity], judged: frozenset[str]
+) -> PodResult:
+    """What the findings make of an examination that went well."""
+    if result.outcome is not PodOutcome.PASSED:
+        return result
+    if Severity.CRITICAL in severities:
+        return msgspec.structs.replace(result, outcome=PodOutcome.FAILED)
+    # A playbook without findings says nothing about its steps: there a failed step counts.
+    failed = [
+        step.name
+        for step in result.steps
+        if step.outcome in (StepOutcome.FAILED, StepOutcome.TIMEOUT) and step.playbook not in judged
+    ]
+    if failed:
+        return msgspec.structs.replace(
+            result,
+            outcome=PodOutcome.FAILED,
+            reason="StepFailed",
+            message=f"failed: {', '.join(failed)}",
+        )
+    if Severity.WARNING in severities:
+        return msgspec.structs.replace(result, outcome=PodOutcome.WARNED)
+    return result
+
+
+def with_outcomes(
+    results: Sequence[PodResult], findings: Sequence[Finding], playbooks: Sequence[Playbook]
+) -> tuple[PodResult, ...]:
+    severities: dict[tuple[str, str], set[Severity]] = {}
+    for finding in findings:
+        for pod in finding.pods:
+            severities.setdefault((pod.namespace, pod.name), set()).add(finding.severity)
+    judged = frozenset(p.metadata.name for p in playbooks if p.spec.findings)
+    return tuple(
+        _outcome(r, frozenset(severities.get((r.namespace, r.name), ())), judged) for r in results
+    )
+
+
+def assemble(
+    run: Run,
+    results: Sequence[PodResult],
+    findings: tuple[Finding, ...],
+    not_evaluated: tuple[NotEvaluated, ...],
+    playbooks: Sequence[Playbook],
+) -> Report:
+    pods = with_outcomes(results, findings, playbooks)
+    return Report(
+        api_version=API_VERSION,
+        kind="Report",
+        run=run,
+        summary=summarize(pods, findings, not_evaluated),
+        pods=pods,
+        findings=findings,
+        not_evaluated=not_evaluated,
+    )
+
+
+def _judge(
+    playbooks: Sequence[Playbook], examined: Sequence[Examined], events: EventLists
+) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
+    examinations = []
+    applies: dict[str, tuple[str, ...]] = {}
+    for one in share_logs(examined):
+        if one.plan.skip is not None:
+            continue
+        examination = one.examination
+        if events.unknown and "events" not in examination.unknown:
+            unknown = {**examination.unknown, "events": events.unknown}
+            examination = msgspec.structs.replace(examination, unknown=unknown)
+        examinations.append(examination)
+        applies[examination.pod.metadata.uid] = tuple(p.metadata.name for p in one.plan.playbooks)
+    return judge(playbooks, examinations, applies)
+
+
+async def prepare(
+    outside: Outside, playbooks: Sequence[Playbook], selection: Selection
+) -> tuple[Gathered, tuple[PodPlan, ...]]:
+    """Who is meant and what would be done: as far as `podmedic plan` goes."""
+    gathered = await gather(outside.cluster, playbooks, selection, outside.now())
+    return gathered, make_plans(gathered, outside.now())
+
+
+async def sweep(
+    outside: Outside,
+    playbooks: Sequence[Playbook],
+    gathered: Gathered,
+    plans: Sequence[PodPlan],
+    *,
+    run_id: str,
+    selection: Selection,
+    budget: Budget,
+    started_at: datetime,
+    resumed: bool,
+) -> Report:
+    """Raises ClusterError while nothing has been changed yet; afterwards there is a report."""
+    namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
+    to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
+    if to_inject:
+        await require_permissions(outside.cluster, to_inject)
+    events = await list_events(outside.cluster, namespaces)
+    examined, cut = await _examine_all(
+        outside, plans, gathered, events, run_id=run_id, budget=budget
+    )
+    findings, not_evaluated = _judge(playbooks, examined, events)
+    run = Run(
+        id=run_id,
+        started_at=started_at,
+        finished_at=outside.now(),
+        playbooks=tuple(
+            PlaybookRef(name=p.metadata.name, source=p.source, sha256=p.sha256) for p in playbooks
+        ),
+        runner_version=__version__,
+        cluster=outside.cluster.description,
+        namespaces=tuple(namespaces),
+        selector=selection.label_selector,
+        interrupted=cut == "Interrupted",
+        resumed=resumed,
+        aborted="" if cut == "Interrupted" else cut,
+        api_requests=sum(outside.cluster.requests_sent.values()),
+    )
+    return assemble(run, [e.result for e in examined], findings, not_evaluated, playbooks)
