@@ -1,0 +1,20 @@
+"""Playbooks: read from YAML into immutable models, or refused with every mistake named."""
+
+from runner.playbook.errors import PlaybookError, PlaybookErrors, UnknownPlaybookError
+from runner.playbook.load import builtin, load, load_file, resolve
+from runner.playbook.spec import Debugger, FindingRule, Playbook, Step, Targets
+
+__all__ = [
+    "Debugger",
+    "FindingRule",
+    "Playbook",
+    "PlaybookError",
+    "PlaybookErrors",
+    "Step",
+    "Targets",
+    "UnknownPlaybookError",
+    "builtin",
+    "load",
+    "load_file",
+    "resolve",
+]

@@ -1,0 +1,204 @@
+"""What the parts of a playbook say about each other: names that must be unique or must exist.
+
+Works on the plain values of the file, also when some of them are wrong, so that one reading
+reports every mistake.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.playbook import vocabulary
+from runner.playbook.conditions import Condition, ConditionError, place
+from runner.playbook.errors import did_you_mean
+from runner.playbook.fields import compile_pattern
+from runner.playbook.templates import Text, TextError
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`line` and `column` count from 1 inside the text of the field at `loc`."""
+
+    loc: Loc
+    message: str
+    line: int = 1
+    column: int = 1
+
+
+def check(document: Any) -> Iterator[Problem]:
+    spec = _mapping(_mapping(document).get("spec"))
+    yield from _check_targets(_mapping(spec.get("targets")))
+    yield from _check_debugger(spec)
+    steps = [_mapping(step) for step in _list(spec.get("steps"))]
+    yield from _check_steps(steps)
+    rules = [_mapping(rule) for rule in _list(spec.get("findings"))]
+    yield from _check_unique(rules, "id", ("spec", "findings"))
+    by_name = {step["name"]: step for step in steps if isinstance(step.get("name"), str)}
+    earlier: list[str] = []
+    for index, rule in enumerate(rules):
+        loc: Loc = ("spec", "findings", index)
+        yield from _check_unless(rule, earlier, loc)
+        yield from _Rule(rule, by_name, loc).check()
+        if isinstance(rule.get("id"), str):
+            earlier.append(rule["id"])
+
+
+def _check_targets(targets: Mapping[str, Any]) -> Iterator[Problem]:
+    least, most = targets.get("minAgeSeconds"), targets.get("maxAgeSeconds")
+    if isinstance(least, int) and isinstance(most, int) and least > most:
+        yield Problem(("spec", "targets", "maxAgeSeconds"), "less than minAgeSeconds: no pod fits")
+
+
+def _check_debugger(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    debugger = _mapping(spec.get("debugger"))
+    strategy = _list(debugger.get("strategy"))
+    if len({str(each) for each in strategy}) != len(strategy):
+        yield Problem(("spec", "debugger", "strategy"), "names a strategy twice")
+    if not strategy or "target" in strategy:
+        return
+    for index, step in enumerate(_list(spec.get("steps"))):
+        if _mapping(_mapping(step).get("needs")).get("target") is True:
+            message = "needs the target's processes, but spec.debugger.strategy has no target"
+            yield Problem(("spec", "steps", index, "needs", "target"), message)
+
+
+def _check_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    yield from _check_unique(steps, "name", ("spec", "steps"))
+    for index, step in enumerate(steps):
+        loc: Loc = ("spec", "steps", index)
+        if "run" in step and "script" in step:
+            yield Problem((*loc, "script"), "a step has run or script, not both")
+        elif step and "run" not in step and "script" not in step:
+            yield Problem(loc, "a step needs run (a command and its arguments) or script")
+        if "parse" in step and len(_mapping(step["parse"])) != 1:
+            yield Problem((*loc, "parse"), "needs exactly one of regex, json, keyValue")
+
+
+def _check_unique(items: Sequence[Mapping[str, Any]], key: str, at: Loc) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, item in enumerate(items):
+        name = item.get(key)
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            message = f'"{name}" is taken by {at[-1]}[{first[name]}]'
+            yield Problem((*at, index, key), message)
+
+
+def _check_unless(rule: Mapping[str, Any], earlier: Sequence[str], loc: Loc) -> Iterator[Problem]:
+    for index, name in enumerate(_list(rule.get("unless"))):
+        if isinstance(name, str) and name not in earlier:
+            hint = did_you_mean(name, earlier)
+            message = f'no rule before this one has the id "{name}"{hint}'
+            yield Problem((*loc, "unless", index), message)
+
+
+class _Rule:
+    """The names that one finding uses, against the names there are for it."""
+
+    def __init__(self, rule: Mapping[str, Any], steps: Mapping[str, Any], loc: Loc) -> None:
+        self._rule = rule
+        self._steps = steps
+        self._loc = loc
+        self._groups = _groups(rule)
+
+    def check(self) -> Iterator[Problem]:
+        for key in ("when", "each"):
+            yield from self._condition(key)
+        for key in ("title", "message", "remediation"):
+            yield from self._template(key)
+        match = _mapping(self._rule.get("match"))
+        for key, references, at in (
+            ("evidence", self._rule.get("evidence"), (*self._loc, "evidence")),
+            ("in", match.get("in"), (*self._loc, "match", "in")),
+        ):
+            del key
+            for index, reference in enumerate(_list(references)):
+                parts = str(reference).split(".")
+                if parts[0] == "steps" and len(parts) > 1 and parts[1] not in self._steps:
+                    yield Problem((*at, index), self._no_step(parts[1]))
+
+    def _condition(self, key: str) -> Iterator[Problem]:
+        text = self._rule.get(key)
+        if not isinstance(text, str):
+            return
+        try:
+            condition = Condition.compile(text)
+        except ConditionError:
+            return  # its field says so already
+        try:
+            condition.check_names(self._names(allow_item=key == "when"))
+        except ConditionError as error:
+            yield Problem((*self._loc, key), error.message, error.line, error.column)
+        for reference in condition.references:
+            if words := self._problem(reference.root, reference.member, reference.field):
+                yield Problem((*self._loc, key), words, *place(text, reference.offset))
+
+    def _template(self, key: str) -> Iterator[Problem]:
+        text = self._rule.get(key)
+        if not isinstance(text, str):
+            return
+        try:
+            names = Text.compile(text).names
+        except TextError:
+            return
+        known = self._names(allow_item=True)
+        for name in sorted(names):
+            root, _, member = name.partition(".")
+            offset = text.find(name)
+            if root not in known:
+                if not member:
+                    words = f'"{root}" is there only with {"each" if root == "item" else root}'
+                    yield Problem((*self._loc, key), words, *place(text, max(offset, 0)))
+            elif words := self._problem(root, member, ""):
+                yield Problem((*self._loc, key), words, *place(text, max(offset, 0)))
+
+    def _names(self, *, allow_item: bool) -> Sequence[str]:
+        missing = set()
+        if not allow_item or "each" not in self._rule:
+            missing.add("item")
+        if not allow_item or "match" not in self._rule:
+            missing.add("match")
+        return [name for name in vocabulary.NAMES if name not in missing]
+
+    def _problem(self, root: str, member: str, below: str) -> str:
+        if root == "steps" and member:
+            return self._step_problem(member, below)
+        if root == "match" and member and member not in self._groups:
+            hint = did_you_mean(member, self._groups)
+            return f'no pattern of match has a group "{member}"{hint}'
+        if root in vocabulary.MAPS and member and member not in vocabulary.members(root):
+            hint = did_you_mean(member, vocabulary.members(root))
+            return f'{root} has no "{member}"{hint}'
+        return ""
+
+    def _step_problem(self, name: str, below: str) -> str:
+        if name not in self._steps:
+            return self._no_step(name)
+        known = vocabulary.members("steps")
+        if below and below not in known:
+            return f'a step has no "{below}"{did_you_mean(below, known)}'
+        if below == "parsed" and "parse" not in self._steps[name]:
+            return f'step "{name}" has no parse, so steps.{name}.parsed is never there'
+        return ""
+
+    def _no_step(self, name: str) -> str:
+        return f'no step is called "{name}"{did_you_mean(name, list(self._steps))}'
+
+
+def _groups(rule: Mapping[str, Any]) -> Sequence[str]:
+    names = ["line"]
+    for pattern in _list(_mapping(rule.get("match")).get("patterns")):
+        try:
+            names.extend(compile_pattern(pattern).groupindex)
+        except (ValueError, TypeError):
+            continue
+    return names
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, tuple) else ()

@@ -1,0 +1,292 @@
+"""The one adapter of CEL: conditions over facts, with three answers.
+
+A fact that could not be had is left out of the facts, and CEL's own `&&` and `||` decide whether
+the answer needs it: `true || X` and `false && X` do not. Whatever else would read it ends in
+NOT_EVALUATED with the reason. That is also what reading a fact that is simply absent comes to, so
+a condition asks first: `has(container.exitCode) && container.exitCode == 127`.
+"""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import cel
+
+from runner.playbook.errors import did_you_mean
+
+MAX_LENGTH = 2000
+MAX_NESTING = 32
+MAX_LOOPS = 2  # exists() in exists() over 200 events is 40 000 turns; a third would be 8 million
+
+# A Python function that cannot take its argument is answered with NOT_EVALUATED; the library
+# would also print it.
+logging.getLogger("cel").addHandler(logging.NullHandler())
+logging.getLogger("cel").propagate = False
+
+_FUNCTIONS = [
+    "all",
+    "bytes",
+    "contains",
+    "double",
+    "duration",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "filter",
+    "firstLine",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "has",
+    "int",
+    "lastLine",
+    "lower",
+    "map",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "timestamp",
+    "trim",
+    "type",
+    "uint",
+]
+_STRING = re.compile(
+    r"[rR]?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\""
+    r"|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")",
+    re.DOTALL,
+)
+_LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_MEMBER = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*\.\s*([A-Za-z_]\w*)(?:\s*\.\s*([A-Za-z_]\w*))?")
+_MATCHES = re.compile(r"\.\s*matches\s*\(\s*$")
+_PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+
+
+class Answer(StrEnum):
+    TRUE = "true"
+    FALSE = "false"
+    NOT_EVALUATED = "not-evaluated"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` is set with NOT_EVALUATED only."""
+
+    answer: Answer
+    reason: str = ""
+
+
+TRUE = Verdict(Answer.TRUE)
+FALSE = Verdict(Answer.FALSE)
+
+
+class ConditionError(ValueError):
+    """A condition that cannot be compiled; line and column count from 1 within its text."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+class UnknownFactError(Exception):
+    """An expression asked for a fact that is not there; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A use of `root.member.field` in the text; `offset` is where it begins."""
+
+    root: str
+    member: str
+    field: str
+    offset: int
+
+
+class Facts:
+    """Facts about one pod, converted once for all the conditions that look at them.
+
+    `unknown` says why facts that were left out could not be had, by their dotted name:
+    `{"events": "forbidden: list events", "steps.disk": "tool missing: df"}`.
+    """
+
+    def __init__(self, values: Mapping[str, Any], unknown: Mapping[str, str] = {}) -> None:
+        self.values = dict(values)
+        self.unknown = dict(unknown)
+        self._context = cel.Context(variables=self.values, functions=_HELPERS)
+
+    def with_values(self, **more: Any) -> "Facts":
+        """The same facts and a few more, such as `item` and `match`."""
+        return Facts({**self.values, **more}, self.unknown)
+
+    def run(self, program: Any) -> Any:
+        return program.execute(self._context)
+
+
+class Condition:
+    """A compiled CEL expression."""
+
+    def __init__(self, text: str, program: Any) -> None:
+        self.text = text
+        self._program = program
+        code = _without_strings(text)
+        loops = set(_LOOP.findall(code))
+        self.variables: frozenset[str] = frozenset(program.variables()) - loops
+        self.references: tuple[Reference, ...] = tuple(
+            Reference(found[1], found[2], found[3] or "", found.start())
+            for found in _MEMBER.finditer(code)
+            if found[1] not in loops
+        )
+
+    @classmethod
+    def compile(cls, text: str) -> "Condition":
+        """Raises ConditionError with the place in the text."""
+        return _compile(text)
+
+    def check_names(self, known: Sequence[str]) -> None:
+        """Raises ConditionError when a variable is none of the known ones."""
+        for name in sorted(self.variables - set(known)):
+            message = f'unknown name "{name}"{did_you_mean(name, known)}'
+            found = re.search(rf"(?<![\w.]){re.escape(name)}\b", _without_strings(self.text))
+            raise ConditionError(message, *place(self.text, found.start() if found else 0))
+
+    def evaluate(self, facts: Facts) -> Verdict:
+        """TRUE, FALSE or NOT_EVALUATED; never raises."""
+        try:
+            value = self.value(facts)
+        except UnknownFactError as error:
+            return Verdict(Answer.NOT_EVALUATED, str(error))
+        if value is True:
+            return TRUE
+        if value is False:
+            return FALSE
+        what = f"the condition gives {type(value).__name__}, not true or false"
+        return Verdict(Answer.NOT_EVALUATED, what)
+
+    def value(self, facts: Facts) -> Any:
+        """What the expression comes to. Raises UnknownFactError when that cannot be said."""
+        try:
+            return facts.run(self._program)
+        except BaseException as error:  # a panic of the library is a BaseException
+            if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+                raise
+            raise UnknownFactError(self._reason(facts, error)) from None
+
+    def _reason(self, facts: Facts, error: BaseException) -> str:
+        for reference in self.references:
+            for name in (f"{reference.root}.{reference.member}", reference.root):
+                if name in facts.unknown:
+                    return f"{name}: {facts.unknown[name]}"
+        for name in sorted(self.variables):
+            if name in facts.unknown:
+                return f"{name}: {facts.unknown[name]}"
+        if isinstance(error, KeyError):
+            return f'there is no "{error.args[0]}"'.replace("\"'", '"').replace("'\"", '"')
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return first.split(". Check ")[0][:200]
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str) -> Condition:
+    _check_bounds(text)
+    try:
+        program = cel.compile(text)
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+            raise
+        found = _PLACE.search(str(error))
+        if found is None:
+            raise ConditionError("is not a CEL expression") from None
+        words = found[3].removeprefix("Syntax error: ").split(" expecting {")[0]
+        raise ConditionError(
+            f"is not a CEL expression: {words}", int(found[1]), int(found[2])
+        ) from None
+    for name in sorted(program.functions()):
+        if name[0].isalpha() and name not in _FUNCTIONS:
+            at = re.search(rf"\b{re.escape(name)}\s*\(", _without_strings(text))
+            message = f'unknown function "{name}"{did_you_mean(name, _FUNCTIONS)}'
+            raise ConditionError(message, *place(text, at.start() if at else 0))
+    _check_patterns(text)
+    return Condition(text, program)
+
+
+def _check_bounds(text: str) -> None:
+    if not text.strip():
+        raise ConditionError("is empty")
+    if len(text) > MAX_LENGTH:
+        raise ConditionError(f"longer than {MAX_LENGTH} characters")
+    code = _without_strings(text)
+    depth = 0
+    for offset, character in enumerate(code):
+        depth += (character in "([{") - (character in ")]}")
+        if depth > MAX_NESTING:
+            message = f"nested deeper than {MAX_NESTING} brackets"
+            raise ConditionError(message, *place(text, offset))
+    if code.count("?") > MAX_NESTING:
+        raise ConditionError(f"more than {MAX_NESTING} times ?:")
+    _check_loops(text, code)
+
+
+def _check_loops(text: str, code: str) -> None:
+    """A loop in a loop multiplies; the library has no limit of its own on turns."""
+    loops = {code.index("(", found.start()) for found in _LOOP.finditer(code)}
+    opened: list[bool] = []
+    for offset, character in enumerate(code):
+        if character == "(":
+            opened.append(offset in loops)
+            if sum(opened) > MAX_LOOPS:
+                message = f"more than {MAX_LOOPS} loops inside each other"
+                raise ConditionError(message, *place(text, offset))
+        elif character == ")" and opened:
+            opened.pop()
+
+
+def _check_patterns(text: str) -> None:
+    """A wrong regular expression would be found out only when the condition is evaluated."""
+    for found in _STRING.finditer(text):
+        if not _MATCHES.search(text[: found.start()]):
+            continue
+        try:
+            cel.compile(f"''.matches({found.group()})").execute({})
+        except Exception as error:  # noqa: BLE001
+            words = re.search(r"\nerror: (.*)", str(error))
+            message = (
+                f"wrong regular expression: {words[1].split('. Check')[0] if words else error}"
+            )
+            raise ConditionError(message, *place(text, found.start())) from None
+
+
+def _without_strings(text: str) -> str:
+    """The text with every string literal blanked, so that offsets stay."""
+    return _STRING.sub(lambda found: " " * len(found.group()), text)
+
+
+def place(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of an offset, both from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+_HELPERS = {
+    "firstLine": lambda text: next(iter(_lines(text)), ""),
+    "lastLine": lambda text: next(iter(reversed(_lines(text))), ""),
+    "lower": lambda text: text.lower(),
+    "trim": lambda text: text.strip(),
+}

@@ -1,0 +1,42 @@
+"""What is wrong with a playbook, and where."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PlaybookError:
+    """One mistake; `line` and `column` count from 1, `field` is a path such as
+    `spec.steps[0].run` and empty when the file as a whole is meant."""
+
+    path: str
+    line: int
+    column: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}:{self.column}"
+        return (
+            f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        )
+
+
+class PlaybookErrors(Exception):  # noqa: N818
+    """Everything that is wrong with one playbook, in the order of the file."""
+
+    def __init__(self, errors: Iterable[PlaybookError]) -> None:
+        self.errors: tuple[PlaybookError, ...] = tuple(sorted(set(errors)))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+class UnknownPlaybookError(Exception):
+    """No built-in playbook has that name and no file that path; the message says what there is."""
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """` (did you mean "X"?)` when something known is close to the word, else nothing."""
+    lowered = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), list(lowered), n=1, cutoff=0.6)
+    return f' (did you mean "{lowered[close[0]]}"?)' if close else ""

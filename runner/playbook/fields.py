@@ -1,0 +1,109 @@
+"""The kinds of words a playbook is made of, each with its check."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import re2  # type: ignore[import-untyped]
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from runner.playbook.conditions import Condition, ConditionError
+from runner.playbook.selectors import field_selector_problem, label_selector_problem
+from runner.playbook.templates import Text, TextError
+
+_PATTERN_OPTIONS = re2.Options()
+_PATTERN_OPTIONS.log_errors = False
+_PATTERN_OPTIONS.max_mem = 8 << 20
+MAX_PATTERN = 2000
+
+
+def compile_pattern(text: str) -> Any:
+    """A google-re2 pattern: linear in its input whatever it is. Raises ValueError."""
+    if len(text) > MAX_PATTERN:
+        raise ValueError(f"longer than {MAX_PATTERN} characters")
+    try:
+        return re2.compile(text, _PATTERN_OPTIONS)
+    except re2.error as error:
+        first = error.args[0] if error.args else ""
+        words = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+        raise ValueError(f"not a re2 regular expression: {words}") from None
+
+
+def misplaced(message: str, line: int = 1, column: int = 1) -> PydanticCustomError:
+    """An error at a place inside the text of a field."""
+    context = {"message": message, "line": line, "column": column}
+    return PydanticCustomError("placed", "{message}", context)
+
+
+def _checked(problem: Callable[[str], str]) -> AfterValidator:
+    def check(text: str) -> str:
+        if words := problem(text):
+            raise misplaced(words)
+        return text
+
+    return AfterValidator(check)
+
+
+def _condition(text: str) -> str:
+    try:
+        Condition.compile(text)
+    except ConditionError as error:
+        raise misplaced(error.message, error.line, error.column) from None
+    return text
+
+
+def _template(text: str) -> str:
+    try:
+        Text.compile(text)
+    except TextError as error:
+        raise misplaced(error.message, error.line) from None
+    return text
+
+
+def _pattern_problem(text: str) -> str:
+    try:
+        compile_pattern(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _named_problem(text: str) -> str:
+    problem = _pattern_problem(text)
+    if problem or compile_pattern(text).groupindex:
+        return problem
+    return "needs at least one named group: (?P<name>...)"
+
+
+_DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_STEP_NAME = r"^[a-z][a-zA-Z0-9_-]{0,40}$"
+_RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
+_KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
+_TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
+_REFERENCE = (
+    r"^(steps\.[a-z][a-zA-Z0-9_-]{0,40}\.(stdout|stderr)|logs\.(last|current|previous)"
+    r"|events(\.[A-Z][A-Za-z0-9]*)?|container\.(message|status))$"
+)
+SHAPES = {
+    _DNS_LABEL: "lower case letters, digits and -",
+    _STEP_NAME: "a lower case letter first, then letters, digits, _ and -, 41 at most",
+    _RULE_ID: "a lower case letter first, then lower case letters, digits and -, 63 at most",
+    _KIND: "a kind such as Deployment",
+    _TOOL: "the name of a command",
+    _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
+    "events, events.REASON, container.message or container.status",
+}
+"""What each pattern asks for, in words."""
+
+DnsLabel = Annotated[str, Field(pattern=_DNS_LABEL, min_length=1, max_length=63)]
+StepName = Annotated[str, Field(pattern=_STEP_NAME)]
+RuleId = Annotated[str, Field(pattern=_RULE_ID)]
+Kind = Annotated[str, Field(pattern=_KIND)]
+ToolName = Annotated[str, Field(pattern=_TOOL)]
+Reference = Annotated[str, Field(pattern=_REFERENCE)]
+LabelSelector = Annotated[str, _checked(label_selector_problem)]
+FieldSelector = Annotated[str, _checked(field_selector_problem)]
+Cel = Annotated[str, AfterValidator(_condition)]
+TemplateText = Annotated[str, AfterValidator(_template)]
+Pattern = Annotated[str, _checked(_pattern_problem)]
+NamedPattern = Annotated[str, _checked(_named_problem)]

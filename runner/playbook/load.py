@@ -1,0 +1,286 @@
+"""A playbook's text to a `Playbook`, or to every mistake in it at once."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from runner.playbook import checks, document
+from runner.playbook.checks import Loc, Problem
+from runner.playbook.document import MapNode, Node, Scalar
+from runner.playbook.errors import (
+    PlaybookError,
+    PlaybookErrors,
+    UnknownPlaybookError,
+    did_you_mean,
+)
+from runner.playbook.fields import SHAPES
+from runner.playbook.spec import API_VERSION, LATER_STRATEGIES, Playbook
+from runner.resources import directory
+
+_SUFFIXES = (".yaml", ".yml")
+_KINDS = {
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "model_attributes_type": "a mapping (field: value)",
+    "model_type": "a mapping (field: value)",
+    "dict_type": "a mapping (field: value)",
+    "tuple_type": "a list",
+}
+_LIMITS = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "longer than {max_length} characters",
+    "too_long": "more than {max_length} entries",
+    "too_short": "must have at least {min_length} entry",
+}
+_OTHER_WORDS = {
+    "args": "run",
+    "assert": "when",
+    "cmd": "run",
+    "code": "id",
+    "command": "run",
+    "condition": "when",
+    "if": "when",
+    "fields": "fieldSelector",
+    "labelSelector": "selector",
+    "labels": "selector",
+    "retries": "retry",
+    "rules": "findings",
+    "shell": "script",
+    "timeout": "timeoutSeconds",
+}
+
+
+def load(text: str, path: str) -> Playbook:
+    """Raises PlaybookErrors; `path` is what its lines begin with."""
+    root, errors = document.parse(text, path)
+    reader = _Reader(text, path, root)
+    errors.extend(reader.nulls())
+    value = document.to_value(root)
+    if not isinstance(root, MapNode):
+        errors.append(reader.error(Problem((), "expected a playbook, a mapping (field: value)")))
+        raise PlaybookErrors(errors)
+    if problem := _wrong_version(value):
+        errors.append(reader.error(problem))
+        raise PlaybookErrors(errors)
+    playbook = None
+    try:
+        playbook = Playbook.model_validate(value, by_alias=True, by_name=False)
+    except pydantic.ValidationError as error:
+        errors.extend(reader.errors(error))
+    errors.extend(reader.error(problem) for problem in checks.check(value))
+    if errors or playbook is None:
+        raise PlaybookErrors(errors)
+    playbook._source = path  # noqa: SLF001
+    playbook._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
+    return playbook
+
+
+def load_file(path: str | Path) -> Playbook:
+    """Raises PlaybookErrors, also when the file cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(document.MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise PlaybookErrors([PlaybookError(str(path), 1, 1, "", reason)]) from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8", "replace")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = "not UTF-8"
+        raise PlaybookErrors([PlaybookError(str(path), line, column, "", message)]) from None
+    return load(text, str(path))
+
+
+def builtin() -> list[str]:
+    """Names of the playbooks that come with podmedic."""
+    return sorted(path.stem for path in directory("playbooks").glob("*.yaml"))
+
+
+def resolve(name_or_path: str) -> Playbook:
+    """A built-in playbook by name, else a file by path (anything with a `/` or a YAML suffix).
+
+    Raises UnknownPlaybookError or PlaybookErrors.
+    """
+    names = builtin()
+    if name_or_path in names:
+        playbook = load_file(directory("playbooks") / f"{name_or_path}.yaml")
+        playbook._source = "built-in"  # noqa: SLF001
+        return playbook
+    if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
+        return load_file(name_or_path)
+    hint = did_you_mean(name_or_path, names)
+    known = ", ".join(names) or "none"
+    message = f'no playbook is called "{name_or_path}"{hint}; built-in: {known}; a path needs a "/"'
+    raise UnknownPlaybookError(message)
+
+
+def _wrong_version(value: Any) -> Problem | None:
+    if not isinstance(value, dict) or value.get("apiVersion") in (None, API_VERSION):
+        return None
+    found = value["apiVersion"]
+    return Problem(("apiVersion",), f'this version reads "{API_VERSION}", found "{found}"')
+
+
+class _Reader:
+    """Turns paths into places in one file."""
+
+    def __init__(self, text: str, path: str, root: Node) -> None:
+        self._lines = text.splitlines()
+        self._path = path
+        self._root = root
+
+    def error(self, problem: Problem) -> PlaybookError:
+        at, value = document.locate(self._root, problem.loc)
+        line, column = at.line, at.column
+        if isinstance(value, Scalar) and value is not self._root:
+            line, column = value.line, value.column
+            if (problem.line, problem.column) != (1, 1):
+                line, column = document.inside(value, self._lines, problem.line, problem.column)
+        return PlaybookError(self._path, line, column, field_path(problem.loc), problem.message)
+
+    def errors(self, error: pydantic.ValidationError) -> Iterator[PlaybookError]:
+        details = error.errors(include_url=False)
+        for detail in details:
+            loc: Loc = detail["loc"]
+            # pydantic counts only the good entries of a list
+            if detail["type"] == "too_short" and any(
+                other["loc"][: len(loc)] == loc and other["loc"] != loc for other in details
+            ):
+                continue
+            if detail["input"] is None and detail["type"] != "missing":
+                continue  # reported by nulls()
+            yield self._detail(detail["type"], loc, detail["input"], detail.get("ctx") or {})
+
+    def nulls(self) -> Iterator[PlaybookError]:
+        yield from self._nulls(self._root, ())
+
+    def _nulls(self, node: Node, loc: Loc) -> Iterator[PlaybookError]:
+        if isinstance(node, MapNode):
+            for key, (_, value) in node.entries.items():
+                yield from self._nulls(value, (*loc, key))
+        elif isinstance(node, document.ListNode):
+            for index, value in enumerate(node.items):
+                yield from self._nulls(value, (*loc, index))
+        elif isinstance(node, Scalar) and node.value is None and loc:
+            at, _ = document.locate(self._root, loc)
+            message = "has no value; give it one or leave it out"
+            if node.text:
+                message += f' (quote it if it is a word: "{node.text}")'
+            yield PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+
+    def _detail(self, kind: str, loc: Loc, given: Any, context: dict[str, Any]) -> PlaybookError:
+        if kind == "extra_forbidden":
+            return self._unknown_field(loc)
+        if kind == "missing":
+            at, _ = document.locate(self._root, loc[:-1])
+            message = "required field is missing"
+            return PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+        if kind == "placed":
+            place = Problem(loc, context["message"], context["line"], context["column"])
+            return self.error(place)
+        return self.error(Problem(loc, self._message(kind, loc, given, context)))
+
+    def _message(self, kind: str, loc: Loc, given: Any, context: dict[str, Any]) -> str:
+        if kind == "string_type":
+            return self._not_a_string(loc)
+        if kind in _KINDS:
+            return f"must be {_KINDS[kind]}, found {_describe(given)}"
+        if kind in _LIMITS:
+            return _LIMITS[kind].format(**context)
+        if kind in ("literal_error", "enum"):
+            return _not_one_of(loc, given, context)
+        if kind == "string_pattern_mismatch":
+            return f"expected {SHAPES[context['pattern']]}; found {_describe(given)}"
+        return f"is not valid ({kind.replace('_', ' ')})"
+
+    def _not_a_string(self, loc: Loc) -> str:
+        _, value = document.locate(self._root, loc)
+        if isinstance(value, Scalar):
+            what = "true or false" if isinstance(value.value, bool) else "a number"
+            word = value.text
+            return f'must be a string, but YAML reads {word} as {what}: quote it ("{word}")'
+        return "must be a string, found a list or a mapping"
+
+    def _unknown_field(self, loc: Loc) -> PlaybookError:
+        at, _ = document.locate(self._root, loc)
+        name = str(loc[-1])
+        hint = _hint(name, _fields_at(loc[:-1]))
+        if name == "<<":
+            hint = " (YAML 1.2 has no merge keys)"
+        message = f"unknown field{hint}"
+        return PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    """What other tools call it counts as a typing mistake too."""
+    others = {word: field for word, field in _OTHER_WORDS.items() if field in known}
+    close = did_you_mean(name, [*known, *others])
+    for word, field in others.items():
+        close = close.replace(f'"{word}"', f'"{field}"')
+    return close
+
+
+def field_path(loc: Sequence[str | int]) -> str:
+    """`spec.steps[0].run`."""
+    path = ""
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def _not_one_of(loc: Loc, given: Any, context: dict[str, Any]) -> str:
+    if given in LATER_STRATEGIES and "strategy" in loc:
+        return f'"{given}" comes in a later version; this one knows target, shared and none'
+    words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+    hint = did_you_mean(str(given), words)
+    return f"must be one of {', '.join(words) or 'true'}, found {_describe(given)}{hint}"
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 60 else f'"{value[:60]}…"'
+    if isinstance(value, tuple):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    return str(value)
+
+
+def _fields_at(loc: Sequence[str | int]) -> list[str]:
+    """Names of the fields of the part of the format that a path leads to."""
+    model: Any = Playbook
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        model = next(
+            (
+                _model_of(info.annotation)
+                for name, info in model.model_fields.items()
+                if (info.alias or name) == part
+            ),
+            None,
+        )
+        if model is None:
+            return []
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _model_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_of(inner)) is not None:
+            return found
+    return None

@@ -1,0 +1,54 @@
+"""The syntax of kubectl's label selectors and field selectors."""
+
+import re
+
+_NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)"
+_PREFIX = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?"
+_KEY = re.compile(rf"{_PREFIX}{_NAME}\Z")
+_VALUE = re.compile(rf"{_NAME}?\Z")
+_TERM = re.compile(r"\s*(?:(?P<absent>!)\s*)?(?P<key>[^\s!=<>(),]+)\s*(?P<rest>.*)", re.DOTALL)
+_EQUALS = re.compile(r"(==|!=|=)\s*(?P<value>[^\s!=<>(),]*)\s*\Z")
+_SET = re.compile(r"(?:in|notin)\s*\((?P<values>[^()]*)\)\s*\Z")
+_FIELD = re.compile(r"\s*[A-Za-z][A-Za-z.]*\s*(?:==|!=|=)[^,]*\Z")
+
+
+def label_selector_problem(text: str) -> str:
+    """What is wrong with a label selector, in words; empty when nothing is."""
+    for term in _terms(text):
+        problem = _term_problem(term)
+        if problem:
+            return f"{problem} in label selector term {term.strip()!r}"
+    return ""
+
+
+def field_selector_problem(text: str) -> str:
+    for term in text.split(","):
+        if not _FIELD.match(term):
+            return f"expected FIELD=VALUE or FIELD!=VALUE, found {term.strip()!r}"
+    return ""
+
+
+def _terms(text: str) -> list[str]:
+    """Split at commas outside of parentheses."""
+    return re.split(r",(?![^()]*\))", text)
+
+
+def _term_problem(term: str) -> str:
+    found = _TERM.match(term)
+    if found is None:
+        return "nothing" if not term.strip() else "no label key"
+    key, rest = found["key"], found["rest"].strip()
+    if not _KEY.match(key):
+        return f"{key!r} is no label key"
+    if found["absent"]:
+        return f"unexpected {rest!r}" if rest else ""
+    if not rest:
+        return ""
+    if equals := _EQUALS.match(rest):
+        value = equals["value"]
+        return "" if _VALUE.match(value) else f"{value!r} is no label value"
+    if chosen := _SET.match(rest):
+        values = [value.strip() for value in chosen["values"].split(",")]
+        wrong = [value for value in values if not _VALUE.match(value)]
+        return f"{wrong[0]!r} is no label value" if wrong else ""
+    return f"cannot read {rest!r}"

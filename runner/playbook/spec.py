@@ -1,0 +1,263 @@
+"""What a playbook is: frozen values, spelled in the file as Kubernetes spells its own."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic.alias_generators import to_camel
+
+from runner import __version__
+from runner.model.examination import TargetCondition
+from runner.model.report import Confidence, Severity
+from runner.playbook import fields
+
+API_VERSION = "podmedic.io/v1alpha1"
+TOOLS_IMAGE = f"ghcr.io/podmedic/tools:{__version__}"
+LATER_STRATEGIES = ("own-image", "catch", "copy")
+
+# Enumerations come as words; everything else must already be of its kind.
+_Severity = Annotated[Severity, Field(strict=False)]
+_Confidence = Annotated[Confidence, Field(strict=False)]
+_Condition = Annotated[TargetCondition, Field(strict=False)]
+
+
+class Spec(BaseModel):
+    """The base of every part: nothing is guessed, converted or ignored."""
+
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Owner(Spec):
+    """A workload, by what people know it as: the Deployment, not its ReplicaSet."""
+
+    kind: fields.Kind
+    """Kind of the workload: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `CronJob`, `Pod`."""
+    name: Annotated[str, Field(min_length=1)] = "*"
+    """Name of the workload; `*`, `?` and `[...]` as in a shell."""
+
+
+class Targets(Spec):
+    """Which pods to examine: those that meet every line given. Without any line, all pods of the
+    namespaces that the command line names."""
+
+    selector: fields.LabelSelector = ""
+    """Label selector in kubectl's grammar: `app in (web, worker),tier!=cache`."""
+    field_selector: fields.FieldSelector = ""
+    """Field selector: `status.phase=Running`."""
+    namespaces: tuple[fields.DnsLabel, ...] = ()
+    """Only pods in one of these namespaces."""
+    owners: tuple[Owner, ...] = ()
+    """Only pods of one of these workloads."""
+    conditions: tuple[_Condition, ...] = ()
+    """Only pods that show at least one of these, now or between two restarts."""
+    min_restarts: Annotated[int, Field(ge=0)] | None = None
+    """Only pods with a container that was restarted at least so often."""
+    min_age_seconds: Annotated[int, Field(ge=0)] | None = None
+    """Only pods at least so old."""
+    max_age_seconds: Annotated[int, Field(ge=0)] | None = None
+    """Only pods at most so old."""
+    container: fields.DnsLabel | None = None
+    """Name of the target container. Default: the sick one, else the one that the annotation
+    `kubectl.kubernetes.io/default-container` names, else the first."""
+
+
+class Debugger(Spec):
+    """The ephemeral container that runs the steps. Playbooks of one run whose debuggers agree
+    share one."""
+
+    image: Annotated[str, Field(min_length=1)] = TOOLS_IMAGE
+    """Any image with a POSIX shell; a digest pins it."""
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """As for any container."""
+    profile: Literal["restricted", "general", "baseline", "netadmin", "sysadmin"] = "restricted"
+    """Security context, in the words of `kubectl debug --profile`."""
+    run_as_user: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Default: the target container's user."""
+    run_as_group: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Default: the target container's group."""
+    strategy: Annotated[
+        tuple[Literal["target", "shared", "none"], ...], Field(min_length=1, max_length=3)
+    ] = ("target", "shared")
+    """How to reach the pod; the first that fits is taken. `target`: in the process namespace of
+    the target container, when that runs long enough. `shared`: network and volumes of the pod.
+    `none`: nothing is injected, steps are not evaluated."""
+    mounts: Literal["inherit", "none"] = "inherit"
+    """`inherit`: the volumes that the target container mounts, at the same places."""
+    env: Literal["inherit", "none"] = "inherit"
+    """`inherit`: values that the target container takes from ConfigMaps and from the downward
+    API; never from Secrets."""
+
+
+class LogEvidence(Spec):
+    """How much of the application's log is read from the API, before anything is injected."""
+
+    per_owner: Annotated[int, Field(ge=0, le=1000)] = 3
+    """For how many pods of each workload."""
+    tail_lines: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """The last so many lines."""
+    limit_bytes: Annotated[int, Field(ge=1, le=4 << 20)] = 65_536
+    """The first so many bytes of those lines."""
+
+
+class EvidenceSpec(Spec):
+    """What is read from the API about each pod."""
+
+    logs: LogEvidence = LogEvidence()
+    """Log of the target container and of the instance before."""
+    events: bool = True
+    """Events about the pod."""
+
+
+class Retry(Spec):
+    """A step that exits with another code than 0 is run again, inside the container."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 1
+    """1 means no retry. Every attempt is kept."""
+    backoff_seconds: Annotated[int, Field(ge=0, le=60)] = 1
+    """Wait between two attempts."""
+
+
+class Needs(Spec):
+    """What a step cannot do without. It is `not-evaluated`, never failed, where that is missing."""
+
+    tools: tuple[fields.ToolName, ...] = ()
+    """Commands that must be on the PATH of the debugger's image."""
+    target: bool = False
+    """True when the step looks at the target container's processes."""
+
+
+class Parse(Spec):
+    """How to read stdout into `steps.NAME.parsed`: exactly one of these."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "maxProperties": 1},
+    )
+
+    regex: fields.NamedPattern | None = None
+    """A re2 pattern with named groups; `parsed` is the list of all matches, each a map from group
+    to text, at most 1000."""
+    json_: Annotated[Literal[True] | None, Field(alias="json")] = None
+    """stdout is one JSON value."""
+    key_value: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    """Every line that has this separator is a key and a value; `parsed` is a map of texts, the
+    first line wins."""
+
+
+class Step(Spec):
+    """One command in the debugger's container."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["run"]}, {"required": ["script"]}]},
+    )
+
+    name: fields.StepName
+    """Unique in the playbook; conditions call it `steps.NAME`."""
+    description: str = ""
+    """What it finds out, for the report."""
+    run: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """The command and its arguments; no shell looks at them."""
+    script: Annotated[str, Field(min_length=1)] | None = None
+    """Or a script for the POSIX shell of the image."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    """Each attempt is killed after that."""
+    retry: Retry = Retry()
+    output_limit_bytes: Annotated[int, Field(ge=1, le=16 << 20)] = 262_144
+    """So many first bytes of stdout, and of stderr, are kept."""
+    needs: Needs = Needs()
+    parse: Parse | None = None
+
+
+class Match(Spec):
+    """Looks for a pattern in texts; the finding holds when one matches, and `match.NAME` has its
+    named groups."""
+
+    sources: Annotated[tuple[fields.Reference, ...], Field(alias="in", min_length=1)]
+    """The texts to look in, in this order: `logs.last`, `container.message`, `steps.NAME.stdout`,
+    `events.REASON`."""
+    patterns: Annotated[tuple[fields.Pattern, ...], Field(min_length=1, max_length=100)]
+    """re2 patterns, tried in this order; in each text the last match counts."""
+
+
+class FindingRule(Spec):
+    """A judgement about one pod, made of facts."""
+
+    id: fields.RuleId
+    """Unique in the playbook."""
+    when: fields.Cel = "true"
+    """CEL condition."""
+    each: fields.Cel | None = None
+    """CEL list; the rule is judged once for each element, which is called `item`."""
+    match: Match | None = None
+    """Holds only when a pattern is found; what it captured is `match.NAME`, also for `when`."""
+    unless: tuple[fields.RuleId, ...] = ()
+    """Not reported for a pod for which one of these rules, which stand before it, was."""
+    fallback: bool = False
+    """Judged only when no other rule of the playbook was reported for the pod."""
+    severity: _Severity
+    """How bad it is."""
+    confidence: _Confidence = Confidence.LIKELY
+    """How sure it is."""
+    title: fields.TemplateText
+    """A few words."""
+    message: fields.TemplateText
+    """The cause as one sentence. Pods of a workload with the same sentence are one finding."""
+    remediation: fields.TemplateText = ""
+    """What to do about it."""
+    evidence: tuple[fields.Reference, ...] = ()
+    """What to show: `logs.last`, `steps.NAME.stdout`, `events.REASON`, `container.message`,
+    `container.status`."""
+    lines: fields.Pattern | None = None
+    """re2 pattern: only lines that match are shown as evidence; the last ones otherwise."""
+
+
+class PlaybookSpec(Spec):
+    targets: Targets = Targets()
+    debugger: Debugger = Debugger()
+    evidence: EvidenceSpec = EvidenceSpec()
+    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
+    """All steps of a pod together end after that."""
+    steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
+    """Commands, run in this order."""
+    findings: Annotated[tuple[FindingRule, ...], Field(max_length=500)] = ()
+    """Judgements, made in this order."""
+
+
+class Metadata(Spec):
+    name: fields.DnsLabel
+    """Name of the playbook: lower case letters, digits and `-`."""
+    description: str = ""
+    """The question it answers."""
+
+
+class Playbook(Spec):
+    """One file: which pods to examine, what to run in them, and what it means."""
+
+    api_version: Literal["podmedic.io/v1alpha1"]
+    """Version of this format."""
+    kind: Literal["Playbook"]
+    metadata: Metadata
+    spec: PlaybookSpec
+
+    _source: str = PrivateAttr(default="")
+    _sha256: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def source(self) -> str:
+        """Where it was read from: a path, or `built-in`."""
+        return self._source
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file's bytes, hexadecimal."""
+        return self._sha256

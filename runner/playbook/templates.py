@@ -1,0 +1,166 @@
+"""What a playbook says in words: Jinja2, cut down to names, `if` and a few filters.
+
+The environment is sandboxed and strict about names, and it does not escape: the output is text,
+and whoever shows it escapes. Loops, calls and products are refused, so that no template can make
+more text than a few times its input.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from runner.playbook import vocabulary
+from runner.playbook.errors import did_you_mean
+from runner.playbook.exit_codes import explain_exit_code
+
+MAX_LENGTH = 10_000
+MAX_OUTPUT = 4096
+_MAX_WORD = 1000
+
+_ALLOWED = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Const,
+    nodes.If,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Concat,
+    nodes.Keyword,
+)
+
+
+class TextError(ValueError):
+    """A template that cannot be read or rendered; `line` counts from 1 within its text."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Facts are plain maps, lists and words: what can be reached are items, no attributes."""
+        del obj, attr, value
+        return False
+
+
+def _join(values: Iterable[Any], separator: str = ", ") -> str:
+    if isinstance(values, str):
+        return values
+    return str(separator)[:10].join(str(value)[:_MAX_WORD] for value in list(values)[:50])
+
+
+def _short(text: str, length: int = 200) -> str:
+    """One line of at most so many characters."""
+    words = " ".join(str(text).split())
+    return words if len(words) <= length else words[: max(length - 1, 0)] + "…"
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "explain_exit_code": explain_exit_code,
+    "first": lambda values: next(iter(values), ""),
+    "int": lambda value: int(value) if str(value).lstrip("-").isdigit() else 0,
+    "join": _join,
+    "last": lambda values: values[-1] if len(values) else "",
+    "length": len,
+    "lower": lambda text: str(text).lower(),
+    "round": lambda number, digits=0: round(float(number), digits) if digits else round(number),
+    "short": _short,
+    "trim": lambda text: str(text).strip(),
+    "upper": lambda text: str(text).upper(),
+}
+_ENVIRONMENT_FILTERS = ("default", "d")
+
+
+def _environment() -> _Environment:
+    # autoescape off: messages are text, not HTML
+    environment = _Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment.globals.clear()
+    kept = {name: environment.filters[name] for name in _ENVIRONMENT_FILTERS}
+    environment.filters = {**kept, **FILTERS}
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+class Text:
+    """A compiled template; `names` are the facts it uses: `container`, `steps.disk`."""
+
+    def __init__(self, text: str, template: jinja2.Template, names: frozenset[str]) -> None:
+        self.text = text
+        self.names = names
+        self._template = template
+
+    @classmethod
+    def compile(cls, text: str) -> "Text":
+        """Raises TextError with the line in the text."""
+        return _compile(text)
+
+    def render(self, facts: Mapping[str, Any]) -> str:
+        """At most MAX_OUTPUT characters. Raises TextError when a fact is missing or the wrong
+        kind."""
+        try:
+            return self._template.render(facts).strip()[:MAX_OUTPUT]
+        except Exception as error:  # noqa: BLE001
+            raise TextError(" ".join(str(error).split())[:200] or type(error).__name__) from None
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str) -> Text:
+    if len(text) > MAX_LENGTH:
+        raise TextError(f"longer than {MAX_LENGTH} characters")
+    try:
+        tree = _ENVIRONMENT.parse(text)
+        names = frozenset(_names(tree))
+        template = _ENVIRONMENT.from_string(tree)
+    except jinja2.TemplateSyntaxError as error:
+        raise TextError(f"not a template: {error.message}", error.lineno) from None
+    except RecursionError:
+        raise TextError("nested too deeply") from None
+    return Text(text, template, names)
+
+
+def _names(tree: nodes.Template) -> Iterable[str]:
+    for node in tree.find_all(nodes.Node):
+        if not isinstance(node, _ALLOWED):
+            what = type(node).__name__.lower()
+            message = f"templates know names, filters and if; found {what}"
+            raise TextError(message, node.lineno)
+        if isinstance(node, nodes.Filter):
+            known = [*FILTERS, *_ENVIRONMENT_FILTERS]
+            _expect(node.name, known, "filter", node.lineno)
+        elif isinstance(node, nodes.Name):
+            _expect(node.name, vocabulary.NAMES, "name", node.lineno)
+            yield node.name
+        elif isinstance(node, nodes.Getattr):
+            yield from _member(node)
+
+
+def _member(node: nodes.Getattr) -> Iterable[str]:
+    if not isinstance(node.node, nodes.Name):
+        return
+    root = node.node.name
+    if root in vocabulary.MAPS:
+        _expect(node.attr, vocabulary.members(root), f"member of {root}", node.lineno)
+    yield f"{root}.{node.attr}"
+
+
+def _expect(name: str, known: Sequence[str], what: str, line: int) -> None:
+    if name not in known:
+        raise TextError(f'unknown {what} "{name}"{did_you_mean(name, known)}', line)

@@ -1,0 +1,99 @@
+"""The names that conditions, templates and evidence may use, and what each one is.
+
+`runner.analyze.facts` fills them; a name that is not here is refused when a playbook is read. A
+name that ends in `?` is absent where it makes no sense: ask `has(container.exitCode)` first.
+"""
+
+from collections.abc import Mapping, Sequence
+
+CONTAINER = {
+    "name": "name of the target container",
+    "image": "image as the pod's spec names it",
+    "imageId": "image id as the node resolved it, empty before it was pulled",
+    "init": "true for an init container",
+    "state": "`running`, `waiting` or `terminated`, as the kubelet shows it now",
+    "reason": "reason of that state: `CrashLoopBackOff`, `ImagePullBackOff`, `Error`, …",
+    "waitingMessage": "the kubelet's sentence while the container waits",
+    "exitCode?": "exit code of the latest exit; absent when it never exited",
+    "signal?": "signal of the latest exit; absent when there was none",
+    "exitReason": "reason of the latest exit: `Error`, `OOMKilled`, `Completed`",
+    "message": "termination message of the latest exit",
+    "ranSeconds?": "how long the instance of the latest exit had run",
+    "lastExitCode?": "exit code of the instance before the current one",
+    "lastReason": "reason of the exit of the instance before the current one",
+    "restartCount": "how often the kubelet restarted it",
+    "ready": "true when it counts as ready",
+    "crashLooping": "true when it exited, was restarted before and waits to be restarted again",
+    "oomKilled": "true when the current or the latest exit was for memory",
+    "envNames": "names of its environment variables, as far as the spec spells them",
+    "command": "list of words",
+    "args": "list of words",
+    "ports": "list of port numbers",
+    "mounts": "list of the paths where volumes are mounted",
+    "memoryLimit": "as the spec has it (`128Mi`), empty when there is none",
+    "memoryRequest": "as the spec has it, empty when there is none",
+    "cpuLimit": "as the spec has it, empty when there is none",
+    "livenessProbe": "true when it has one",
+    "readinessProbe": "true when it has one",
+    "startupProbe": "true when it has one",
+}
+POD = {
+    "namespace": "",
+    "name": "",
+    "node": "name of its node, empty when it has none yet",
+    "phase": "`Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`",
+    "reason": "reason of the phase: `Evicted`, …",
+    "message": "sentence of the phase",
+    "ageSeconds?": "time since it was created",
+    "labels": "map",
+    "conditions": "map from type (`Ready`) to {status, reason, message}",
+    "shows": "list of what it was selected by: the words of `targets.conditions`",
+    "qosClass": "`Guaranteed`, `Burstable`, `BestEffort`",
+    "restartPolicy": "`Always`, `OnFailure`, `Never`",
+    "restartCount": "sum over its containers",
+    "hostNetwork": "true when it uses its node's network",
+}
+WORKLOAD = {"kind": "`Deployment`, …", "namespace": "", "name": ""}
+STEP = {
+    "outcome": "`passed`, `failed`, `timeout`, `error`, `not-evaluated`",
+    "reason": "why, when the outcome is none of the first two",
+    "exitCode?": "of the last attempt; this and the rest only with `passed` or `failed`",
+    "stdout?": "of the last attempt, invalid bytes replaced",
+    "stderr?": "of the last attempt, invalid bytes replaced",
+    "attempts?": "how many there were",
+    "durationSeconds?": "of the last attempt",
+    "parsed?": "what `parse` made of stdout",
+}
+EVENT = {
+    "reason": "`FailedMount`, `Unhealthy`, `Killing`, …",
+    "message": "",
+    "type": "`Normal` or `Warning`",
+    "count": "how often it was seen",
+    "container": "the container it is about, empty when it is about the pod",
+}
+LOGS = {
+    "current": "end of the log of the current instance of the target container",
+    "previous": "end of the log of the instance before",
+    "last": "end of the log of the instance that exited last, else of the current one",
+}
+
+MAPS: Mapping[str, Mapping[str, str]] = {
+    "pod": POD,
+    "container": CONTAINER,
+    "workload": WORKLOAD,
+    "logs": LOGS,
+}
+LISTS: Mapping[str, str] = {
+    "containers": "list of maps like `container`, one for each container and init container",
+    "events": "list of maps, oldest first",
+    "steps": "map from the name of a step of this playbook to what came of it",
+    "item": "with `each`: the one at hand",
+    "match": "with `match`: the named groups of the pattern that matched, and `line`",
+}
+NAMES: Sequence[str] = (*MAPS, *LISTS)
+
+
+def members(root: str) -> Sequence[str]:
+    """The names below a root, without their question marks."""
+    table = STEP if root == "steps" else MAPS.get(root, {})
+    return [name.removesuffix("?") for name in table]
