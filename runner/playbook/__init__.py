@@ -2,6 +2,7 @@
 
 from runner.playbook.errors import PlaybookError, PlaybookErrors, UnknownPlaybookError
 from runner.playbook.load import builtin, load, load_file, resolve
+from runner.playbook.schema import json_schema
 from runner.playbook.spec import Debugger, FindingRule, Playbook, Step, Targets
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Targets",
     "UnknownPlaybookError",
     "builtin",
+    "json_schema",
     "load",
     "load_file",
     "resolve",

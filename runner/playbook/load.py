@@ -101,9 +101,9 @@ def load_file(path: str | Path) -> Playbook:
     return load(text, str(path))
 
 
-def builtin() -> list[str]:
-    """Names of the playbooks that come with podmedic."""
-    return sorted(path.stem for path in directory("playbooks").glob("*.yaml"))
+def builtin() -> list[Path]:
+    """Files of the playbooks that come with podmedic; each is named like its file's stem."""
+    return sorted(directory("playbooks").glob("*.yaml"))
 
 
 def resolve(name_or_path: str) -> Playbook:
@@ -111,15 +111,15 @@ def resolve(name_or_path: str) -> Playbook:
 
     Raises UnknownPlaybookError or PlaybookErrors.
     """
-    names = builtin()
-    if name_or_path in names:
-        playbook = load_file(directory("playbooks") / f"{name_or_path}.yaml")
+    files = {path.stem: path for path in builtin()}
+    if name_or_path in files:
+        playbook = load_file(files[name_or_path])
         playbook._source = "built-in"  # noqa: SLF001
         return playbook
     if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
         return load_file(name_or_path)
-    hint = did_you_mean(name_or_path, names)
-    known = ", ".join(names) or "none"
+    hint = did_you_mean(name_or_path, list(files))
+    known = ", ".join(files) or "none"
     message = f'no playbook is called "{name_or_path}"{hint}; built-in: {known}; a path needs a "/"'
     raise UnknownPlaybookError(message)
 

@@ -83,7 +83,8 @@ class Debugger(Spec):
     run_as_group: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """Default: the target container's group."""
     strategy: Annotated[
-        tuple[Literal["target", "shared", "none"], ...], Field(min_length=1, max_length=3)
+        tuple[Literal["target", "shared", "none"], ...],
+        Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}),
     ] = ("target", "shared")
     """How to reach the pod; the first that fits is taken. `target`: in the process namespace of
     the target container, when that runs long enough. `shared`: network and volumes of the pod.
@@ -168,10 +169,13 @@ class Step(Spec):
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     """Each attempt is killed after that."""
     retry: Retry = Retry()
+    """Whether to try again after a failure."""
     output_limit_bytes: Annotated[int, Field(ge=1, le=16 << 20)] = 262_144
     """So many first bytes of stdout, and of stderr, are kept."""
     needs: Needs = Needs()
+    """Without these it is `not-evaluated`."""
     parse: Parse | None = None
+    """Reads stdout into `steps.NAME.parsed`."""
 
 
 class Match(Spec):
@@ -218,9 +222,14 @@ class FindingRule(Spec):
 
 
 class PlaybookSpec(Spec):
+    """What to do. A playbook without steps judges by what the API says alone."""
+
     targets: Targets = Targets()
+    """Which pods to examine."""
     debugger: Debugger = Debugger()
+    """The container that runs the steps."""
     evidence: EvidenceSpec = EvidenceSpec()
+    """What to read from the API."""
     deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
     """All steps of a pod together end after that."""
     steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
@@ -230,6 +239,8 @@ class PlaybookSpec(Spec):
 
 
 class Metadata(Spec):
+    """What the playbook is called and what for."""
+
     name: fields.DnsLabel
     """Name of the playbook: lower case letters, digits and `-`."""
     description: str = ""
@@ -242,8 +253,11 @@ class Playbook(Spec):
     api_version: Literal["podmedic.io/v1alpha1"]
     """Version of this format."""
     kind: Literal["Playbook"]
+    """Always `Playbook`."""
     metadata: Metadata
+    """What it is called and what for."""
     spec: PlaybookSpec
+    """Which pods, which commands, which judgements."""
 
     _source: str = PrivateAttr(default="")
     _sha256: str = PrivateAttr(default="")

@@ -1,0 +1,57 @@
+"""The format as JSON Schema draft-07, the newest that yaml-language-server reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from runner.playbook.spec import Playbook
+
+SCHEMA_ID = "https://podmedic.io/schema/playbook-v1alpha1.json"
+_DRAFT_07 = "http://json-schema.org/draft-07/schema#"
+
+
+def json_schema() -> dict[str, Any]:
+    """Accepts what `load` accepts, but for what one schema cannot say: names that must exist,
+    expressions, selectors and templates."""
+    generated = Playbook.model_json_schema(by_alias=True, schema_generator=_Generator)
+    definitions = {name: _converted(each) for name, each in generated.pop("$defs").items()}
+    return {
+        "$schema": _DRAFT_07,
+        "$id": SCHEMA_ID,
+        **_converted(generated),
+        "definitions": dict(sorted(definitions.items())),
+    }
+
+
+class _Generator(GenerateJsonSchema):
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        """Defaults in the file's own spelling; a default of None says nothing."""
+        result = super().default_schema(schema)
+        if result.get("default", 0) is None:
+            del result["default"]
+        return result
+
+    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
+        """`load` refuses a field without a value, so None never comes from a file."""
+        return self.generate_inner(schema["schema"])
+
+
+def _converted(schema: Any) -> Any:
+    """2020-12 to draft-07: `definitions`, and nothing beside a `$ref`, which would be ignored."""
+    if isinstance(schema, list):
+        return [_converted(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    result = {key: _converted(value) for key, value in schema.items() if key != "title"}
+    if "properties" in schema:
+        result["properties"] = {
+            name: _converted(value) for name, value in schema["properties"].items()
+        }
+    if isinstance(schema.get("description"), str):
+        result["description"] = " ".join(schema["description"].split())
+    reference = result.pop("$ref", None)
+    if reference is not None:
+        target = {"$ref": str(reference).replace("#/$defs/", "#/definitions/")}
+        return {"allOf": [target], **result} if result else target
+    return result
