@@ -10,7 +10,7 @@ from lab import binaries, cluster
 from lab.handle import Lab
 from lab.layout import LabError, Layout, layout, layouts
 from lab.packages import PackageError
-from lab.settings import Options
+from lab.settings import LOG_MAX_SIZE, Options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,9 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--kwok", type=int, default=0, metavar="N", help="simulate N more nodes")
     up.add_argument(
         "--log-max-size",
-        default=Options.log_max_size,
         metavar="SIZE",
-        help="when the kubelet rotates a container's log (default: %(default)s; of a new lab)",
+        help=f"when the kubelet rotates a container's log (default: {LOG_MAX_SIZE})",
     )
     down = commands.add_parser("down", help="remove all there is of it")
     down.add_argument("--all", action="store_true", help="every lab on this machine")

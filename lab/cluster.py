@@ -17,6 +17,7 @@ from lab import (
     daemons,
     dns,
     images,
+    kwok,
     namespaces,
     network,
     packages,
@@ -24,7 +25,7 @@ from lab import (
     settings,
 )
 from lab.api import Api, UnreachableError
-from lab.layout import LabError, Layout, Network
+from lab.layout import LabError, Layout, Network, load
 from lab.linux import Process
 from lab.registry import Registry
 
@@ -98,6 +99,8 @@ def up(layout: Layout, options: settings.Options) -> None:
             daemons.start(layout, init, every[name])
         addons.apply(api, "dns.yaml")
         _wait_until_ready(layout, init, api)
+        if options.kwok_nodes or kwok.NAME in daemons.started(layout):
+            kwok.up(layout, net, init, api, options.kwok_nodes)
 
 
 def _begin(layout: Layout, options: settings.Options) -> tuple[Process, Network]:
@@ -105,6 +108,7 @@ def _begin(layout: Layout, options: settings.Options) -> tuple[Process, Network]
     init, net = namespaces.init_of(layout), network.of(layout)
     complete = layout.state / "complete"
     if init and net and complete.exists():
+        _check_same(layout, options)
         return init, net
     _remove(layout)
     layout.state.mkdir(parents=True, exist_ok=True)
@@ -120,6 +124,16 @@ def _begin(layout: Layout, options: settings.Options) -> tuple[Process, Network]
     settings.write(layout, net, options)
     complete.touch()
     return init, net
+
+
+def _check_same(layout: Layout, options: settings.Options) -> None:
+    """Raises `LabError` where a lab that is up would have to be another one."""
+    kubelet = load(layout.state / "kubelet.yaml") or {}
+    has = kubelet.get("containerLogMaxSize")
+    if options.log_max_size not in (None, has):
+        raise LabError(
+            f"lab {layout.name} is up with --log-max-size {has}; take it down first to change that"
+        )
 
 
 def _wait_for_registry(layout: Layout, net: Network) -> None:

@@ -9,13 +9,17 @@ from lab.network import DNS_SERVICE, PODS
 NODE = "lab-node"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 MAX_PODS = 250
+LOG_MAX_SIZE = "10Mi"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `up` may be asked for. `log_max_size` is the kubelet's containerLogMaxSize."""
+    """What `up` may be asked for.
 
-    log_max_size: str = "10Mi"
+    `log_max_size` is the kubelet's containerLogMaxSize, None for what the lab has, or 10Mi.
+    """
+
+    log_max_size: str | None = None
     kwok_nodes: int = 0
 
 
@@ -143,7 +147,7 @@ def _kubelet(layout: Layout, options: Options) -> dict[str, object]:
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "podLogsDir": str(layout.pod_logs),
         "volumePluginDir": str(layout.state / "kubelet" / "volume-plugins"),
-        "containerLogMaxSize": options.log_max_size,
+        "containerLogMaxSize": options.log_max_size or LOG_MAX_SIZE,
         "maxPods": MAX_PODS,
         # A burst of pods would fail with "pull QPS exceeded", which no registry of ours means.
         "registryPullQPS": 0,
