@@ -1,0 +1,42 @@
+# Every target does all of its set-up by itself, on a bare Debian machine as root.
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+ARTIFACTS := build/artifacts
+LAB ?= demo
+
+.PHONY: help demo test test-unit lint lab-up lab-down clean venv
+
+help:
+	@echo "make demo       bring up a lab cluster, break things in it, sweep it, show the report"
+	@echo "make test       all tests, on a real cluster that is removed afterwards"
+	@echo "make test-unit  the tests that need no cluster"
+	@echo "make lint       ruff, mypy, import-linter"
+	@echo "make lab-up     a lab cluster to play with (LAB=name)"
+	@echo "make lab-down   remove it"
+
+venv:
+	@scripts/venv.sh
+
+demo: venv
+	@$(PYTHON) -m lab.demo
+
+test: venv
+	@mkdir -p $(ARTIFACTS)
+	@$(PYTHON) -m lab.prepare
+	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
+
+test-unit: venv
+	@$(PYTHON) -m pytest -q tests/unit $(PYTEST_ARGS)
+
+lint: venv
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+lab-up: venv
+	@$(PYTHON) -m lab --name $(LAB) up
+	@echo 'eval "$$($(PYTHON) -m lab --name $(LAB) env)"   # then: kubectl get pods -A'
+
+lab-down: venv
+	@$(PYTHON) -m lab --name $(LAB) down

@@ -1,0 +1,203 @@
+"""The body of the PATCH, whole, for the pods people have; and how a pod is reached."""
+
+from typing import Any
+
+import pytest
+
+from runner.injection import build_container, choose_strategy, container_name
+from runner.injection.strategy import Choice
+from runner.model.pod import Pod
+from runner.playbook.spec import Debugger
+from tests.unit.pods import NOW, ago, pod, running, terminated, waiting
+
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def body(given: Pod, strategy: str = "shared", **debugger: Any) -> dict[str, Any]:
+    built = build_container(
+        given,
+        given.spec.containers[0],
+        Debugger(**{"image": "tools:1", **debugger}),
+        name="podmedic-x-1",
+        run_id="r1",
+        program="true",
+        strategy=strategy,
+    )
+    return built.body
+
+
+def test_whole_container() -> None:
+    """Read-only mounts without subPath and token, ConfigMap values without Secrets, one user."""
+    given = pod(
+        running(),
+        spec={
+            "securityContext": {"runAsUser": 1000, "runAsGroup": 3000},
+            "volumes": [
+                {"name": "config", "configMap": {"name": "web"}},
+                {"name": "token", "projected": {"sources": [{"serviceAccountToken": {}}]}},
+            ],
+        },
+        container={
+            "volumeMounts": [
+                {"name": "config", "mountPath": "/etc/web"},
+                {"name": "config", "mountPath": "/etc/web/one", "subPath": "one"},
+                {"name": "config", "mountPath": "/usr/bin"},
+                {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
+            ],
+            "env": [
+                {"name": "DB_HOST", "value": "db"},
+                {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "p"}}},
+                {"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "web", "key": "m"}}},
+                {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+            ],
+            "envFrom": [{"configMapRef": {"name": "web"}}, {"secretRef": {"name": "s"}}],
+        },
+    )
+    built = build_container(
+        given, given.spec.containers[0], Debugger(image="tools:1"),
+        name="podmedic-x-1", run_id="r1", program="true", strategy="target",
+    )  # fmt: skip
+
+    assert built.body == {
+        "name": "podmedic-x-1",
+        "image": "tools:1",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/bin/sh", "-c", "true"],
+        "env": [
+            {"name": "PODMEDIC_RUN", "value": "r1"},
+            {"name": "PODMEDIC_TARGET", "value": "app"},
+            {"name": "PODMEDIC_MOUNTS", "value": "/etc/web"},
+            {"name": "PODMEDIC_ENDPOINTS", "value": "env:DB_HOST db -"},
+            {
+                "name": "MODE",
+                "valueFrom": {"configMapKeyRef": {"name": "web", "key": "m", "optional": True}},
+            },
+            {
+                "name": "CPU",
+                "valueFrom": {
+                    "resourceFieldRef": {"containerName": "app", "resource": "limits.cpu"}
+                },
+            },
+            {
+                "name": "PATH",
+                "value": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            },
+            {"name": "LD_PRELOAD", "value": ""},
+            {"name": "LD_LIBRARY_PATH", "value": ""},
+        ],
+        "envFrom": [{"configMapRef": {"name": "web", "optional": True}}],
+        "volumeMounts": [{"name": "config", "mountPath": "/etc/web", "readOnly": True}],
+        "terminationMessagePolicy": "File",
+        "securityContext": {**RESTRICTED, "runAsUser": 1000, "runAsGroup": 3000},
+        "targetContainerName": "app",
+    }
+    assert built.warnings == (
+        "mount /etc/web/one left out: subPath is not allowed in ephemeral containers",
+        "mount /usr/bin left out: it would hide the debugger's own files",
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "container", "profile", "expected"),
+    [
+        ({}, {}, "restricted", {**RESTRICTED, "runAsUser": 65532, "runAsGroup": 65532}),
+        (
+            {"securityContext": {"runAsUser": 0}},
+            {},
+            "restricted",
+            {**RESTRICTED, "runAsUser": 65532, "runAsGroup": 65532},
+        ),
+        (
+            {"securityContext": {"runAsUser": 1000}},
+            {"securityContext": {"runAsUser": 2000}},
+            "restricted",
+            {**RESTRICTED, "runAsUser": 2000, "runAsGroup": 2000},
+        ),
+        ({}, {}, "baseline", {}),
+        ({"securityContext": {"runAsNonRoot": True}}, {}, "baseline", {"runAsUser": 65532}),
+        ({}, {}, "general", {"capabilities": {"add": ["SYS_PTRACE"]}}),
+        ({}, {}, "netadmin", {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}),
+        ({}, {}, "sysadmin", {"privileged": True}),
+    ],
+)
+def test_security_context(
+    spec: dict[str, Any], container: dict[str, Any], profile: str, expected: dict[str, Any]
+) -> None:
+    """A number for the user wherever the kubelet would otherwise have to guess."""
+    given = pod(running(), spec=spec, container=container)
+    assert body(given, profile=profile)["securityContext"] == expected
+
+
+def test_shared_processes_need_no_target() -> None:
+    given = pod(running(), spec={"shareProcessNamespace": True})
+    assert "targetContainerName" not in body(given, "target")
+
+
+def test_nothing_is_inherited_when_told_so() -> None:
+    given = pod(running(), container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]})
+    assert "volumeMounts" not in body(given, mounts="none", env="none")
+
+
+def test_name_is_the_same_for_the_same_work() -> None:
+    """A repeated PATCH must be a no-op, another run, pod or attempt another container."""
+    name = container_name("run", "settings", "uid", 1)
+    assert name == container_name("run", "settings", "uid", 1)
+    others = {
+        container_name("run2", "settings", "uid", 1),
+        container_name("run", "settings2", "uid", 1),
+        container_name("run", "settings", "uid2", 1),
+        container_name("run", "settings", "uid", 2),
+    }
+    assert len(others | {name}) == 5
+    assert all(len(n) <= 63 and n.startswith("podmedic-") for n in others)
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed", "expected"),
+    [
+        (pod(running()), ("target", "shared"), Choice("target")),
+        (
+            pod(running(ago(seconds=1))),
+            ("target", "shared"),
+            Choice("shared", "TargetNotRunning", "container app started less than 5 s ago"),
+        ),
+        (
+            pod(terminated(1, restartCount=2)),
+            ("target", "shared"),
+            Choice("shared", "TargetNotRunning", "container app is not running"),
+        ),
+        (
+            pod(terminated(1, restartCount=2)),
+            ("target",),
+            Choice("none", "TargetNotRunning", "container app is not running"),
+        ),
+        (
+            pod(terminated(1, restartCount=2), spec={"shareProcessNamespace": True}),
+            ("target", "shared"),
+            Choice("target"),
+        ),
+        (pod(running()), ("none",), Choice("none")),
+        (
+            pod(waiting(""), spec={"nodeName": ""}),
+            ("target", "shared"),
+            Choice("none", "Unscheduled", "the pod is on no node yet"),
+        ),
+    ],
+)
+def test_strategy(given: Pod, allowed: tuple[str, ...], expected: Choice) -> None:
+    """A crash-looping container is never entered: it would take ours with it."""
+    assert choose_strategy(given, "app", allowed, NOW) == expected
+
+
+def test_pod_without_sandbox_is_read_from_the_api_only() -> None:
+    given = pod(
+        waiting("ContainerCreating"),
+        phase="Pending",
+        conditions={"PodReadyToStartContainers": "False"},
+    )
+    assert choose_strategy(given, "app", ("target", "shared"), NOW).reason == "NoSandbox"
