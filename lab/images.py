@@ -1,28 +1,24 @@
 """Images made on this machine and pushed to the lab's registry, which stands for every host."""
 
-import fcntl
 import json
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lab import archive, packages
-from lab.imagedefs import Definition, base
+from lab.imagedefs import Definition, base, debian, project, store
 from lab.layout import LabError, cache_folder
 from lab.registry import Registry
 
 BASE = ("pause", "coredns", "busybox")
 _TIMEOUT_SECONDS = 300
-# The build of this many definitions back is kept beside the newest, for other checkouts.
-_ARCHIVES_KEPT = 2
 
 
 def definitions() -> dict[str, Definition]:
     """Every image that can be made, by its short name."""
-    return {definition.name: definition for definition in base.DEFINITIONS}
+    every = (*base.DEFINITIONS, debian.DEFINITION, *project.DEFINITIONS)
+    return {definition.name: definition for definition in every}
 
 
 def ensure(names: Sequence[str], registry: Registry) -> None:
@@ -35,7 +31,7 @@ def ensure(names: Sequence[str], registry: Registry) -> None:
     wanted = [find(name) for name in names]
     packages.ensure(["skopeo"])
     for definition in dict.fromkeys(wanted):
-        path = built(definition)
+        path = store.built(definition)
         _push(path, definition.references, registry)
 
 
@@ -66,25 +62,6 @@ def repository_path(reference: str) -> str:
     else:
         path = reference
     return path if ":" in path.rsplit("/", 1)[-1] else f"{path}:latest"
-
-
-def built(definition: Definition) -> Path:
-    """The definition's docker-archive in the cache, built if it is not there."""
-    folder = cache_folder() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{definition.name}-{definition.key()}.tar"
-    if path.exists():
-        return path
-    with (folder / f".{definition.name}.lock").open("w") as lock:
-        # Two labs that start together make an image once; the kernel drops the lock of the dead.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            started = time.monotonic()
-            definition.build(path)
-            mib = path.stat().st_size / (1 << 20)
-            _say(f"image {definition.name}: {mib:.0f} MiB in {time.monotonic() - started:.0f} s")
-            _forget(folder.glob(f"{definition.name}-????????????????????.tar"))
-    return path
 
 
 def _push(path: Path, references: Iterable[str], registry: Registry) -> None:
@@ -123,13 +100,3 @@ def _skopeo(arguments: Sequence[str], registry: Registry) -> subprocess.Complete
         check=False,
         timeout=_TIMEOUT_SECONDS,
     )
-
-
-def _forget(archives: Iterable[Path]) -> None:
-    newest_first = sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in newest_first[_ARCHIVES_KEPT:]:
-        path.unlink(missing_ok=True)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -98,6 +98,25 @@ def download(names: Sequence[str], folder: Path) -> list[Path]:
     return [by_name[name] for name in names]
 
 
+def repositories(release: str) -> dict[str, str]:
+    """Where this machine gets a Debian release from: base address by suite.
+
+    The suites are the release's own, its updates and its security fixes, as far as the machine
+    has them: {"bookworm": "http://…/debian/", "bookworm-security": …}. Empty where the machine
+    runs another release.
+    """
+    form = "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)"
+    printed = _run(["indextargets", "--format", form, "Created-By: Packages"], None).stdout
+    lines = [line.split() for line in printed.splitlines()]
+    found = {
+        line[2]: line[3]
+        for line in lines
+        if line[:2] == ["Debian", "main"]
+        and line[2] in (release, f"{release}-updates", f"{release}-security")
+    }
+    return found if release in found else {}
+
+
 def _apt(arguments: Sequence[str], folder: Path | None = None) -> str:
     """Runs apt-get and returns its output; raises `PackageError` with its last line."""
     first = _run(arguments, folder)

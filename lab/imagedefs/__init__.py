@@ -12,13 +12,15 @@ class Definition:
 
     `references` are the repositories and tags it is pushed under, without a host: the lab's
     registry stands for every host. `key` names everything that goes into the image, so that a
-    changed definition is built anew. `build` writes a docker-archive to the path it is given.
+    changed definition is built anew. `build` writes a docker-archive to the path it is given;
+    `usual_seconds` is how long that takes on two cores.
     """
 
     name: str
     references: tuple[str, ...]
     key: Callable[[], str]
     build: Callable[[Path], None]
+    usual_seconds: int = 1
 
 
 def hash_of(*paths: Path, also: Sequence[str] = ()) -> str:
