@@ -107,7 +107,7 @@ def _begin(layout: Layout, options: settings.Options) -> tuple[Process, Network]
     """The lab's namespaces and files: those it has, or new ones in place of a broken lab."""
     init, net = namespaces.init_of(layout), network.of(layout)
     complete = layout.state / "complete"
-    if init and net and complete.exists():
+    if init and net and complete.exists() and network.intact(layout):
         _check_same(layout, options)
         return init, net
     _remove(layout)
@@ -213,8 +213,20 @@ def _remove(layout: Layout) -> None:
     network.remove(layout)
     cgroups.remove(layout)
     _unmount_below(layout.state)
-    if layout.state.exists():
-        shutil.rmtree(layout.state)
+    _remove_folder(layout)
+
+
+def _remove_folder(layout: Layout) -> None:
+    """The marker goes last, so that whoever comes after a kill may go on."""
+    if not layout.state.exists():
+        return
+    for entry in layout.state.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != layout.marker:
+            entry.unlink()
+    layout.marker.unlink(missing_ok=True)
+    layout.state.rmdir()
 
 
 def _unmount_below(folder: Path) -> None:

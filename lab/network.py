@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import json
+import shutil
 import subprocess
 import zlib
 
@@ -85,17 +86,31 @@ def _hardware_address(layout: Layout) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 
+def intact(layout: Layout) -> bool:
+    """Whether the lab still has its link to the machine."""
+    return bool(_links(layout))
+
+
 def remove(layout: Layout) -> None:
     """Removes the link, whichever number it has; raises `LabError`.
 
     It would go with the namespace, but half-closed connections keep that for minutes.
     """
+    for link in _links(layout):
+        gone = _try(["ip", "link", "delete", link])
+        if gone.returncode != 0 and "Cannot find" not in gone.stderr:
+            raise LabError(f"cannot remove {link}: {gone.stderr.strip()}")
+
+
+def _links(layout: Layout) -> list[str]:
+    if shutil.which("ip") is None:
+        return []  # then no lab was ever up here
     done = _run(["ip", "-json", "link", "show", "type", "veth"])
-    for link in json.loads(done.stdout or "[]"):
-        if link.get("address") == _hardware_address(layout):
-            gone = _try(["ip", "link", "delete", link["ifname"]])
-            if gone.returncode != 0 and "Cannot find" not in gone.stderr:
-                raise LabError(f"cannot remove {link['ifname']}: {gone.stderr.strip()}")
+    return [
+        link["ifname"]
+        for link in json.loads(done.stdout or "[]")
+        if link.get("address") == _hardware_address(layout)
+    ]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
