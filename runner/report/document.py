@@ -16,6 +16,16 @@ _DANGEROUS = re.compile(
     rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xa9]"
     rb"|\xef\xbb\xbf|\xef\xbf[\xb9-\xbb]|\xf3\xa0[\x80-\xbf][\x80-\xbf]"
 )
+_DESCRIPTIONS = {
+    "Attempt": "One try of a step: `exitCode` is null when there was none to be had.",
+    "Confidence": "How sure a finding is of its cause.",
+    "PlaybookRef": "A playbook of the run; `sha256` is that of its text.",
+    "PodRef": "A pod by name.",
+    "Report": "What one sweep saw. `findings` are in order of rank, the worst first.",
+    "Run": "When, where and with what. `aborted` says why the sweep stopped early, or is empty.",
+    "Severity": "How bad a finding is: one that is `critical` makes its workload broken.",
+    "Summary": "Counts; a workload is healthy only if it was examined and nothing was found.",
+}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,9 +58,9 @@ def from_json(raw: bytes) -> Report:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `report.json`. Unknown keys are allowed: later versions add some."""
     schema = msgspec.json.schema(Report)
-    for definition in schema["$defs"].values():
-        if "description" in definition:
-            definition["description"] = " ".join(definition["description"].split())
+    for name, definition in schema["$defs"].items():
+        description = definition.get("description", _DESCRIPTIONS.get(name, ""))
+        definition["description"] = " ".join(description.split())
         if "properties" in definition:
             _publish(definition)
     return {
@@ -85,6 +95,6 @@ def _encodable(value: Any) -> Any:
         return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_encodable(item) for item in value]
     return value

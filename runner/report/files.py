@@ -17,6 +17,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = error.strerror or error
+        raise OutputError(f"cannot make the directory {path.parent}: {said}") from error
+    try:
         _write(temporary, content)
         temporary.replace(path)
         _sync_directory(path.parent)

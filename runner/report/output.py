@@ -36,7 +36,7 @@ def _name(report: Report) -> str:
 
 
 def _wide(report: Report) -> str:
-    return _table([_COLUMNS, *map(_cells_of, report.pods)])
+    return table([_COLUMNS, *map(_cells_of, report.pods)])
 
 
 def _cells_of(pod: PodResult) -> tuple[str, ...]:
@@ -48,7 +48,8 @@ def _cells_of(pod: PodResult) -> tuple[str, ...]:
     return tuple(one_line(value) or "<none>" for value in values)
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Aligned columns as kubectl prints them, one line per row."""
     widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
     return "".join(
         "   ".join(

@@ -2,7 +2,6 @@
 reading direction becomes visible instead, as kubectl does it (CVE-2021-25743)."""
 
 import re
-import sys
 import unicodedata
 
 # Besides C0, DEL and C1: everything that reorders or hides what stands around it.
@@ -45,21 +44,23 @@ def _cell(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def cut(text: str, width: int) -> str:
-    """`text` in at most `width` columns, with `…` where something was cut off."""
-    if cells(text) <= width:
-        return text
-    used, end = 1, 0  # one column for the ellipsis
-    for end, character in enumerate(text):  # noqa: B007  the index is the result
+def beginning(text: str, width: int) -> str:
+    """As much of `text` as fits in `width` columns."""
+    used = 0
+    for end, character in enumerate(text):
         used += _cell(character)
         if used > width:
-            break
-    return text[:end].rstrip() + "…" if width > 0 else ""
+            return text[:end]
+    return text
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns (one at least), with `…` where something was cut off."""
+    if cells(text) <= width:
+        return text
+    return beginning(text, width - 1).rstrip() + "…"
 
 
 def is_terminal_safe(text: str) -> bool:
     """Whether `plain` would leave `text` as it is."""
     return _DANGEROUS.search(text) is None
-
-
-assert sys.maxunicode == 0x10FFFF

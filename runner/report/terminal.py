@@ -1,14 +1,14 @@
 """The report on one screen of a terminal, with the words of the page. Everything from a pod is
 `plain`: it can neither move the cursor nor colour anything, and there is no markup to interpret."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from runner.model.report import Report
-from runner.report.plain import cells, cut, one_line
+from runner.report.plain import beginning, cells, cut, one_line
 from runner.report.summary import Verdict
 from runner.report.view import Row, Tone, headline, notices, plural, rows, tone, unanswered
 
-MAX_ROWS = 20
+MAX_LINES = 21  # of workloads: seven with all their lines, or one line each
 _NARROWEST = 40
 _COLORS = {
     Verdict.BROKEN: "31",
@@ -28,40 +28,64 @@ def summary_text(report: Report, *, width: int, color: bool) -> str:
     lines = [paint(cut(one_line(notice), width), "1") for notice in notices(report)]
     lines.append(paint(cut(headline(report.summary), width), _TONES[tone(report)]))
     made = rows(report)
-    shown = [row for row in made if row.verdict is not Verdict.HEALTHY]
-    room = MAX_ROWS
-    for position, row in enumerate(shown):
-        block = _row_lines(row, width, color=color)
-        if len(block) > room:
-            lines.append(f"… and {len(shown) - position} more")
-            break
-        room -= len(block)
-        lines += block
+    lines += _not_healthy(made, width, color=color)
     lines += _healthy(made, width, color=color)
     lines += _unanswered(report, width)
     return "\n".join(lines) + "\n"
 
 
-def _row_lines(row: Row, width: int, *, color: bool) -> list[str]:
+def _not_healthy(made: Sequence[Row], width: int, *, color: bool) -> list[str]:
+    """As much of every row as fits on the screen: with evidence, else with the cause below the
+    name, else on one line each; at last the worst ones only."""
+    shown = [row for row in made if row.verdict is not Verdict.HEALTHY]
+    if len(shown) * 2 <= MAX_LINES:
+        for lines_of in (_with_evidence, _with_cause):
+            lines = [line for row in shown for line in lines_of(row, width, color=color)]
+            if len(lines) <= MAX_LINES:
+                return lines
+    kept = shown if len(shown) <= MAX_LINES else shown[: MAX_LINES - 1]
+    lines = [_in_one_line(row, width, color=color) for row in kept]
+    return lines if kept == shown else [*lines, f"… and {len(shown) - len(kept)} more"]
+
+
+def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     paint = _paint if color else _leave
-    workload = row.workload
-    name = one_line(f"{workload.kind}/{workload.name}")
-    facts = [one_line(workload.namespace), row.pods]
-    if row.restarts:
-        facts.append(plural(row.restarts, "restart"))
-    if row.confidence:
-        facts.append(row.confidence.value)
     room = width - len(_MARGIN)
-    head = cut(f"{name}  ({', '.join(facts)})", room)
-    # Bold is for the name alone, and only where the cut left all of it.
-    head = paint(name, "1") + head[len(name) :] if head.startswith(name) else head
-    label = row.verdict.value.ljust(len(_MARGIN))
-    lines = [paint(label, _COLORS[row.verdict]) + head]
+    lines = [_head(row, _facts(row), width, color=color)]
     lines += [_MARGIN + line for line in _wrapped(one_line(row.cause), room, most=2)]
     if row.evidence:
         excerpt = next(filter(None, map(one_line, row.evidence.excerpt.splitlines())), "")
         lines.append(_MARGIN + paint(cut(f"| {excerpt}", room), "2"))
     return lines
+
+
+def _with_cause(row: Row, width: int, *, color: bool) -> list[str]:
+    cause = cut(one_line(row.cause), width - len(_MARGIN))
+    return [_head(row, _facts(row), width, color=color), _MARGIN + cause]
+
+
+def _in_one_line(row: Row, width: int, *, color: bool) -> str:
+    where = f" ({one_line(row.workload.namespace)}, {row.pods}): "
+    return _head(row, where + one_line(row.cause), width, color=color)
+
+
+def _facts(row: Row) -> str:
+    facts = [one_line(row.workload.namespace), row.pods]
+    if row.restarts:
+        facts.append(plural(row.restarts, "restart"))
+    if row.confidence:
+        facts.append(row.confidence.value)
+    return f"  ({', '.join(facts)})"
+
+
+def _head(row: Row, rest: str, width: int, *, color: bool) -> str:
+    """The line that begins with the verdict and the workload's name."""
+    paint = _paint if color else _leave
+    name = one_line(f"{row.workload.kind}/{row.workload.name}")
+    head = cut(name + rest, width - len(_MARGIN))
+    # Bold is for the name alone, and only where the cut left all of it.
+    head = paint(name, "1") + head[len(name) :] if head.startswith(name) else head
+    return paint(row.verdict.value.ljust(len(_MARGIN)), _COLORS[row.verdict]) + head
 
 
 def _healthy(made: Iterable[Row], width: int, *, color: bool) -> list[str]:
@@ -96,9 +120,9 @@ def _wrapped(text: str, width: int, *, most: int) -> list[str]:
     lines: list[str] = []
     rest = text
     while rest and len(lines) < most - 1 and cells(rest) > width:
-        head = cut(rest, width + 1).removesuffix("…")
-        blank = head.rfind(" ")
-        end = blank if blank > width // 2 else len(head)
+        end = len(beginning(rest, width))
+        blank = rest.rfind(" ", 0, end + 1)
+        end = blank if blank > width // 2 else end
         lines.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
     return [*lines, cut(rest, width)] if rest else lines
