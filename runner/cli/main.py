@@ -71,13 +71,13 @@ def _explain(error: Exception) -> tuple[str, ExitCode]:
     """
     from runner.cli.options import NothingSelectedError  # noqa: PLC0415
     from runner.cluster import ClusterError, ErrorReason  # noqa: PLC0415
-    from runner.playbook import PlaybookErrors  # noqa: PLC0415
+    from runner.playbook import PlaybookErrors, UnknownPlaybookError  # noqa: PLC0415
     from runner.report.files import OutputError  # noqa: PLC0415
 
     match error:
         case click.ClickException():
             return error.format_message(), ExitCode.USAGE
-        case PlaybookErrors():
+        case PlaybookErrors() | UnknownPlaybookError():
             return str(error), ExitCode.USAGE
         case ClusterError():
             usage = error.reason is ErrorReason.CONFIG

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from runner.cli.main import complain
 from runner.examine import Limits
 from runner.model.report import Report
 from runner.playbook import Playbook
-from runner.progress import Progress, Quiet, make_progress
+from runner.progress import Progress, progress
 from runner.report.files import OutputError
 from runner.sweep import Budget, Outside, Selection, prepare, sweep
 
@@ -199,15 +200,15 @@ async def _run(request: Request) -> ExitCode:
         )
         stack.push_async_callback(cluster.close)
         selection = options.with_default_namespace(request.selection, cluster.default_namespace)
-        progress = _progress(request)
-        stack.callback(progress.close)
+        watcher = _progress(request)
+        stack.callback(watcher.close)
         outside = Outside(
             cluster=cluster,
             redact=Redactor(secrets.token_bytes(32)),
             record=_no_journal,
             store=lambda data: _store(request.directory, data),
             now=_now,
-            watcher=progress,
+            watcher=watcher,
             stop=stop,
         )
         started_at = _now()
@@ -235,7 +236,7 @@ async def _run(request: Request) -> ExitCode:
             started_at=started_at,
             resumed=resumed,
         )
-        progress.close()
+        watcher.close()
         code = _deliver(request, report, dict(cluster.requests_sent))
         if not report.run.interrupted:
             await book.record("finished", exit_code=int(code))
@@ -261,7 +262,12 @@ def _with_record(outside: Outside, book: journal.Journal) -> Outside:
 
 
 def _progress(request: Request) -> Progress:
-    return Quiet() if request.quiet or request.dry_run else make_progress(sys.stderr)
+    return progress(
+        sys.stderr,
+        clock=time.monotonic,
+        environ=os.environ,
+        quiet=request.quiet or request.dry_run is not None,
+    )
 
 
 def _deliver(request: Request, report: Report, requests: dict[tuple[str, str], int]) -> ExitCode:
@@ -296,15 +302,16 @@ def _export_metrics(
     from runner import metrics  # noqa: PLC0415
 
     failures = []
-    registry = metrics.registry_of(report, requests)
-    if request.metrics_textfile is not None:
-        try:
-            metrics.write_textfile(request.metrics_textfile, registry)
-        except OSError as error:
-            failures.append(f"metrics not written to {request.metrics_textfile}: {error}")
+    registry = metrics.build_registry(report, api_requests=requests)
+    # The Pushgateway first: the file takes over an old success that nobody else must hear of.
     if request.pushgateway is not None:
         try:
             metrics.push(request.pushgateway, registry, job="podmedic", timeout_seconds=10.0)
-        except OSError as error:
-            failures.append(f"metrics not pushed to {request.pushgateway}: {error}")
+        except metrics.MetricsError as error:
+            failures.append(str(error))
+    if request.metrics_textfile is not None:
+        try:
+            metrics.write_textfile(request.metrics_textfile, registry)
+        except OutputError as error:
+            failures.append(str(error))
     return failures

@@ -211,7 +211,13 @@ async def _result(
         ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
     )
     ctx.stage("collected")
-    if program.complete:
+    if program.complete and program.ended_by == "signal":
+        message = message or "the container was stopped before all steps had ended"
+        ended, outcome = ("Stopped", message), PodOutcome.UNKNOWN
+    elif program.complete and program.ended_by == "deadline":
+        why = f"the steps did not end within {plan.deadline_seconds:.0f} s"
+        ended, outcome = ("DeadlineExceeded", why), PodOutcome.TIMEOUT
+    elif program.complete:
         ended, outcome = ("NotRun", "the program ended before this step"), None
     elif verdict.stage is Stage.RUNNING:
         ended, outcome = (verdict.reason, message), PodOutcome.TIMEOUT

@@ -52,11 +52,16 @@ def _attempt(attempt: AttemptRecord, redact: Redact, store: Callable[[bytes], st
     )
 
 
-_NOT_RUN_REASONS = {"tool": "ToolMissing", "deadline": "DeadlineExceeded"}
+_NOT_RUN_REASONS = {
+    "tool missing": "ToolMissing",
+    "deadline": "DeadlineExceeded",
+    "signal": "Stopped",
+    "no writable": "NoWritableFolder",
+}
 
 
 def _not_run(step: ProgramStep, why: str) -> StepResult:
-    reason = next((r for word, r in _NOT_RUN_REASONS.items() if why.startswith(word)), "NotRun")
+    reason = next((r for words, r in _NOT_RUN_REASONS.items() if why.startswith(words)), "NotRun")
     return StepResult(
         playbook=step.playbook,
         name=step.name,

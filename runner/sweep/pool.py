@@ -5,6 +5,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 from runner.cluster import ClusterError
 from runner.examine import Examined, pod_result
@@ -90,15 +91,17 @@ async def run_pool(
                 log.exception("bug while examining %s", plan.pod.metadata.name)
                 message = f"bug in podmedic: {type(error).__name__}: {error}"
                 examined = without_examination(plan, PodOutcome.ERROR, "InternalError", message)
-        failed = examined.result.outcome not in (PodOutcome.PASSED, PodOutcome.SKIPPED)
-        tally.add("failed" if failed else "done")
+        if examined.result.outcome not in (PodOutcome.PASSED, PodOutcome.SKIPPED):
+            tally.add("failed")
+        tally.add("done")
         return examined
 
     tasks = [asyncio.create_task(one(plan)) for plan in plans]
     stopped = asyncio.create_task(stop.wait())
     everyone = asyncio.gather(*tasks, return_exceptions=True)
     timeout = budget.timeout_seconds if budget.timeout_seconds > 0 else None
-    await asyncio.wait({everyone, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    first: set[asyncio.Future[Any]] = {everyone, stopped}
+    await asyncio.wait(first, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     cut = ""
     if not everyone.done():
         cut = "Interrupted" if stop.is_set() else "SweepDeadline"

@@ -191,7 +191,10 @@ def assemble(
 
 
 def _judge(
-    playbooks: Sequence[Playbook], examined: Sequence[Examined], events: EventLists
+    playbooks: Sequence[Playbook],
+    examined: Sequence[Examined],
+    events: EventLists,
+    now: datetime,
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
     examinations = []
     applies: dict[str, tuple[str, ...]] = {}
@@ -204,7 +207,7 @@ def _judge(
             examination = msgspec.structs.replace(examination, unknown=unknown)
         examinations.append(examination)
         applies[examination.pod.metadata.uid] = tuple(p.metadata.name for p in one.plan.playbooks)
-    return judge(playbooks, examinations, applies)
+    return judge(playbooks, examinations, applies, now)
 
 
 async def prepare(
@@ -236,7 +239,7 @@ async def sweep(
     examined, cut = await _examine_all(
         outside, plans, gathered, events, run_id=run_id, budget=budget
     )
-    findings, not_evaluated = _judge(playbooks, examined, events)
+    findings, not_evaluated = _judge(playbooks, examined, events, outside.now())
     run = Run(
         id=run_id,
         started_at=started_at,

@@ -1,0 +1,153 @@
+"""The command as a user calls it, against the lab."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lab.handle import Lab
+from runner.model.pod import Pod
+
+COMMAND = Path(sys.executable).with_name("podmedic")
+RUN_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a user has afterwards: exit code, both streams, and the directory."""
+
+    code: int
+    stdout: str
+    stderr: str
+    directory: Path
+
+    @property
+    def report(self) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads((self.directory / "report.json").read_bytes())
+        return report
+
+
+def environment(lab: Lab | None) -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("KUBE", "PODMEDIC"))}
+    return clean | {"KUBECONFIG": str(lab.kubeconfig)} if lab is not None else clean
+
+
+def podmedic(
+    lab: Lab | None, *arguments: str | Path, directory: Path, timeout_seconds: int = RUN_SECONDS
+) -> Outcome:
+    """`podmedic ARGUMENTS` in an empty folder beside `directory`."""
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(lab),
+        cwd=directory.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_seconds,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr, directory)
+
+
+def run(lab: Lab, namespace: str, *arguments: str | Path, directory: Path) -> Outcome:
+    """`podmedic run … -n NAMESPACE -o DIRECTORY`."""
+    return podmedic(lab, "run", *arguments, "-n", namespace, "-o", directory, directory=directory)
+
+
+def start_run(
+    lab: Lab, namespace: str, *arguments: str | Path, directory: Path
+) -> subprocess.Popen[str]:
+    """The same in the background, with its output in a pipe."""
+    return subprocess.Popen(
+        [COMMAND, "run", *arguments, "-n", namespace, "-o", directory],
+        env=environment(lab),
+        cwd=directory.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    return process.returncode, stdout, stderr
+
+
+def pods(lab: Lab, namespace: str) -> list[Pod]:
+    raw = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))
+    return [msgspec.convert(item, Pod, strict=False) for item in raw["items"]]
+
+
+def ephemeral_containers(lab: Lab, namespace: str) -> dict[str, list[str]]:
+    """Names of the ephemeral containers by pod."""
+    return {
+        pod.metadata.name: [c.name for c in pod.spec.ephemeral_containers]
+        for pod in pods(lab, namespace)
+    }
+
+
+def generations(lab: Lab, namespace: str) -> dict[str, int]:
+    return {pod.metadata.name: pod.metadata.generation for pod in pods(lab, namespace)}
+
+
+def deployment(
+    name: str, script: str, *, replicas: int = 1, image: str = "busybox:1.36",
+    container: dict[str, Any] | None = None, spec: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A Deployment whose one container runs a shell script."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    # Crash-looping shells do not wait for anything.
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [
+                        {
+                            "name": "app",
+                            "image": image,
+                            "command": ["sh", "-c", script],
+                            **(container or {}),
+                        }
+                    ],
+                    **(spec or {}),
+                },
+            },
+        },
+    }
+
+
+def apply(lab: Lab, namespace: str, *objects: dict[str, Any]) -> None:
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    lab.kubectl("apply", "-n", namespace, "-f", "-", input=document)
+
+
+def wait_ready(lab: Lab, namespace: str, *names: str) -> None:
+    for name in names:
+        lab.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=90s")
+
+
+def playbook(directory: Path, steps: Sequence[dict[str, Any]], **spec: Any) -> Path:
+    """A playbook file for any pod, with a small debugger image."""
+    document = {
+        "apiVersion": "podmedic.io/v1alpha1",
+        "kind": "Playbook",
+        "metadata": {"name": "probe"},
+        "spec": {"debugger": {"image": "busybox:1.36"}, "steps": list(steps), **spec},
+    }
+    path = directory / "probe.yaml"
+    path.write_text(json.dumps(document))
+    return path

@@ -1,0 +1,139 @@
+"""Mistakes cost one clear line and the documented exit code, and no pod is changed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+
+SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+
+
+@pytest.fixture(scope="module")
+def shop(lab: Lab) -> Iterator[str]:
+    """A namespace with one running pod."""
+    with lab.namespace() as namespace:
+        pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+        pm.wait_ready(lab, namespace, "web")
+        yield namespace
+
+
+def one_line(text: str) -> str:
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    return lines[0]
+
+
+def test_wrong_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(
+        "apiVersion: podmedic.io/v1alpha1\n"
+        "kind: Playbook\n"
+        "metadata: {name: wrong}\n"
+        "spec:\n"
+        "  steps:\n"
+        "    - name: a\n"
+        "      runn: [ls]\n"
+        "    - name: a\n"
+        "      run: [sleep, 5]\n"
+    )
+    before = pm.generations(lab, shop)
+    outcome = pm.run(lab, shop, path, directory=tmp_path / "out")
+
+    assert outcome.code == 4
+    assert outcome.stdout == ""
+    lines = outcome.stderr.splitlines()
+    assert any(f"{path}:7:7" in line and 'did you mean "run"' in line for line in lines), lines
+    assert any(f"{path}:9:" in line and "quote" in line for line in lines), lines
+    assert pm.generations(lab, shop) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
+    outcome = pm.run(lab, shop, "crashlop", directory=tmp_path / "out")
+    assert outcome.code == 4
+    assert "crashlop" in one_line(outcome.stderr)
+    assert "did you mean" in outcome.stderr
+
+
+def test_nothing_selected(lab: Lab, shop: str, tmp_path: Path) -> None:
+    outcome = pm.run(lab, shop, "triage", "-l", "app=nobody", directory=tmp_path / "out")
+    assert outcome.code == 5
+    assert one_line(outcome.stderr) == (
+        f"podmedic: no pod selected in namespace {shop} with labels app=nobody"
+    )
+
+
+def test_nothing_selected_may_be_allowed(lab: Lab, shop: str, tmp_path: Path) -> None:
+    outcome = pm.run(
+        lab, shop, "triage", "-l", "app=nobody", "--allow-empty", directory=tmp_path / "out"
+    )
+    assert outcome.code == 0
+    assert outcome.report["summary"]["pods"] == 0
+
+
+def test_unreachable_cluster(lab: Lab, tmp_path: Path) -> None:
+    broken = tmp_path / "kubeconfig"
+    text = lab.kubeconfig.read_text()
+    broken.write_text(text.replace(lab.api, "https://127.0.0.1:1"))
+    outcome = pm.podmedic(
+        None, "run", "--kubeconfig", broken, "-o", tmp_path / "out", directory=tmp_path / "out"
+    )
+    assert outcome.code == 3
+    assert "127.0.0.1:1" in one_line(outcome.stderr)
+
+
+def test_unknown_context(lab: Lab, tmp_path: Path) -> None:
+    outcome = pm.podmedic(lab, "plan", "--context", "prod", directory=tmp_path / "out")
+    assert outcome.code == 4
+    assert "prod" in one_line(outcome.stderr)
+
+
+def test_missing_permission_names_verb_and_resource(lab: Lab, shop: str, tmp_path: Path) -> None:
+    """A service account that may only look at pods learns exactly what it lacks."""
+    lab.kubectl("create", "serviceaccount", "viewer", "-n", shop)
+    lab.kubectl("create", "role", "viewer", "-n", shop, "--verb=list,watch", "--resource=pods")
+    lab.kubectl(
+        "create", "rolebinding", "viewer", "-n", shop, "--role=viewer",
+        f"--serviceaccount={shop}:viewer",
+    )  # fmt: skip
+    before = pm.generations(lab, shop)
+    user = f"system:serviceaccount:{shop}:viewer"
+    outcome = pm.run(lab, shop, "triage", "--as", user, directory=tmp_path / "out")
+
+    assert outcome.code == 3
+    line = one_line(outcome.stderr)
+    assert f"patch pods/ephemeralcontainers in namespace {shop}" in line
+    assert f"get pods/log in namespace {shop}" in line
+    assert pm.generations(lab, shop) == before
+
+
+def test_dry_runs_change_nothing(lab: Lab, shop: str, tmp_path: Path) -> None:
+    before = pm.generations(lab, shop)
+    client = pm.run(lab, shop, "triage", "--dry-run=client", directory=tmp_path / "out")
+    server = pm.run(lab, shop, "triage", "--dry-run=server", directory=tmp_path / "out")
+
+    assert (client.code, server.code) == (0, 0), server.stderr
+    assert "1 pods: 1 would get an ephemeral container" in client.stdout
+    assert "would accept 1 of 1" in server.stderr
+    assert pm.generations(lab, shop) == before
+
+
+def test_report_directory_that_cannot_be_written(lab: Lab, shop: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    before = pm.generations(lab, shop)
+    outcome = pm.podmedic(
+        lab,
+        "run",
+        "triage",
+        "-n",
+        shop,
+        "-o",
+        tmp_path / "file" / "out",
+        directory=tmp_path / "out",
+    )
+    assert outcome.code == 6
+    assert "cannot write" in one_line(outcome.stderr)
+    assert pm.generations(lab, shop) == before

@@ -1,0 +1,254 @@
+"""The main job on a real cluster: many pods, one ephemeral container each, one report."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from lab.handle import Lab
+from runner.report import json_schema
+from tests.lab import podmedic as pm
+
+SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+CRASH = 'echo starting; echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
+LIFTED = ("--max-in-flight=0", "--max-per-node=0", "--qps=0")
+
+
+def restarts(lab: Lab, namespace: str, app: str) -> int:
+    return sum(
+        status.restart_count
+        for pod in pm.pods(lab, namespace)
+        if pod.metadata.labels.get("app") == app
+        for status in pod.status.container_statuses
+    )
+
+
+def wait_crashing(lab: Lab, namespace: str, app: str, pods: int) -> None:
+    """Until each of the pods has crashed at least twice."""
+    for _ in range(120):
+        crashing = [
+            pod
+            for pod in pm.pods(lab, namespace)
+            if pod.metadata.labels.get("app") == app
+            and any(s.restart_count >= 1 for s in pod.status.container_statuses)
+        ]
+        if len(crashing) == pods:
+            return
+        # The API server answers when something changed, or after two seconds.
+        lab.kubectl(
+            "get", "pods", "-n", namespace, "-l", f"app={app}", "--watch-only",
+            "--request-timeout=2s",
+        )  # fmt: skip
+    pytest.fail(f"{app} does not crash")
+
+
+def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> None:
+    """One container each, 45 results, a finding that names the cause, few requests, and the
+    apps restart no faster than those of an untouched twin."""
+    lab.images("busybox", "tools")
+    with lab.namespace() as touched, lab.namespace() as control:
+        for namespace in (touched, control):
+            pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=40))
+        pm.apply(lab, touched, pm.deployment("web", SLEEP, replicas=5))
+        pm.wait_ready(lab, touched, "web")
+        for namespace in (touched, control):
+            wait_crashing(lab, namespace, "ledger", 40)
+
+        offset = lab.audit_offset()
+        outcome = pm.run(lab, touched, "crashloop", "triage", *LIFTED, directory=tmp_path / "out")
+        requests = lab.requests(offset, user_agent="podmedic/")
+
+        report = outcome.report
+        assert outcome.code == 1, outcome.stderr
+        assert len(report["pods"]) == 45
+        containers = pm.ephemeral_containers(lab, touched)
+        assert {name: len(found) for name, found in containers.items()} == dict.fromkeys(
+            containers, 1
+        )
+        assert {p["name"]: p["container"] for p in report["pods"]} == {
+            name: found[0] for name, found in containers.items()
+        }
+        outcomes = {p["name"]: p["outcome"] for p in report["pods"]}
+        assert {o for name, o in outcomes.items() if name.startswith("ledger")} == {"failed"}
+        assert {o for name, o in outcomes.items() if name.startswith("web")} == {"passed"}
+
+        top = report["findings"][0]
+        assert (top["workload"]["kind"], top["workload"]["name"]) == ("Deployment", "ledger")
+        assert len(top["pods"]) == 40
+        assert "LEDGER_URL" in top["message"]
+        assert "LEDGER_URL is not set" in top["evidence"][0]["excerpt"]
+
+        n = 45
+        assert len(requests) <= 2.05 * n + 12 + n / 500, sorted(
+            r["requestURI"].partition("?")[0] for r in requests
+        )
+        assert not [r for r in requests if r["responseStatus"]["code"] >= 400]
+
+        wait_crashing(lab, control, "ledger", 40)
+        assert restarts(lab, touched, "ledger") <= restarts(lab, control, "ledger") * 1.25
+
+
+def test_report_is_what_its_schema_says(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Every promised key is there, and steps carry each attempt."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    path = pm.playbook(
+        tmp_path,
+        [
+            {"name": "ok", "run": ["echo", "a b", "$HOME"]},
+            {
+                "name": "flaky",
+                "script": "n=$(cat /tmp/n 2>/dev/null || echo 0); n=$((n+1)); echo $n >/tmp/n; "
+                'echo "try $n"; echo oops >&2; [ $n -ge 3 ]',
+                "retry": {"attempts": 4, "backoffSeconds": 0},
+            },
+            {"name": "wrong", "run": ["sh", "-c", "exit 7"]},
+            {"name": "slow", "run": ["sleep", "60"], "timeoutSeconds": 1},
+            {"name": "absent", "run": ["nosuchtool"], "needs": {"tools": ["nosuchtool"]}},
+        ],
+    )
+    outcome = pm.run(lab, namespace, path, directory=tmp_path / "out")
+    report = outcome.report
+
+    jsonschema.validate(report, json_schema())
+    assert outcome.code == 1
+    assert {"id", "startedAt", "finishedAt", "playbooks"} <= report["run"].keys()
+    (pod,) = report["pods"]
+    assert {
+        "namespace", "name", "uid", "node", "workload", "outcome", "reason", "container",
+        "strategy", "steps",
+    } <= pod.keys()  # fmt: skip
+    assert pod["workload"] == {"kind": "Deployment", "namespace": namespace, "name": "web"}
+    assert (pod["outcome"], pod["reason"]) == ("failed", "StepFailed")
+    steps = {step["name"]: step for step in pod["steps"]}
+    assert [
+        (s["name"], s["outcome"], s["exitCode"], len(s["attempts"])) for s in steps.values()
+    ] == [
+        ("ok", "passed", 0, 1),
+        ("flaky", "passed", 0, 3),
+        ("wrong", "failed", 7, 1),
+        ("slow", "timeout", None, 1),
+        ("absent", "not-evaluated", None, 0),
+    ]
+    assert steps["ok"]["stdout"] == "a b $HOME\n"
+    attempts = steps["flaky"]["attempts"]
+    assert [(a["number"], a["exitCode"], a["stdout"], a["stderr"]) for a in attempts] == [
+        (1, 1, "try 1\n", "oops\n"),
+        (2, 1, "try 2\n", "oops\n"),
+        (3, 0, "try 3\n", "oops\n"),
+    ]
+    assert steps["absent"]["reason"] == "ToolMissing"
+    assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_processes_of_the_target_are_seen(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """A running target is entered; a crash-looping one is not, and its step is not evaluated."""
+    pm.apply(
+        lab,
+        namespace,
+        pm.deployment("web", "exec httpd -f -p 8080"),
+        pm.deployment("ledger", CRASH),
+    )
+    pm.wait_ready(lab, namespace, "web")
+    wait_crashing(lab, namespace, "ledger", 1)
+    path = pm.playbook(
+        tmp_path, [{"name": "ps", "run": ["ps", "-o", "args"], "needs": {"target": True}}]
+    )
+    # A target that has just started is not entered.
+    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod", "-l", "app=web")
+    report = pm.run(lab, namespace, path, directory=tmp_path / "out").report
+
+    by_app = {pod["workload"]["name"]: pod for pod in report["pods"]}
+    assert by_app["web"]["strategy"] == "target"
+    assert "httpd -f -p 8080" in by_app["web"]["steps"][0]["stdout"]
+    assert by_app["ledger"]["steps"][0]["outcome"] == "not-evaluated"
+    assert by_app["ledger"]["steps"][0]["reason"] == "TargetNotRunning"
+
+
+def test_hostile_output_arrives_byte_for_byte(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Raw container logs keep neither all bytes nor the order of two streams; we do."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    nasty = b"<script>alert(1)</script>\r\n\x1b[31mred\x1b[0m\x00\xff\xfe[bold]x[/bold]"
+    octal = "".join(f"\\{byte:03o}" for byte in nasty)
+    path = pm.playbook(
+        tmp_path,
+        [
+            {"name": "nasty", "script": f"printf '{octal}'; printf '{octal}' >&2"},
+            {
+                "name": "line",
+                "script": "head -c 5242880 /dev/zero | tr '\\0' x",
+                "timeoutSeconds": 30,
+                "outputLimitBytes": 6 * 1024 * 1024,
+            },
+        ],
+    )
+    outcome = pm.run(lab, namespace, path, directory=tmp_path / "out")
+    steps = {step["name"]: step for step in outcome.report["pods"][0]["steps"]}
+
+    for stream in ("stdoutInfo", "stderrInfo"):
+        info = steps["nasty"]["attempts"][0][stream]
+        assert info["sha256"] == hashlib.sha256(nasty).hexdigest()
+        assert (tmp_path / "out" / info["blob"]).read_bytes() == nasty
+    info = steps["line"]["attempts"][0]["stdoutInfo"]
+    assert info["bytes"] == info["keptBytes"] == 5242880
+    assert info["sha256"] == hashlib.sha256(b"x" * 5242880).hexdigest()
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "<script>alert" not in html
+    assert "\x1b" not in html + outcome.stdout + outcome.stderr
+
+
+def test_a_debugger_image_that_does_not_exist_is_said_at_once(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """The status hides it for up to a minute; the event does not."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    outcome = pm.run(
+        lab, namespace, "triage", "--debugger-image=example.com/no/such:1",
+        directory=tmp_path / "out",
+    )  # fmt: skip
+    (pod,) = outcome.report["pods"]
+    assert (pod["outcome"], pod["reason"]) == ("error", "ErrImagePull")
+    assert "not found" in pod["message"]
+    assert {s["outcome"] for s in pod["steps"]} == {"not-evaluated"}
+    assert outcome.code == 1
+
+
+def test_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Finished pods are left alone, and said."""
+    finished = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "once"},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "app", "image": "busybox:1.36", "command": ["true"]}],
+        },
+    }
+    pm.apply(lab, namespace, finished, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    lab.kubectl(
+        "wait", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "pod/once",
+        "--timeout=60s",
+    )  # fmt: skip
+    outcome = pm.run(
+        lab, namespace, "triage", "--debugger-image=busybox:1.36", directory=tmp_path / "out"
+    )
+    once = next(p for p in outcome.report["pods"] if p["name"] == "once")
+    assert (once["outcome"], once["reason"]) == ("skipped", "Finished")
+    assert pm.ephemeral_containers(lab, namespace)["once"] == []
+
+
+def test_output_formats(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """-o json prints what report.json holds; -o name what kubectl would."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    path = pm.playbook(tmp_path, [{"name": "ok", "run": ["true"]}])
+    outcome = pm.run(lab, namespace, path, "-o", "json", directory=tmp_path / "out")
+    assert json.loads(outcome.stdout) == outcome.report
+    (name,) = pm.ephemeral_containers(lab, namespace)
+    named = pm.run(lab, namespace, path, "-o", "name", directory=tmp_path / "out2")
+    assert named.stdout == f"pod/{name}\n"
