@@ -123,16 +123,25 @@ class Facts:
     `{"events": "forbidden: list events", "steps.disk": "tool missing: df"}`.
     """
 
-    def __init__(self, values: Mapping[str, Any], unknown: Mapping[str, str] = {}) -> None:
-        self.values = dict(values)
-        self.unknown = dict(unknown)
+    def __init__(self, values: Mapping[str, Any], unknown: Mapping[str, str]) -> None:
+        self.values: Mapping[str, Any] = dict(values)
+        self.unknown: Mapping[str, str] = dict(unknown)
         self._context = cel.Context(variables=self.values, functions=_HELPERS)
+        self._more: Mapping[str, Any] = {}
 
     def with_values(self, **more: Any) -> "Facts":
-        """The same facts and a few more, such as `item` and `match`."""
-        return Facts({**self.values, **more}, self.unknown)
+        """The same facts and `item` or `match`. The converted ones are shared: a condition that
+        asks for `item` is never run on facts that were given none."""
+        facts = object.__new__(Facts)
+        facts.values = {**self.values, **more}
+        facts.unknown = self.unknown
+        facts._context = self._context
+        facts._more = {**self._more, **more}
+        return facts
 
     def run(self, program: Any) -> Any:
+        for name, value in self._more.items():
+            self._context.add_variable(name, value)
         return program.execute(self._context)
 
 

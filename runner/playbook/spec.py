@@ -187,6 +187,8 @@ class Match(Spec):
     `events.REASON`."""
     patterns: Annotated[tuple[fields.Pattern, ...], Field(min_length=1, max_length=100)]
     """re2 patterns, tried in this order; in each text the last match counts."""
+    last_lines: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Look only in the last so many lines of each text, empty ones not counted."""
 
 
 class FindingRule(Spec):

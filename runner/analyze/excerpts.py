@@ -1,0 +1,174 @@
+"""The few lines that make a finding believable."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from runner.analyze.facts import container_status, relevant_events
+from runner.model.examination import Examination, LogExcerpt
+from runner.model.pod import ContainerStatus, StateTerminated
+from runner.model.report import Evidence
+from runner.playbook.fields import compile_pattern
+from runner.playbook.spec import FindingRule
+
+MAX_LINES = 10
+MAX_BYTES = 2048
+_MAX_EVENTS = 3
+_BEFORE, _AFTER = 2, 3  # lines around the one that decides
+
+
+def evidence_of(
+    rule: FindingRule, examination: Examination, playbook: str, decisive: Sequence[str]
+) -> tuple[Evidence, ...]:
+    """What the rule refers to, in its order; `decisive` are lines that must be among the shown."""
+    found: list[Evidence] = []
+    for reference in rule.evidence:
+        for each in _evidence(reference, examination, playbook, _chooser(rule, decisive)):
+            if each.excerpt and each not in found:
+                found.append(each)
+    return tuple(found)
+
+
+Choose = Callable[[str], str]
+
+
+def _chooser(rule: FindingRule, decisive: Sequence[str]) -> Choose:
+    pattern = compile_pattern(rule.lines) if rule.lines else None
+
+    def choose(text: str) -> str:
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        if pattern is not None:
+            lines = [line for line in lines if pattern.search(line)] or lines
+        return _bounded(_around(lines, decisive))
+
+    return choose
+
+
+def _around(lines: Sequence[str], decisive: Sequence[str]) -> Sequence[str]:
+    """The neighbourhood of the last decisive line, else the last lines."""
+    wanted = {line.strip() for line in decisive if line.strip()}
+    at = [index for index, line in enumerate(lines) if line.strip() in wanted]
+    if not at or at[-1] >= len(lines) - MAX_LINES:
+        return lines[-MAX_LINES:]
+    if len(at) > 1:
+        return [lines[index] for index in at[-MAX_LINES:]]
+    return lines[max(at[-1] - _BEFORE, 0) : at[-1] + _AFTER + 1]
+
+
+def _bounded(lines: Sequence[str]) -> str:
+    """At most MAX_LINES lines and MAX_BYTES bytes; the last ones matter most."""
+    kept: list[str] = []
+    left = MAX_BYTES
+    for line in reversed(lines[-MAX_LINES:]):
+        raw = line.encode("utf-8", "replace")
+        if len(raw) + 1 > left:
+            if not kept:
+                kept.append(raw[: left - 4].decode("utf-8", "ignore") + "…")
+            break
+        kept.append(line)
+        left -= len(raw) + 1
+    return "\n".join(reversed(kept))
+
+
+def _evidence(
+    reference: str, examination: Examination, playbook: str, choose: Choose
+) -> Iterator[Evidence]:
+    root, _, rest = reference.partition(".")
+    if root == "logs":
+        yield from _log(rest, examination, choose)
+    elif root == "steps":
+        yield from _step(rest, examination, playbook, choose)
+    elif root == "events":
+        yield from _events(rest, examination)
+    else:
+        yield from _of_container(rest, examination, choose)
+
+
+def _log(which: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:
+    log = _log_called(which, examination)
+    if log is not None:
+        words = "previous log" if log.previous else "log"
+        pod = log.read_from or examination.pod.metadata.name
+        yield Evidence(
+            source=f"{words} of container {log.container}", excerpt=choose(log.text), pod=pod
+        )
+
+
+def _log_called(which: str, examination: Examination) -> LogExcerpt | None:
+    mine = [each for each in examination.logs if each.container == examination.target_container]
+    current = next((each for each in mine if not each.previous), None)
+    previous = next((each for each in mine if each.previous), None)
+    if which == "current":
+        return current
+    if which == "previous":
+        return previous
+    _, status = container_status(examination)
+    lives_again = status is not None and status.state.running is not None and status.restart_count
+    return (previous if lives_again and previous else None) or current
+
+
+def _step(rest: str, examination: Examination, playbook: str, choose: Choose) -> Iterator[Evidence]:
+    name, _, stream = rest.rpartition(".")
+    for result in examination.steps:
+        if result.name == name and result.playbook == playbook:
+            source = f"step {name}, {stream}"
+            if len(result.attempts) > 1:
+                source += f", attempt {result.attempts[-1].number}"
+            text: str = getattr(result, stream)
+            yield Evidence(source=source, excerpt=choose(text), pod=examination.pod.metadata.name)
+
+
+def _events(reason: str, examination: Examination) -> Iterator[Evidence]:
+    events = relevant_events(examination)
+    chosen = [e for e in events if e.reason == reason or (not reason and e.type == "Warning")]
+    for event in chosen[-_MAX_EVENTS:]:
+        times = f" x{event.count}" if event.count and event.count > 1 else ""
+        excerpt = _bounded([line for line in event.message.splitlines() if line.strip()])
+        pod = examination.pod.metadata.name
+        yield Evidence(source=f"event {event.reason}{times}", excerpt=excerpt, pod=pod)
+
+
+def _of_container(which: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:
+    _, status = container_status(examination)
+    if status is None:
+        return
+    name, pod = status.name, examination.pod.metadata.name
+    latest = status.state.terminated or status.last_state.terminated
+    if which == "message" and latest is not None:
+        source = f"termination message of container {name}"
+        yield Evidence(source=source, excerpt=choose(latest.message), pod=pod)
+    elif which == "waitingMessage" and status.state.waiting is not None:
+        message = status.state.waiting.message
+        yield Evidence(source=f"status of container {name}", excerpt=choose(message), pod=pod)
+    elif which == "status":
+        words = _bounded([_status_words(status)])
+        yield Evidence(source=f"status of container {name}", excerpt=words, pod=pod)
+
+
+def _status_words(status: ContainerStatus) -> str:
+    state, last = status.state, status.last_state.terminated
+    parts: list[str] = []
+    if state.waiting is not None:
+        parts.append(_joined("waiting", state.waiting.reason, state.waiting.message))
+    elif state.terminated is not None:
+        parts.append(f"terminated: {_exit_words(state.terminated)}")
+    elif state.running is not None:
+        parts.append("running, ready" if status.ready else "running, not ready")
+    if last is not None:
+        parts.append(f"before: {_exit_words(last)}")
+    parts.append(f"restarts: {status.restart_count}")
+    return "; ".join(parts)
+
+
+def _joined(*words: Any) -> str:
+    return ": ".join(str(word) for word in words if word)
+
+
+def _exit_words(ended: StateTerminated) -> str:
+    words = f"exit code {ended.exit_code}"
+    if ended.signal:
+        words += f", signal {ended.signal}"
+    if ended.reason:
+        words += f", {ended.reason}"
+    if ended.started_at is not None and ended.finished_at is not None:
+        words += f", after {(ended.finished_at - ended.started_at).total_seconds():.0f} s"
+    return words

@@ -1,0 +1,305 @@
+"""What conditions and templates get to see of one examined pod.
+
+The names are those of `runner.playbook.vocabulary`. What could not be had is left out and named in
+`Facts.unknown` with the reason, so that no rule takes it for absent.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.analyze.parse import ParseError, parse_output
+from runner.model.examination import Examination, TargetCondition
+from runner.model.pod import (
+    Container,
+    ContainerStatus,
+    Event,
+    Pod,
+    StateTerminated,
+    StateWaiting,
+)
+from runner.model.report import StepOutcome, StepResult
+from runner.playbook.conditions import Facts
+from runner.playbook.spec import Playbook, Step
+
+MAX_EVENTS = 200
+MAX_TEXT = 256 * 1024
+INLINE_BYTES = 64 * 1024  # what a report shows of one output
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANSWERED = (StepOutcome.PASSED, StepOutcome.FAILED)
+
+
+def facts(examination: Examination, playbook: Playbook, now: datetime | None = None) -> Facts:
+    """`now` is when the pod was looked at; without it there is no `pod.ageSeconds`."""
+    unknown: dict[str, str] = {}
+    steps = dict(_steps(examination, playbook, unknown))
+    values: dict[str, Any] = {
+        "pod": _pod(examination, now),
+        "workload": {
+            "kind": examination.workload.kind,
+            "namespace": examination.workload.namespace,
+            "name": examination.workload.name,
+        },
+        "containers": [
+            _container(examination, spec, init=init) for spec, init in _containers(examination.pod)
+        ],
+        "steps": steps,
+        "logs": _logs(examination, unknown),
+    }
+    values["container"] = next(
+        (each for each in values["containers"] if each["name"] == examination.target_container), {}
+    )
+    if not values["container"]:
+        unknown["container"] = "the pod has no such container"
+    missing = _missing(examination, "events")
+    if missing and not examination.events:
+        unknown["events"] = missing
+    else:
+        values["events"] = _events(examination)
+    return Facts(values, unknown)
+
+
+def container_status(examination: Examination) -> tuple[Container | None, ContainerStatus | None]:
+    """Spec and status of the target container, as far as there are any."""
+    name = examination.target_container
+    spec = next((each for each, _ in _containers(examination.pod) if each.name == name), None)
+    return spec, _status(examination.pod, name)
+
+
+def event_container(event: Event) -> str:
+    """`app` for a field path `spec.containers{app}`, empty for an event about the whole pod."""
+    path = event.involved_object.field_path
+    return path[path.index("{") + 1 : -1] if "{" in path and path.endswith("}") else ""
+
+
+def relevant_events(examination: Examination) -> list[Event]:
+    """Events about the pod or its target container, oldest first."""
+    target = examination.target_container
+    mine = [each for each in examination.events if event_container(each) in ("", target)]
+    return sorted(mine, key=_event_time)[-MAX_EVENTS:]
+
+
+def _missing(examination: Examination, fact: str) -> str:
+    return examination.unknown.get(fact) or examination.unknown.get("pod", "")
+
+
+def _containers(pod: Pod) -> Iterator[tuple[Container, bool]]:
+    for each in pod.spec.init_containers:
+        yield each, True
+    for each in pod.spec.containers:
+        yield each, False
+
+
+def _status(pod: Pod, name: str) -> ContainerStatus | None:
+    statuses = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    return next((status for status in statuses if status.name == name), None)
+
+
+def _pod(examination: Examination, now: datetime | None) -> dict[str, Any]:
+    pod = examination.pod
+    meta, status = pod.metadata, pod.status
+    statuses = (*status.init_container_statuses, *status.container_statuses)
+    values: dict[str, Any] = {
+        "namespace": meta.namespace,
+        "name": meta.name,
+        "node": pod.spec.node_name,
+        "phase": status.phase,
+        "reason": status.reason,
+        "message": status.message,
+        "labels": dict(meta.labels),
+        "conditions": {
+            each.type: {"status": each.status, "reason": each.reason, "message": each.message}
+            for each in status.conditions
+        },
+        "shows": [str(condition) for condition in examination.conditions],
+        "qosClass": status.qos_class,
+        "restartPolicy": pod.spec.restart_policy,
+        "restartCount": sum(each.restart_count for each in statuses),
+        "hostNetwork": pod.spec.host_network,
+    }
+    if now is not None and meta.creation_timestamp is not None:
+        values["ageSeconds"] = int((now - meta.creation_timestamp).total_seconds())
+    return values
+
+
+def _container(examination: Examination, spec: Container, *, init: bool) -> dict[str, Any]:
+    status = _status(examination.pod, spec.name) or ContainerStatus(name=spec.name)
+    state = status.state
+    values: dict[str, Any] = {
+        "name": spec.name,
+        "image": spec.image,
+        "imageId": status.image_id,
+        "init": init,
+        "state": "running" if state.running else "terminated" if state.terminated else "waiting",
+        "reason": _reason(status),
+        "waitingMessage": (state.waiting or StateWaiting()).message,
+        "exitReason": "",
+        "message": "",
+        "lastReason": "",
+        "restartCount": status.restart_count,
+        "ready": status.ready,
+        "crashLooping": _crash_looping(examination, status, init=init),
+        "oomKilled": any(
+            each.terminated is not None and each.terminated.reason == "OOMKilled"
+            for each in (state, status.last_state)
+        ),
+        "envFrom": bool(spec.env_from),
+        "envNames": [variable.name for variable in spec.env],
+        "command": list(spec.command),
+        "args": list(spec.args),
+        "ports": [port.container_port for port in spec.ports],
+        "mounts": [mount.mount_path for mount in spec.volume_mounts],
+        "memoryLimit": _resource(spec, "limits", "memory"),
+        "memoryRequest": _resource(spec, "requests", "memory"),
+        "cpuLimit": _resource(spec, "limits", "cpu"),
+        "livenessProbe": spec.liveness_probe is not None,
+        "readinessProbe": spec.readiness_probe is not None,
+        "startupProbe": spec.startup_probe is not None,
+    }
+    latest = state.terminated or status.last_state.terminated
+    if latest is not None:
+        values.update(_exit(latest))
+    if status.last_state.terminated is not None:
+        values["lastExitCode"] = status.last_state.terminated.exit_code
+        values["lastReason"] = status.last_state.terminated.reason
+    return values
+
+
+def _exit(ended: StateTerminated) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "exitCode": ended.exit_code,
+        "exitReason": ended.reason,
+        "message": ended.message[:MAX_TEXT],
+    }
+    if ended.signal:
+        values["signal"] = ended.signal
+    if ended.started_at is not None and ended.finished_at is not None:
+        values["ranSeconds"] = int((ended.finished_at - ended.started_at).total_seconds())
+    return values
+
+
+def _reason(status: ContainerStatus) -> str:
+    for state in (status.state.waiting, status.state.terminated):
+        if state is not None:
+            return state.reason
+    return ""
+
+
+def _crash_looping(examination: Examination, status: ContainerStatus, *, init: bool) -> bool:
+    """Between two crashes only the selection, which knows the time, can tell."""
+    condition = (
+        TargetCondition.INIT_CRASH_LOOP_BACK_OFF if init else TargetCondition.CRASH_LOOP_BACK_OFF
+    )
+    if status.name == examination.target_container and condition in examination.conditions:
+        return True
+    if status.state.waiting is not None:
+        return status.state.waiting.reason == "CrashLoopBackOff"
+    ended = status.state.terminated
+    return ended is not None and status.restart_count > 0 and ended.exit_code != 0
+
+
+def _resource(spec: Container, kind: str, name: str) -> str:
+    amounts = spec.resources.get(kind)
+    return str(amounts.get(name, "")) if isinstance(amounts, Mapping) else ""
+
+
+def _events(examination: Examination) -> list[dict[str, Any]]:
+    ordered = sorted(examination.events, key=_event_time)[-MAX_EVENTS:]
+    return [
+        {
+            "reason": event.reason,
+            "message": event.message,
+            "type": event.type,
+            "count": event.count or 1,
+            "container": event_container(event),
+        }
+        for event in ordered
+    ]
+
+
+def _event_time(event: Event) -> tuple[datetime, str]:
+    when = event.last_timestamp or event.event_time or event.first_timestamp or _EPOCH
+    return when, event.metadata.name
+
+
+def _logs(examination: Examination, unknown: dict[str, str]) -> dict[str, str]:
+    """Texts by name; empty when there is no log, left out when it could not be read."""
+    found: dict[str, str] = {}
+    for log in examination.logs:
+        if log.container == examination.target_container:
+            found["previous" if log.previous else "current"] = log.text[-MAX_TEXT:]
+    _, status = container_status(examination)
+    running = status is not None and status.state.running is not None
+    if running and status is not None and status.restart_count and "previous" in found:
+        found["last"] = found["previous"]
+    elif "current" in found:
+        found["last"] = found["current"]
+    reason = _missing(examination, "logs")
+    for name in ("current", "previous", "last"):
+        if name not in found:
+            if reason:
+                unknown[f"logs.{name}"] = reason
+            else:
+                found[name] = ""
+    return found
+
+
+def _steps(
+    examination: Examination, playbook: Playbook, unknown: dict[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    results = {
+        result.name: result
+        for result in examination.steps
+        if result.playbook == playbook.metadata.name
+    }
+    for step in playbook.spec.steps:
+        result = results.get(step.name)
+        if result is not None and result.outcome in _ANSWERED:
+            yield step.name, _answered(step, result, unknown)
+            continue
+        outcome = result.outcome if result else StepOutcome.NOT_EVALUATED
+        reason = examination.unknown.get("pod", "it did not run")
+        if result is not None:
+            reason = result.message or result.reason or f"it ended with outcome {outcome}"
+        unknown[f"steps.{step.name}"] = reason
+        yield step.name, {"outcome": str(outcome), "reason": reason}
+
+
+def _answered(step: Step, result: StepResult, unknown: dict[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "stdout": result.stdout[:MAX_TEXT],
+        "stderr": result.stderr[:MAX_TEXT],
+        "attempts": max(len(result.attempts), 1),
+        "durationSeconds": float(result.duration_seconds),
+    }
+    if result.attempts:
+        info = result.attempts[-1].stdout_info
+        values["truncated"] = info.truncated or info.kept_bytes > INLINE_BYTES
+    if result.exit_code is not None:
+        values["exitCode"] = result.exit_code
+    if step.parse is not None:
+        try:
+            values["parsed"] = parse_output(step.parse, result.stdout)
+        except ParseError as error:
+            unknown[f"steps.{step.name}"] = str(error)
+    return values
+
+
+def texts(examination: Examination, known: Facts, reference: str) -> Sequence[str] | None:
+    """The texts that a reference of evidence or match stands for; None when they could not be
+    had."""
+    root, _, rest = reference.partition(".")
+    if root == "events":
+        if "events" in known.unknown:
+            return None
+        return [e.message for e in relevant_events(examination) if rest in ("", e.reason)]
+    if root == "container" and rest == "status":
+        return []
+    value: Any = known.values
+    for part in reference.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return [str(value)] if value else []

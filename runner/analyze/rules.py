@@ -1,0 +1,189 @@
+"""One pod, one playbook: which of its findings hold."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from runner.analyze.excerpts import evidence_of
+from runner.analyze.facts import texts
+from runner.model.examination import Examination
+from runner.model.report import Evidence
+from runner.playbook.conditions import (
+    FALSE,
+    TRUE,
+    Answer,
+    Condition,
+    Facts,
+    UnknownFactError,
+    Verdict,
+)
+from runner.playbook.fields import compile_pattern
+from runner.playbook.spec import FindingRule, Match, Playbook
+from runner.playbook.templates import Text, TextError
+
+MAX_ITEMS = 100
+MAX_MATCHES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that holds for a pod, in words."""
+
+    rule: FindingRule
+    playbook: str
+    title: str
+    message: str
+    remediation: str
+    cause: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A rule that could not be judged for a pod."""
+
+    rule: str
+    reason: str
+    message: str
+
+
+class Judge:
+    """Judges rules in their order and remembers which were reported."""
+
+    def __init__(self, playbook: Playbook, examination: Examination, facts: Facts) -> None:
+        self._playbook = playbook
+        self._examination = examination
+        self._facts = facts
+
+    def results(self) -> Iterator[Hit | Unanswered]:
+        reported: set[str] = set()
+        rules = self._playbook.spec.findings
+        for fallback in (False, True):
+            if fallback and reported:
+                return
+            for rule in rules:
+                if rule.fallback is fallback and reported.isdisjoint(rule.unless):
+                    for result in self._judge(rule):
+                        if isinstance(result, Hit):
+                            reported.add(rule.id)
+                        yield result
+
+    def _judge(self, rule: FindingRule) -> Iterator[Hit | Unanswered]:
+        """At most one unanswered for each rule, however many items it has."""
+        said = False
+        try:
+            for facts in self._items(rule):
+                verdict, match = self._holds(rule, facts)
+                if verdict.answer is Answer.TRUE:
+                    yield self._hit(rule, facts, match)
+                elif verdict.answer is Answer.NOT_EVALUATED and not said:
+                    said = True
+                    yield Unanswered(rule.id, "FactMissing", verdict.reason)
+        except UnknownFactError as error:
+            yield Unanswered(rule.id, "FactMissing", str(error))
+        except TextError as error:
+            yield Unanswered(rule.id, "TextNotRendered", error.message)
+
+    def _items(self, rule: FindingRule) -> Iterator[Facts]:
+        if rule.each is None:
+            yield self._facts
+            return
+        # What does not hold needs no list: `each` may read what only `when` knows is there.
+        when = Condition.compile(rule.when)
+        if when.variables.isdisjoint(("item", "match")) and when.evaluate(self._facts) == FALSE:
+            return
+        items = Condition.compile(rule.each).value(self._facts)
+        if not isinstance(items, list):
+            raise UnknownFactError(f"each gives {type(items).__name__}, not a list")
+        for item in items[:MAX_ITEMS]:
+            yield self._facts.with_values(item=item)
+
+    def _holds(self, rule: FindingRule, facts: Facts) -> tuple[Verdict, Mapping[str, str] | None]:
+        when = Condition.compile(rule.when)
+        if rule.match is None:
+            return when.evaluate(facts), None
+        first = when.evaluate(facts) if "match" not in when.variables else TRUE
+        if first.answer is Answer.FALSE:
+            return FALSE, None
+        verdict, match = self._match(rule.match, facts)
+        if match is None:
+            return verdict, None
+        if "match" in when.variables:
+            return when.evaluate(facts.with_values(match=match)), match
+        return first, match
+
+    def _match(self, wanted: Match, facts: Facts) -> tuple[Verdict, dict[str, str] | None]:
+        missing = ""
+        for reference in wanted.sources:
+            found = texts(self._examination, facts, reference)
+            if found is None:
+                missing = missing or _why(facts, reference)
+                continue
+            for text in reversed(found):
+                match = find(wanted, text)
+                if match is not None:
+                    return TRUE, match
+        return (Verdict(Answer.NOT_EVALUATED, missing) if missing else FALSE), None
+
+    def _hit(self, rule: FindingRule, facts: Facts, match: Mapping[str, str] | None) -> Hit:
+        values: dict[str, Any] = dict(facts.values)
+        decisive = []
+        if match is not None:
+            values["match"] = match
+            decisive.append(match["line"])
+        item = values.get("item")
+        if isinstance(item, Mapping) and isinstance(item.get("line"), str):
+            decisive.append(item["line"])
+        message = Text.compile(rule.message).render(values)
+        return Hit(
+            rule=rule,
+            playbook=self._playbook.metadata.name,
+            title=Text.compile(rule.title).render(values),
+            message=message,
+            remediation=Text.compile(rule.remediation).render(values),
+            cause=self._cause(message),
+            evidence=evidence_of(rule, self._examination, self._playbook.metadata.name, decisive),
+        )
+
+    def _cause(self, message: str) -> str:
+        """The message without what names this one pod: the same for every replica."""
+        pod = self._examination.pod
+        for own in (pod.metadata.name, pod.metadata.uid, pod.status.pod_ip, pod.status.host_ip):
+            if own:
+                message = message.replace(own, "POD")
+        return message
+
+
+def find(wanted: Match, text: str) -> dict[str, str] | None:
+    """Named groups of the last match of the first pattern that matches, and the `line` it ends
+    in."""
+    if wanted.last_lines is not None:
+        text = "\n".join([line for line in text.splitlines() if line.strip()][-wanted.last_lines :])
+    for pattern in wanted.patterns:
+        found = deque(islice(compile_pattern(pattern).finditer(text), MAX_MATCHES), maxlen=1)
+        if found:
+            last = found.pop()
+            groups = {name: value or "" for name, value in last.groupdict().items()}
+            begin = text.rfind("\n", 0, last.start()) + 1
+            end = text.find("\n", last.end())
+            line = text[begin : end if end >= 0 else len(text)]
+            return {**groups, "line": line.strip()[:1000]}
+    return None
+
+
+def fingerprint(workload: tuple[str, str, str], container: str, rule: str, cause: str) -> str:
+    """16 hexadecimal digits that name a cause, the same in every run that finds it again."""
+    words = "\0".join((*workload, container, rule, cause))
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _why(facts: Facts, reference: str) -> str:
+    parts = reference.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        if name in facts.unknown:
+            return f"{name}: {facts.unknown[name]}"
+    return f"there is no {reference}"
