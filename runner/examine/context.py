@@ -34,7 +34,7 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """`store` keeps bytes in the run directory and returns the file's name there; `stage` hears
-    of each pod's progress: `injected`, `running`, `collected`."""
+    of each pod's progress: `injected`, `running`, `stopped`."""
 
     cluster: Cluster
     hub: PodHub

@@ -49,10 +49,12 @@ async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generati
     while True:
         pod = ctx.hub.latest(uid)
         verdict = classify(pod, name, ctx.hub.events(uid))
+        if ctx.hub.gone(uid) and verdict.stage is not Stage.ENDED:
+            verdict = Verdict(Stage.POD_ENDED, "PodGone", "the pod was deleted")
         if verdict.stage in (Stage.ENDED, Stage.START_FAILED, Stage.POD_ENDED):
+            if running:
+                ctx.stage("stopped")
             return verdict
-        if ctx.hub.gone(uid):
-            return Verdict(Stage.POD_ENDED, "PodGone", "the pod was deleted")
         if verdict.stage is Stage.RUNNING and not running:
             running = True
             deadline = clock() + plan.deadline_seconds + ctx.limits.grace_seconds
@@ -210,7 +212,6 @@ async def _result(
     program, problem = await _collect(
         ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
     )
-    ctx.stage("collected")
     if program.complete and program.ended_by == "signal":
         message = message or "the container was stopped before all steps had ended"
         ended, outcome = ("Stopped", message), PodOutcome.UNKNOWN

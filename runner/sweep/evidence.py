@@ -14,7 +14,7 @@ from runner.plan import PodPlan
 _EVENTS_OF_PODS = "involvedObject.kind=Pod"
 # Above this many namespaces one request for all is cheaper than one for each.
 _MAX_NAMESPACES = 10
-_HEALTHY = frozenset({TargetCondition.READY, TargetCondition.RUNNING})
+HEALTHY = frozenset({TargetCondition.READY, TargetCondition.RUNNING})
 
 
 class EventLists:
@@ -54,7 +54,7 @@ def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:
     taken: dict[tuple[str, str, str, str], int] = {}
     for plan in plans:
         per_owner = max((p.spec.evidence.logs.per_owner for p in plan.playbooks), default=0)
-        if _HEALTHY.issuperset(plan.conditions) or plan.skip is not None:
+        if HEALTHY.issuperset(plan.conditions) or plan.skip is not None:
             continue
         key = _logs_key(plan)
         if taken.get(key, 0) < per_owner:
@@ -81,7 +81,7 @@ def share_logs(examined: Sequence[Examined]) -> list[Examined]:
     shared: list[Examined] = []
     for one in examined:
         source = read.get((*_logs_key(one.plan), *_how_it_ended(one)))
-        healthy = _HEALTHY.issuperset(one.plan.conditions)
+        healthy = HEALTHY.issuperset(one.plan.conditions)
         if one.examination.logs or source is None or healthy:
             shared.append(one)
             continue

@@ -14,6 +14,7 @@ from runner.analyze import judge
 from runner.cluster import Cluster
 from runner.examine import Context, Examined, PodHub, examine_pod
 from runner.examine.context import Record, Redact
+from runner.model.examination import TargetCondition
 from runner.model.report import (
     API_VERSION,
     Finding,
@@ -29,7 +30,7 @@ from runner.model.report import (
 from runner.plan import PodPlan, plan_pod
 from runner.playbook import Playbook
 from runner.report import summarize
-from runner.sweep.evidence import EventLists, choose_for_logs, list_events, share_logs
+from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require_permissions
 from runner.sweep.pool import Tally, run_pool, without_examination
@@ -104,7 +105,7 @@ async def _examine_all(
         outside.watcher.update(
             selected=len(to_examine),
             injected=counts["injected"],
-            running=counts["running"] - counts["collected"],
+            running=counts["running"] - counts["stopped"],
             done=counts["done"],
             failed=counts["failed"],
         )
@@ -133,7 +134,10 @@ async def _examine_all(
 
 
 def _outcome(
-    result: PodResult, severities: frozenset[Severity], judged: frozenset[str]
+    result: PodResult,
+    conditions: Sequence[TargetCondition],
+    severities: frozenset[Severity],
+    judged: frozenset[str],
 ) -> PodResult:
     """What the findings make of an examination that went well."""
     if result.outcome is not PodOutcome.PASSED:
@@ -155,11 +159,20 @@ def _outcome(
         )
     if Severity.WARNING in severities:
         return msgspec.structs.replace(result, outcome=PodOutcome.WARNED)
+    sick = [c for c in conditions if c not in HEALTHY]
+    if sick:
+        # The API shows it as sick: that no playbook says why does not make it healthy.
+        return msgspec.structs.replace(
+            result,
+            outcome=PodOutcome.WARNED,
+            reason=result.reason or sick[0].value,
+            message=result.message or f"the pod shows {sick[0].value}; no playbook said why",
+        )
     return result
 
 
 def with_outcomes(
-    results: Sequence[PodResult], findings: Sequence[Finding], playbooks: Sequence[Playbook]
+    examined: Sequence[Examined], findings: Sequence[Finding], playbooks: Sequence[Playbook]
 ) -> tuple[PodResult, ...]:
     severities: dict[tuple[str, str], set[Severity]] = {}
     for finding in findings:
@@ -167,18 +180,24 @@ def with_outcomes(
             severities.setdefault((pod.namespace, pod.name), set()).add(finding.severity)
     judged = frozenset(p.metadata.name for p in playbooks if p.spec.findings)
     return tuple(
-        _outcome(r, frozenset(severities.get((r.namespace, r.name), ())), judged) for r in results
+        _outcome(
+            one.result,
+            one.plan.conditions,
+            frozenset(severities.get((one.result.namespace, one.result.name), ())),
+            judged,
+        )
+        for one in examined
     )
 
 
 def assemble(
     run: Run,
-    results: Sequence[PodResult],
+    examined: Sequence[Examined],
     findings: tuple[Finding, ...],
     not_evaluated: tuple[NotEvaluated, ...],
     playbooks: Sequence[Playbook],
 ) -> Report:
-    pods = with_outcomes(results, findings, playbooks)
+    pods = with_outcomes(examined, findings, playbooks)
     return Report(
         api_version=API_VERSION,
         kind="Report",
@@ -256,4 +275,4 @@ async def sweep(
         aborted="" if cut == "Interrupted" else cut,
         api_requests=sum(outside.cluster.requests_sent.values()),
     )
-    return assemble(run, [e.result for e in examined], findings, not_evaluated, playbooks)
+    return assemble(run, examined, findings, not_evaluated, playbooks)
