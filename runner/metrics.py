@@ -58,9 +58,13 @@ def build_registry(
 def write_textfile(path: Path, registry: CollectorRegistry) -> None:
     """For the textfile collector of node_exporter, atomically. A last success that `registry`
     does not have is taken over from the file that is replaced. Raises OutputError."""
+    content = generate_latest(registry)
     if registry.get_sample_value(LAST_SUCCESS) is None and (time := _last_success(path)):
-        Gauge(LAST_SUCCESS, _LAST_SUCCESS_HELP, registry=registry).set(time)
-    write_atomically(path, generate_latest(registry))
+        # Not added to `registry`: it is not this run's to tell anybody else.
+        older = CollectorRegistry()
+        Gauge(LAST_SUCCESS, _LAST_SUCCESS_HELP, registry=older).set(time)
+        content += generate_latest(older)
+    write_atomically(path, content)
 
 
 def push(url: str, registry: CollectorRegistry, *, job: str, timeout_seconds: float) -> None:

@@ -10,17 +10,18 @@ from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from runner import resources
 from runner.model.report import Report
 from runner.report import details, view
 from runner.report.plain import one_line, plain
 from runner.report.summary import Verdict
+
+if TYPE_CHECKING:  # Jinja is imported when a page is made: most commands make none.
+    from jinja2 import Environment
 
 STATIC_ROWS = 50
 _CHUNK_BYTES = 512 * 1024
@@ -29,6 +30,8 @@ _COMPRESSION = 6
 
 def to_html(report: Report) -> str:
     """The page as one string; all text in it that came from a pod is escaped and harmless."""
+    from markupsafe import Markup  # noqa: PLC0415
+
     templates = _templates()
     rows = view.rows(report)
     style, script = _asset("report.css"), _asset("report.js")
@@ -52,7 +55,9 @@ def to_html(report: Report) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def _templates() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
     environment = Environment(
         loader=FileSystemLoader(resources.directory("reports")),
         autoescape=True,

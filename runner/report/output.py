@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
-import yaml
 
 from runner.model.report import PodResult, Report
 from runner.report.document import to_json
@@ -25,6 +24,8 @@ def _json(report: Report) -> str:
 
 
 def _yaml(report: Report) -> str:
+    import yaml  # noqa: PLC0415  only whoever wants YAML pays for it
+
     # ASCII only: what could harm a terminal is escaped, and still reads back as it was.
     values = msgspec.json.decode(to_json(report))
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
