@@ -1,0 +1,29 @@
+"""The step program: all steps of one ephemeral container as one POSIX shell text, and its log
+read back. What the text prints is explained in docs/log-transport.md."""
+
+from runner.program.build import MAX_PROGRAM_BYTES, build
+from runner.program.decode import decode
+from runner.program.summary import summary
+from runner.program.values import (
+    AttemptRecord,
+    EndedBy,
+    ProgramResult,
+    ProgramStep,
+    StepRecord,
+    StreamRecord,
+    Summary,
+)
+
+__all__ = [
+    "MAX_PROGRAM_BYTES",
+    "AttemptRecord",
+    "EndedBy",
+    "ProgramResult",
+    "ProgramStep",
+    "StepRecord",
+    "StreamRecord",
+    "Summary",
+    "build",
+    "decode",
+    "summary",
+]
