@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shlex
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,6 +50,7 @@ class Access:
         self.check_command = check_command
         self.headers: CIMultiDict[str] = CIMultiDict()
         self.server = ""
+        self.shown_server = ""
         self.ssl: ssl.SSLContext | bool = True
         self.server_hostname: str | None = None
         self.proxy: str | None = None
@@ -69,8 +71,16 @@ class Access:
         asked_at = _now()
         async with self._refreshing:
             # Of many requests that met a 401 together, the first refreshes for all.
-            if self._loaded_at < asked_at and (forced or self.is_due):
+            if self._loaded_at >= asked_at or not (forced or self.is_due):
+                return
+            try:
                 await self._update(forced=forced)
+            except ClusterError:
+                # What we have may be good for a while: a file is just being replaced, a plug-in
+                # has a bad minute. The server will say when it is not.
+                if forced:
+                    raise
+                self._loaded_at = _now()
 
     async def _update(self, *, forced: bool) -> None:
         configuration = self._configuration
@@ -105,6 +115,7 @@ class Access:
     def _set_server(self) -> None:
         configuration = self._configuration
         self.server = str(configuration.host).rstrip("/")
+        self.shown_server = _without_password(self.server)
         self.server_hostname = configuration.tls_server_name or None
         self.proxy = configuration.proxy or proxy_from_environment(self.server, self._environ)
         if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
@@ -157,12 +168,12 @@ def find_access(
         source = ":".join(map(str, paths))
         selected = files.select(files.read(paths), context, source)
         name = selected["current-context"]
-        option = f"--kubeconfig {kubeconfig} " if kubeconfig else ""
+        option = f"--kubeconfig {shlex.quote(kubeconfig)} " if kubeconfig else ""
         return Access(
             KubeconfigLogin(selected),
             description=f"context {name}",
             default_namespace=selected["contexts"][0]["context"].get("namespace") or "default",
-            check_command=f"kubectl {option}--context {name} version",
+            check_command=f"kubectl {option}--context {shlex.quote(name)} version",
             impersonation=_impersonation(impersonate, selected["users"][0]["user"]),
             environ=environ,
         )
@@ -202,6 +213,11 @@ def _impersonation(asked: str | None, user: Mapping[str, Any]) -> CIMultiDict[st
         for value in values:
             headers.add(f"Impersonate-Extra-{quote(str(key), safe='')}", str(value))
     return headers
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _now() -> float:

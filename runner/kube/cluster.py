@@ -1,7 +1,8 @@
 """`KubeCluster`: the port `runner.cluster.Cluster` over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -25,6 +26,8 @@ Page = TypeVar("Page", "_PodList", "_EventList")
 PAGE_SIZE = 500
 EVENTS_LIMIT = 5000
 LIST_RESTARTS = 3
+_PATCH_QUERY = "?fieldManager=podmedic&fieldValidation=Strict"
+_DRY_RUN_QUERY = f"{_PATCH_QUERY}&dryRun=All"
 
 
 class _ListMeta(Value, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ async def connect(
     )
     return KubeCluster(
         http,
-        description=f"{access.description} ({access.server})",
+        description=f"{access.description} ({access.shown_server})",
         default_namespace=access.default_namespace,
         watches=watches or WatchPolicy(),
     )
@@ -116,14 +119,15 @@ class KubeCluster:
     def requests_sent(self) -> Mapping[tuple[str, str], int]:
         return MappingProxyType(self._http.sent)
 
-    async def list_pods(self, scope: Scope) -> AsyncIterator[tuple[Sequence[Pod], str]]:
+    async def list_pods(self, scope: Scope) -> AsyncGenerator[tuple[Sequence[Pod], str]]:
         """Pages of at most 500 pods. When the server forgot where we were (410), the list starts
         again from the top: a pod may then come twice, the later one counts."""
         question = Question(verb="list", resource="pods", namespace=scope.namespace)
-        async for page in self._pages("pods", _pod_list, question, _selectors(scope)):
-            yield page.items or (), page.metadata.resource_version
+        async with aclosing(self._pages("pods", _pod_list, question, _selectors(scope))) as pages:
+            async for page in pages:
+                yield page.items or (), page.metadata.resource_version
 
-    async def watch_pods(self, scope: Scope, resource_version: str) -> AsyncIterator[PodEvent]:
+    async def watch_pods(self, scope: Scope, resource_version: str) -> AsyncGenerator[PodEvent]:
         watch = Watch(
             self._http,
             _path(scope.namespace, "pods"),
@@ -135,30 +139,32 @@ class KubeCluster:
             policy=self._watches,
         )
         listed: set[str] = set()
-        async for change in watch.changes(resource_version):
-            if change.object is None:
-                yield PodEvent(type="sync", uids=frozenset(listed))
-                listed = set()
-            else:
-                if change.listed:
-                    listed.add(change.object.metadata.uid)
-                yield PodEvent(type=change.type, pod=change.object)
+        async with aclosing(watch.changes(resource_version)) as changes:
+            async for change in changes:
+                if change.object is None:
+                    yield PodEvent(type="sync", uids=frozenset(listed))
+                    listed = set()
+                else:
+                    if change.listed:
+                        listed.add(change.object.metadata.uid)
+                    yield PodEvent(type=change.type, pod=change.object)
 
     async def list_events(
         self, namespace: str | None, field_selector: str = ""
     ) -> tuple[Sequence[Event], str]:
         events: list[Event] = []
         latest = ""
-        async for page, version in self._event_pages(namespace, field_selector):
-            latest = version
-            events.extend(page)
-            if len(events) >= EVENTS_LIMIT:
-                break
+        async with aclosing(self._event_pages(namespace, field_selector)) as pages:
+            async for page, version in pages:
+                latest = version
+                events.extend(page)
+                if len(events) >= EVENTS_LIMIT:
+                    break
         return events[:EVENTS_LIMIT], latest
 
     async def watch_events(
         self, namespace: str | None, resource_version: str, field_selector: str = ""
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         watch = Watch(
             self._http,
             _path(namespace, "events"),
@@ -169,17 +175,15 @@ class KubeCluster:
             relist=lambda: self._event_pages(namespace, field_selector),
             policy=self._watches,
         )
-        async for change in watch.changes(resource_version):
-            if change.type == "modified" and change.object is not None:
-                yield change.object
+        async with aclosing(watch.changes(resource_version)) as changes:
+            async for change in changes:
+                if change.type == "modified" and change.object is not None:
+                    yield change.object
 
     async def add_ephemeral_container(
         self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False
     ) -> tuple[Pod, Sequence[str]]:
         meta = pod.metadata
-        query = {"fieldManager": "podmedic", "fieldValidation": "Strict"}
-        if dry_run:
-            query["dryRun"] = "All"
         path = _path(meta.namespace, "pods", meta.name, "ephemeralcontainers")
         question = Question(
             verb="patch",
@@ -190,7 +194,7 @@ class KubeCluster:
         answer = await self._http.send(
             Request(
                 method="PATCH",
-                path=f"{path}?{urlencode(query)}",
+                path=path + (_DRY_RUN_QUERY if dry_run else _PATCH_QUERY),
                 question=question,
                 body=patching.patch(meta.uid, container),
                 headers={"Content-Type": "application/strategic-merge-patch+json"},
@@ -212,7 +216,7 @@ class KubeCluster:
         previous: bool = False,
         tail_lines: int | None = None,
         timeout_seconds: float = 60.0,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Retries happen before the first chunk only; a log that breaks off raises UNREACHABLE."""
         query = {"container": container, "limitBytes": str(limit_bytes)}
         if previous:
@@ -264,11 +268,12 @@ class KubeCluster:
 
     async def _event_pages(
         self, namespace: str | None, field_selector: str
-    ) -> AsyncIterator[tuple[Sequence[Event], str]]:
+    ) -> AsyncGenerator[tuple[Sequence[Event], str]]:
         question = Question(verb="list", resource="events", namespace=namespace)
         selectors = _selectors(Scope(namespace=namespace, field_selector=field_selector))
-        async for page in self._pages("events", _event_list, question, selectors):
-            yield page.items or (), page.metadata.resource_version
+        async with aclosing(self._pages("events", _event_list, question, selectors)) as pages:
+            async for page in pages:
+                yield page.items or (), page.metadata.resource_version
 
     async def _pages(
         self,
@@ -276,7 +281,7 @@ class KubeCluster:
         decode: Callable[[bytes], Page],
         question: Question,
         selectors: Sequence[tuple[str, str]],
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         continue_, restarts = "", 0
         while True:
             # No resourceVersion=0: with it the server's cache ignores the limit.

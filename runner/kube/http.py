@@ -105,8 +105,9 @@ class HttpClient:
         """The whole answer, after as many attempts as the policy allows."""
 
         async def attempt() -> Answer:
-            async with self.open(request) as response, self.explained(request):
-                body = await response.read()
+            async with self.open(request) as response:
+                with self.explained(request):
+                    body = await response.read()
                 warnings = tuple(response.headers.getall("Warning", ()))
                 return Answer(status=response.status, body=body, warnings=warnings)
 
@@ -124,9 +125,8 @@ class HttpClient:
 
             async def chunks() -> AsyncIterator[bytes]:
                 try:
-                    async with self.explained(request):
-                        while chunk := await response.content.readany():
-                            yield chunk
+                    while chunk := await self.next_chunk(request, response):
+                        yield chunk
                 except FailedAttemptError as failed:
                     raise failed.error from failed.__cause__
 
@@ -146,17 +146,30 @@ class HttpClient:
             finally:
                 spent_seconds += loop.time() - started_at
 
-        def stop(state: tenacity.RetryCallState) -> bool:
-            return self._is_enough(state, spent_seconds)
+        try:
+            return await limited()
+        except FailedAttemptError as failed:
+            if failed.final:
+                raise failed.error from failed.__cause__
+            first: FailedAttemptError | None = failed
+
+        async def again() -> T:
+            # Tenacity costs more CPU than the request itself, so it only gets to see requests
+            # that failed: it is given that failure as the outcome of its first attempt.
+            nonlocal first
+            if first is not None:
+                failed, first = first, None
+                raise failed
+            return await limited()
 
         retries = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_worth_another),
             wait=self._wait,
-            stop=stop,
+            stop=lambda state: self._is_enough(state, spent_seconds),
             reraise=True,
         )
         try:
-            return await retries(limited)
+            return await retries(again)
         except FailedAttemptError as failed:
             raise failed.error from failed.__cause__
 
@@ -217,7 +230,7 @@ class HttpClient:
         headers = access.headers.copy()
         headers.update(request.headers)
         try:
-            async with self.explained(request):
+            with self.explained(request):
                 response = await self._session.request(
                     request.method,
                     URL(access.server + request.path, encoded=True),
@@ -243,28 +256,55 @@ class HttpClient:
     async def _refusal(
         self, request: Request, response: aiohttp.ClientResponse
     ) -> FailedAttemptError:
-        async with self.explained(request):
-            body = await response.content.read(ERROR_BODY_LIMIT)
+        body = b""
+        while len(body) < ERROR_BODY_LIMIT and (chunk := await self.next_chunk(request, response)):
+            body += chunk
         error = classify(response.status, body, request.question)
         wait_seconds = retry_after(response.headers.get("Retry-After"))
         return FailedAttemptError(
             error, final=not is_transient(error), retry_after_seconds=wait_seconds
         )
 
-    @asynccontextmanager
-    async def explained(self, request: Request) -> AsyncIterator[None]:
-        """Turn whatever the network does into a FailedAttemptError."""
-        try:
-            yield
-        except (aiohttp.ClientError, OSError) as error:
-            seconds = request.timeout_seconds or request.idle_seconds or 0.0
-            why = network.explain(error, seconds)
-            message = (
-                f"cannot reach {self._access.server} to {request.question}: {why}; "
-                f"check with: {self._access.check_command}"
-            )
-            failure = ClusterError(ErrorReason.UNREACHABLE, one_line(message))
-            raise FailedAttemptError(failure, final=network.is_final(error)) from error
+    async def next_chunk(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
+        """More of the body, b"" at its end; raises FailedAttemptError."""
+        with self.explained(request):
+            return await response.content.readany()
+
+    async def rest(self, response: aiohttp.ClientResponse, seconds: float) -> None:
+        """Leave a stream unread for a moment; what arrives meanwhile costs nothing yet."""
+        transport = response.connection.transport if response.connection else None
+        if transport is None:
+            return
+        transport.pause_reading()
+        await asyncio.sleep(seconds)
+        if not transport.is_closing():
+            transport.resume_reading()
+
+    def explained(self, request: Request) -> "_Explained":
+        """A context that turns whatever the network does into a FailedAttemptError."""
+        return _Explained(self._access, request)
+
+
+class _Explained:
+    __slots__ = ("_access", "_request")
+
+    def __init__(self, access: Access, request: Request) -> None:
+        self._access = access
+        self._request = request
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if not isinstance(error, aiohttp.ClientError | OSError):
+            return
+        request = self._request
+        why = network.explain(error, request.timeout_seconds or request.idle_seconds or 0.0)
+        message = (
+            f"cannot reach {self._access.shown_server} to {request.question}: {why}; "
+            f"check with: {self._access.check_command}"
+        )
+        failure = ClusterError(ErrorReason.UNREACHABLE, one_line(message))
+        raise FailedAttemptError(failure, final=network.is_final(error)) from error
 
 
 def _is_worth_another(error: BaseException) -> bool:

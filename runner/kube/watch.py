@@ -6,7 +6,8 @@ of every object; this loop relists, and decodes what we use.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
@@ -64,8 +65,30 @@ _decode_status = msgspec.json.Decoder(Status).decode
 _TYPES = {"ADDED": "modified", "MODIFIED": "modified", "DELETED": "deleted"}
 
 
-class _ExpiredError(Exception):
-    """410: what happened since our resourceVersion is no longer known."""
+def _mends(failed: FailedAttemptError | ClusterError) -> bool:
+    if isinstance(failed, FailedAttemptError):
+        return not failed.final or failed.error.reason is ErrorReason.EXPIRED
+    return is_transient(failed) or failed.reason is ErrorReason.EXPIRED
+
+
+class Pacer:
+    """Reads a busy stream in batches: waking up for each event costs ten times what decoding
+    it does. A stream is busy after a second with more than 100 lines; then a read waits for
+    100 ms of them. A quiet one is read at once."""
+
+    def __init__(self, now: float) -> None:
+        self._second_began_at = now
+        self._lines = 0
+        self._busy = False
+
+    def pause_seconds(self, now: float, lines: int) -> float:
+        """How long not to read, after a read at `now` that brought `lines`."""
+        self._lines += lines
+        elapsed = now - self._second_began_at
+        if elapsed >= 1.0:
+            self._busy = self._lines / elapsed > 100.0
+            self._second_began_at, self._lines = now, 0
+        return 0.1 if self._busy else 0.0
 
 
 class Watch(Generic[T]):
@@ -81,7 +104,7 @@ class Watch(Generic[T]):
         *,
         decode: Callable[[msgspec.Raw], T],
         version_of: Callable[[T], str],
-        relist: Callable[[], AsyncIterator[tuple[Sequence[T], str]]],
+        relist: Callable[[], AsyncGenerator[tuple[Sequence[T], str]]],
         policy: WatchPolicy,
     ) -> None:
         self._http = http
@@ -95,35 +118,41 @@ class Watch(Generic[T]):
         self._version = ""
         self._heard = False
 
-    async def changes(self, resource_version: str) -> AsyncIterator[Change[T]]:
+    async def changes(self, resource_version: str) -> AsyncGenerator[Change[T]]:
         """Changes since then; ends only by a ClusterError that waiting cannot mend."""
         loop = asyncio.get_running_loop()
         self._version = resource_version
         expired, failures = False, 0
         while True:
             started_at = loop.time()
+            retry_after_seconds: float | None = None
             self._heard = False
-            pause_seconds = 0.0
             try:
                 if expired:
-                    async for change in self._all():
-                        yield change
+                    async with aclosing(self._all()) as listed:
+                        async for change in listed:
+                            yield change
                     expired = False
-                async for change in self._stream():
-                    yield change
-                failures = 0 if self._heard else failures + 1
-            except _ExpiredError:
-                expired, failures = True, 0
+                async with aclosing(self._stream()) as streamed:
+                    async for change in streamed:
+                        yield change
             except (FailedAttemptError, ClusterError) as failed:
                 error = failed.error if isinstance(failed, FailedAttemptError) else failed
-                if error.reason is ErrorReason.EXPIRED:
-                    expired = True
-                elif not is_transient(error) or getattr(failed, "final", False):
-                    raise error from failed
-                failures = 1 if self._heard else failures + 1
-                pause_seconds = self._pause(failures, getattr(failed, "retry_after_seconds", None))
-            least = self._policy.least_seconds_between_requests - (loop.time() - started_at)
-            await asyncio.sleep(max(pause_seconds, least, 0.0))
+                expired = expired or error.reason is ErrorReason.EXPIRED
+                if not _mends(failed):
+                    raise error from failed.__cause__
+                retry_after_seconds = getattr(failed, "retry_after_seconds", None)
+            # A stream that brought something was a good one, however it ended; the first that
+            # brought nothing is taken for an accident.
+            failures = 0 if self._heard else failures + 1
+            pause_seconds = 0.0
+            if failures > 1 or retry_after_seconds is not None:
+                pause_seconds = self._pause(max(failures, 1), retry_after_seconds)
+            least_seconds = self._policy.least_seconds_between_requests
+            if expired and failures <= 1:
+                least_seconds = 0.0
+            rest_seconds = least_seconds - (loop.time() - started_at)
+            await asyncio.sleep(max(pause_seconds, rest_seconds, 0.0))
 
     def _pause(self, failures: int, retry_after_seconds: float | None) -> float:
         return delay_seconds(
@@ -134,12 +163,13 @@ class Watch(Generic[T]):
             retry_after_seconds=retry_after_seconds,
         )
 
-    async def _all(self) -> AsyncIterator[Change[T]]:
+    async def _all(self) -> AsyncGenerator[Change[T]]:
         latest = ""
-        async for objects, version in self._relist():
-            latest = version
-            for item in objects:
-                yield Change(type="modified", object=item, listed=True)
+        async with aclosing(self._relist()) as pages:
+            async for objects, version in pages:
+                latest = version
+                for item in objects:
+                    yield Change(type="modified", object=item, listed=True)
         self._version = latest
         yield Change(type="synced")
 
@@ -161,21 +191,38 @@ class Watch(Generic[T]):
             headers={"Accept-Encoding": "identity"},
         )
 
-    async def _stream(self) -> AsyncIterator[Change[T]]:
-        request, lines = self._request(), LineSplitter()
-        async with self._http.once(request) as response, self._http.explained(request):
-            while chunk := await response.content.readany():
-                try:
-                    for line in lines.feed(chunk):
-                        change = self._read(line)
-                        self._heard = True
-                        if change is not None:
-                            yield change
-                except (msgspec.DecodeError, UnicodeDecodeError, LineTooLongError) as error:
-                    message = f"the watch of {self._question.resource} is not understood: {error}"
-                    raise ClusterError(ErrorReason.SERVER, one_line(message)) from error
+    async def _stream(self) -> AsyncGenerator[Change[T]]:
+        loop = asyncio.get_running_loop()
+        request, lines, pacer = self._request(), LineSplitter(), Pacer(loop.time())
+        async with self._http.once(request) as response:
+            while chunk := await self._http.next_chunk(request, response):
+                complete = self._lines(lines, chunk)
+                for line in complete:
+                    change = self._read(line)
+                    self._heard = True
+                    if change is not None:
+                        yield change
+                seconds = pacer.pause_seconds(loop.time(), len(complete))
+                if seconds > 0.0:
+                    await self._http.rest(response, seconds)
+
+    def _lines(self, splitter: LineSplitter, chunk: bytes) -> list[bytes]:
+        try:
+            return splitter.feed(chunk)
+        except LineTooLongError as error:
+            raise self._not_understood(error) from error
 
     def _read(self, line: bytes) -> Change[T] | None:
+        try:
+            return self._change(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._not_understood(error) from error
+
+    def _not_understood(self, error: Exception) -> ClusterError:
+        message = f"the watch of {self._question.resource} is not understood: {error}"
+        return ClusterError(ErrorReason.SERVER, one_line(message))
+
+    def _change(self, line: bytes) -> Change[T] | None:
         event = _decode_line(line)
         kind = _TYPES.get(event.type)
         if kind is not None:
@@ -187,7 +234,7 @@ class Watch(Generic[T]):
         elif event.type == "ERROR":
             status = _decode_status(event.object)
             if status.code == 410 or status.reason in {"Expired", "Gone"}:
-                raise _ExpiredError
+                raise ClusterError(ErrorReason.EXPIRED, one_line(status.message), status=410)
             message = f"the watch of {self._question.resource} failed: {status.message}"
             raise ClusterError(ErrorReason.SERVER, one_line(message), status=status.code or None)
         return None
