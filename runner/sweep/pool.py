@@ -5,7 +5,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.cluster import ClusterError
 from runner.examine import Examined, pod_result
@@ -30,6 +30,13 @@ class Tally:
         self._changed(self.counts)
 
 
+class Cut(NamedTuple):
+    """`reason` is `Interrupted`, `SweepDeadline` or `ClusterLost`; `message` a sentence."""
+
+    reason: str
+    message: str
+
+
 def without_examination(plan: PodPlan, outcome: PodOutcome, reason: str, message: str) -> Examined:
     examination = Examination(
         pod=plan.pod,
@@ -49,7 +56,7 @@ def _cut_short(plan: PodPlan, tally: Tally, reason: str, why: str) -> Examined:
     if name is None:
         return without_examination(plan, PodOutcome.SKIPPED, reason, f"{why} before its turn came")
     outcome = PodOutcome.TIMEOUT if reason == "SweepDeadline" else PodOutcome.UNKNOWN
-    message = f"{why}; container {name} was sent to the pod and ends by its own deadline"
+    message = f"{why}; the container in the pod ends by its own deadline"
     examined = without_examination(plan, outcome, reason, message)
     return Examined(
         plan=plan,
@@ -64,9 +71,9 @@ async def run_pool(
     budget: Budget,
     tally: Tally,
     stop: asyncio.Event,
-) -> tuple[list[Examined], str]:
-    """One result per plan, in the order of the plans, whatever happens; and why it was cut short
-    (`Interrupted`, `SweepDeadline` or a sentence about the cluster), or the empty string."""
+) -> tuple[list[Examined], Cut | None]:
+    """One result per plan, in the order of the plans, whatever happens; and why it was cut
+    short, if it was."""
     in_flight = asyncio.Semaphore(budget.max_in_flight) if budget.max_in_flight > 0 else None
     per_node: dict[str, asyncio.Semaphore] = defaultdict(
         lambda: asyncio.Semaphore(budget.max_per_node)
@@ -110,11 +117,11 @@ async def run_pool(
     stopped.cancel()
     await asyncio.gather(everyone, stopped, return_exceptions=True)
     why = "the sweep's deadline passed" if cut == "SweepDeadline" else "the run was interrupted"
+    reason = cut
     if fatal:
-        why, cut = f"the cluster was lost: {fatal[0].message}", fatal[0].message
-    reason = "ClusterLost" if fatal else cut
+        reason, why = "ClusterLost", f"the cluster was lost: {fatal[0].message}"
     results = [
         task.result() if not task.cancelled() else _cut_short(plan, tally, reason, why)
         for plan, task in zip(plans, tasks, strict=True)
     ]
-    return results, cut
+    return results, Cut(reason, why) if reason else None

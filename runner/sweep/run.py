@@ -33,7 +33,7 @@ from runner.report import summarize
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require_permissions
-from runner.sweep.pool import Tally, run_pool, without_examination
+from runner.sweep.pool import Cut, Tally, run_pool, without_examination
 from runner.sweep.settings import Budget, Selection
 
 
@@ -94,7 +94,7 @@ async def _examine_all(
     *,
     run_id: str,
     budget: Budget,
-) -> tuple[list[Examined], str]:
+) -> tuple[list[Examined], Cut | None]:
     hub = PodHub(outside.cluster)
     to_examine = [plan for plan in plans if plan.skip is None]
     for plan in to_examine:
@@ -270,9 +270,9 @@ async def sweep(
         cluster=outside.cluster.description,
         namespaces=tuple(namespaces),
         selector=selection.label_selector,
-        interrupted=cut == "Interrupted",
+        interrupted=cut is not None and cut.reason == "Interrupted",
         resumed=resumed,
-        aborted="" if cut == "Interrupted" else cut,
+        aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",
         api_requests=sum(outside.cluster.requests_sent.values()),
     )
     return assemble(run, examined, findings, not_evaluated, playbooks)

@@ -44,6 +44,20 @@ def wait_crashing(lab: Lab, namespace: str, app: str, pods: int) -> None:
     pytest.fail(f"{app} does not crash")
 
 
+def wait_planned(
+    lab: Lab, namespace: str, playbook: Path, folder: Path, *, app: str, strategy: str
+) -> None:
+    """Until a pod of the app would be reached so: a target that has just started is not entered."""
+    for _ in range(60):
+        planned = pm.podmedic(
+            lab, "plan", playbook, "-n", namespace, "-l", f"app={app}", "-o", "json",
+            directory=folder / "out",
+        )  # fmt: skip
+        if json.loads(planned.stdout)[0]["injections"][0]["strategy"] == strategy:
+            return
+    pytest.fail(f"{app} would not be reached by {strategy}")
+
+
 def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> None:
     """One container each, 45 results, a finding that names the cause, few requests, and the
     apps restart no faster than those of an untouched twin."""
@@ -156,8 +170,7 @@ def test_processes_of_the_target_are_seen(lab: Lab, namespace: str, tmp_path: Pa
     path = pm.playbook(
         tmp_path, [{"name": "ps", "run": ["ps", "-o", "args"], "needs": {"target": True}}]
     )
-    # A target that has just started is not entered.
-    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod", "-l", "app=web")
+    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
     report = pm.run(lab, namespace, path, directory=tmp_path / "out").report
 
     by_app = {pod["workload"]["name"]: pod for pod in report["pods"]}

@@ -10,7 +10,7 @@ from runner.examine import Examined
 from runner.model.report import PodOutcome
 from runner.plan import PodPlan
 from runner.select import workload_of
-from runner.sweep.pool import Tally, run_pool, without_examination
+from runner.sweep.pool import Cut, Tally, run_pool, without_examination
 from runner.sweep.settings import Budget
 from tests.unit.pods import pod, running
 
@@ -50,7 +50,7 @@ async def test_never_more_than_allowed() -> None:
     budget = Budget(max_in_flight=5, max_per_node=2)
     results, cut = await run_pool(plans, examine, budget, tally(), asyncio.Event())
 
-    assert cut == ""
+    assert cut is None
     assert [r.result.name for r in results] == [f"p{i}" for i in range(60)]
     assert most["all"] == 5
     assert {most[f"node{i}"] for i in range(3)} == {2}
@@ -72,7 +72,8 @@ async def test_interrupt_leaves_a_result_for_each() -> None:
     budget = Budget(max_in_flight=1, max_per_node=0)
     results, cut = await run_pool([plan(i) for i in range(3)], examine, budget, count, stop)
 
-    assert cut == "Interrupted"
+    assert cut is not None
+    assert cut.reason == "Interrupted"
     assert [(r.result.outcome, r.result.container) for r in results] == [
         (PodOutcome.PASSED, ""),
         (PodOutcome.UNKNOWN, "podmedic-x-1"),
@@ -88,7 +89,7 @@ async def test_deadline_of_the_sweep() -> None:
     budget = Budget(timeout_seconds=0.01)
     results, cut = await run_pool([plan(1)], examine, budget, tally(), asyncio.Event())
 
-    assert cut == "SweepDeadline"
+    assert cut == Cut("SweepDeadline", "the sweep's deadline passed")
     assert results[0].result.reason == "SweepDeadline"
 
 
@@ -98,7 +99,7 @@ async def test_a_lost_cluster_ends_the_sweep_with_a_report() -> None:
 
     results, cut = await run_pool([plan(1)], examine, Budget(), tally(), asyncio.Event())
 
-    assert cut == "the API server is gone"
+    assert cut == Cut("ClusterLost", "the cluster was lost: the API server is gone")
     assert (results[0].result.outcome, results[0].result.reason) == (
         PodOutcome.SKIPPED,
         "ClusterLost",
@@ -113,7 +114,7 @@ async def test_a_bug_costs_one_pod(caplog: pytest.LogCaptureFixture) -> None:
 
     results, cut = await run_pool([plan(0), plan(1)], examine, Budget(), tally(), asyncio.Event())
 
-    assert cut == ""
+    assert cut is None
     assert [(r.result.outcome, r.result.reason) for r in results] == [
         (PodOutcome.ERROR, "InternalError"),
         (PodOutcome.PASSED, ""),
