@@ -1,11 +1,12 @@
 """The project's own images, built from its Dockerfile on a base of ours: no registry is reached."""
 
+import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import runner
@@ -17,6 +18,11 @@ _CHECKOUT = Path(__file__).parents[2]
 _TIMEOUT_SECONDS = 1800
 # Each step of a build is kept whole: begin anew before that takes the machine's disk.
 _STORAGE_MAX_BYTES = 8 << 30
+# Whatever --root says, buildah keeps notes on layers here: it gets a folder of its own to do so.
+_NOTES = Path("/var/lib/containers")
+# What a build mounts goes with its mount namespace, even when it is killed.
+_PRIVATE_MOUNTS = ("unshare", "--mount", "--propagation=private")
+_MOUNT_NOTES = ("sh", "-c", f'mount -t tmpfs podmedic {_NOTES} && exec "$@"', "sh")
 _PACKAGE_SOURCES = ("pyproject.toml", "README.md", "runner", "reports", "playbooks")
 
 
@@ -44,17 +50,32 @@ def _builder(target: str, reference: str) -> Callable[[Path], None]:
 
 
 def _buildah(storage: Path, arguments: Sequence[str]) -> None:
-    done = subprocess.run(
-        ["buildah", "--root", str(storage / "root"), "--runroot", str(storage / "run"), *arguments],
-        env=os.environ | {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_TIMEOUT_SECONDS,
-    )
+    # Overlay mounts where the file system has them, else whole copies: twice as slow.
+    where = (f"--root={storage}/root", f"--runroot={storage}/run")
+    with _somewhere_to_mount(_NOTES):
+        done = subprocess.run(
+            [*_PRIVATE_MOUNTS, *_MOUNT_NOTES, "buildah", *where, *arguments],
+            env=os.environ | {"BUILDAH_ISOLATION": "chroot"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_TIMEOUT_SECONDS,
+        )
     if done.returncode != 0:
         last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise LabError(f"buildah {arguments[0]} failed:\n{last}")
+
+
+@contextlib.contextmanager
+def _somewhere_to_mount(folder: Path) -> Iterator[None]:
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _bound(storage: Path) -> None:
