@@ -114,8 +114,7 @@ def _images(chosen: Layout, names: Sequence[str]) -> int:
 def _kubectl(chosen: Layout, arguments: Sequence[str]) -> int:
     lab = Lab.named(chosen.name)
     kubectl = binaries.ensure(["kubectl"], chosen.cache)["kubectl"]
-    environment = os.environ | {"KUBECONFIG": str(lab.kubeconfig)}
-    os.execve(kubectl, ["kubectl", *arguments], environment)
+    os.execve(kubectl, ["kubectl", *arguments], lab.environment())
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def commands(layout: Layout, network: Network, programs: Mapping[str, Path]) -> 
             *_FAST_CLIENT,
             "--use-service-account-credentials",
             f"--service-account-private-key-file={layout.pki / 'sa.key'}",
+            f"--flex-volume-plugin-dir={state / 'kubelet/volume-plugins'}",
             f"--root-ca-file={layout.pki / 'ca.crt'}",
             f"--cluster-signing-cert-file={layout.pki / 'ca.crt'}",
             f"--cluster-signing-key-file={layout.pki / 'ca.key'}",

@@ -61,6 +61,14 @@ class Lab:
     def client(self) -> Api:
         return Api(self.api, self.layout.pki)
 
+    def environment(self) -> dict[str, str]:
+        """Ours, for a program that is to speak to this lab and to nothing else."""
+        return os.environ | {
+            "KUBECONFIG": str(self.kubeconfig),
+            # What kubectl remembers of a cluster goes with it.
+            "KUBECACHEDIR": str(self.layout.state / "kubectl"),
+        }
+
     def kubectl(
         self,
         *arguments: str,
@@ -71,7 +79,7 @@ class Lab:
         program = binaries.ensure(["kubectl"], self.layout.cache)["kubectl"]
         done = subprocess.run(
             [program, *arguments],
-            env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            env=self.environment(),
             input=input,
             capture_output=True,
             text=True,

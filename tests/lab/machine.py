@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from lab import linux
-from lab.layout import Layout
+from lab.layout import Layout, cache_folder
 from lab.linux import Process
 
 _SYSCTLS = (
@@ -24,15 +24,11 @@ _SYSCTLS = (
 )
 _WRITTEN_BY_CARELESS_DAEMONS = (
     "/run/containerd",
-    "/run/mount",
     "/run/netns",
-    "/run/xtables.lock",
     "/opt/cni",
     "/opt/containerd",
-    "/etc/cni/net.d",
     "/var/lib/cni",
     "/var/lib/containerd",
-    "/var/lib/containers",
     "/var/lib/kubelet",
     "/var/log/containers",
     "/var/log/pods",
@@ -43,14 +39,15 @@ _WRITTEN_BY_CARELESS_DAEMONS = (
 def snapshot() -> dict[str, list[str]]:
     """Rules, interfaces, routes, mounts, kernel settings and folders of the machine.
 
-    Without the links of labs, since others may come and go while a test runs.
+    Without the links of labs and without mounts in the cache folder: others may come and go while
+    a test runs.
     """
     return {
         "rules": _rules(),
         "addresses": _without_labs(_lines("ip", "-oneline", "address")),
         "routes": _without_labs(_lines("ip", "route", "show", "table", "all")),
         "routing rules": _lines("ip", "rule"),
-        "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
+        "mounts": _mounts(),
         "sysctls": _sysctls(),
         "folders": [path for path in _WRITTEN_BY_CARELESS_DAEMONS if os.path.lexists(path)],
     }
@@ -89,6 +86,12 @@ def _mentioning(layout: Layout) -> set[Process]:
             if mine and (process := Process.of(pid)) and process.alive():
                 found.add(process)
     return found
+
+
+def _mounts() -> list[str]:
+    """Without those of the image builder, which may be at work for somebody else meanwhile."""
+    lines = sorted(Path("/proc/self/mounts").read_text().splitlines())
+    return [line for line in lines if f" {cache_folder()}/" not in line]
 
 
 def _mounts_below(folder: Path) -> list[str]:

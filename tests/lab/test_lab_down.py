@@ -1,0 +1,195 @@
+"""Whatever happened to a lab, `down` leaves the machine as it was, and other labs alone."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import daemons, namespaces, network
+from lab.cluster import status
+from lab.handle import Lab
+from lab.layout import Layout, layout
+from lab.linux import Process
+from tests.lab import machine
+
+_UP_SECONDS = 180
+
+
+@pytest.fixture
+def spare() -> Iterator[Layout]:
+    """A lab of the test's own, not up yet; gone at the end in any case."""
+    chosen = layout(f"t{secrets.token_hex(3)}")
+    yield chosen
+    _command(chosen, "down")
+
+
+def _command(chosen: Layout, *arguments: str) -> None:
+    command = [sys.executable, "-m", "lab", "--name", chosen.name, *arguments]
+    subprocess.run(command, check=True, timeout=_UP_SECONDS)
+
+
+def _with_a_pod(chosen: Layout) -> set[Process]:
+    """Runs a pod in the lab and returns all its processes then."""
+    lab = Lab.named(chosen.name)
+    with lab.namespace() as namespace:
+        pod = ("run", "-n", namespace, "sleeper", "--image=busybox:1.36", "--restart=Never")
+        lab.kubectl(*pod, "--", "sleep", "3600")
+        ready = ("--for=condition=Ready", "pod/sleeper", "--timeout=60s")
+        lab.kubectl("wait", "-n", namespace, *ready)
+        return machine.processes(chosen, lab.netns)
+
+
+def _link(chosen: Layout) -> str:
+    net = network.of(chosen)
+    return net.link if net else "none"
+
+
+def _kill(process: Process | None) -> None:
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while process.alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_machine_is_as_it_was_before(spare: Layout) -> None:
+    before = machine.snapshot()
+
+    _command(spare, "up")
+    processes, link = _with_a_pod(spare), _link(spare)
+    during = machine.snapshot()
+    _command(spare, "down")
+
+    assert len(processes) > len(daemons.PROGRAMS)
+    assert machine.traces(spare, processes, link) == []
+    assert machine.snapshot() == before
+    # Not even while it is up is anything of it to be seen, but for its one link.
+    assert during == before
+
+
+def test_up_repairs_what_was_killed_and_down_removes_the_rest(spare: Layout) -> None:
+    _command(spare, "up")
+    before = {name: daemons.running(spare, name) for name in daemons.started(spare)}
+    for name in ("kubelet", "etcd"):
+        _kill(before[name])
+    assert not status(spare).up
+
+    _command(spare, "up")
+
+    after = {name: daemons.running(spare, name) for name in daemons.started(spare)}
+    assert {name for name in after if after[name] != before[name]} == {"kubelet", "etcd"}
+    assert status(spare).up
+    processes, link = _with_a_pod(spare), _link(spare)
+    for name in ("kubelet", "containerd", "kube-apiserver"):
+        _kill(daemons.running(spare, name))
+
+    _command(spare, "down")
+
+    assert machine.traces(spare, processes, link) == []
+
+
+def test_down_and_up_after_the_first_process_was_killed(spare: Layout) -> None:
+    _command(spare, "up")
+    processes, link = _with_a_pod(spare), _link(spare)
+    _kill(namespaces.init_of(spare))
+    assert [one for one in processes if one.alive()] == []
+
+    _command(spare, "up")
+
+    assert status(spare).up
+    _command(spare, "down")
+    assert machine.traces(spare, processes, link) == []
+
+
+def _has(name: str) -> Callable[[Layout], bool]:
+    return lambda chosen: (chosen.state / name).exists()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        _has(".podmedic-lab"),
+        _has("init.json"),
+        _has("network.json"),
+        _has("pki/ca.crt"),
+        _has("pid/etcd.json"),
+        _has("pid/kubelet.json"),
+        lambda chosen: any(chosen.pod_logs.glob("*/*/*.log")),
+    ],
+    ids=["marked", "namespaces", "network", "keys", "etcd", "kubelet", "pod"],
+)
+def test_down_after_an_up_that_was_killed(spare: Layout, moment: Callable[[Layout], bool]) -> None:
+    command = [sys.executable, "-m", "lab", "--name", spare.name, "up"]
+    before = machine.snapshot()
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as up:
+        deadline = time.monotonic() + _UP_SECONDS
+        while not moment(spare) and up.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        up.kill()
+    init = namespaces.init_of(spare)
+    processes = machine.processes(spare, namespaces.network_namespace(init)) if init else set()
+    link = _link(spare)
+
+    _command(spare, "down")
+
+    assert up.returncode == -signal.SIGKILL
+    assert machine.traces(spare, processes, link) == []
+    assert machine.snapshot() == before
+
+
+def test_two_labs_side_by_side(lab: Lab, namespace: str, spare: Layout) -> None:
+    _command(spare, "up")
+    other = Lab.named(spare.name)
+
+    assert other.api != lab.api
+    assert namespace not in other.kubectl("get", "namespaces", "-o", "name")
+    _with_a_pod(spare)
+    processes = machine.processes(lab.layout, lab.netns)
+
+    _command(spare, "down")
+
+    assert [one.pid for one in processes if not one.alive()] == []
+    assert status(lab.layout).up
+
+
+def test_down_leaves_a_folder_alone_that_is_no_labs(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "thesis.tex").write_text("precious")
+    environment = os.environ | {"PODMEDIC_LAB_STATE": str(tmp_path)}
+
+    def down(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lab", "down", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    every, named = down("--all"), down()
+
+    assert (every.returncode, every.stderr) == (0, "")
+    assert named.returncode == 1
+    assert named.stderr.startswith(f"lab: {tmp_path}/lab: not a lab's folder, left as it is")
+    assert (tmp_path / "lab" / "thesis.tex").read_text() == "precious"
+
+
+def test_down_of_nothing_is_fine() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "--name", "never-was", "down"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
