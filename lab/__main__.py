@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         at = given.index("kubectl")
         given, rest = given[: at + 1], given[at + 1 :]
     parsed = _parser().parse_args(given)
+    if os.geteuid() != 0:
+        print("lab: it makes namespaces, mounts and cgroups: run it as root", file=sys.stderr)
+        return 1
     try:
         chosen = layout(parsed.name)
         match parsed.command:

@@ -78,6 +78,7 @@ def _arguments(layout: Layout, network: Network, config: Path, kubeconfig: Path)
         f"--kubeconfig={kubeconfig}",
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
         "--node-lease-duration-seconds=40",
+        "--v=WARN",
         f"--cidr={_PODS}",
         f"--node-ip={network.node_address}",
         f"--node-port={_PORT}",
