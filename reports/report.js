@@ -155,7 +155,7 @@
       const detail = await details(entry);
       const groups = h("div", { class: "groups" });
       body.replaceChildren(
-        ...detail.findings.map((finding) => findingPart(finding, groups)),
+        ...detail.findings.map((finding) => findingPart(finding, groups, entry.cause)),
         questionsPart(detail.questions),
         h("h3", {}, "Pods"),
         groups,
@@ -180,11 +180,11 @@
     parent.append(parent.tagName === "TBODY" ? h("tr", {}, h("td", { colspan: 9 }, button)) : button);
   }
 
-  function findingPart(finding, groups) {
+  function findingPart(finding, groups, cause) {
     const where = finding.container ? ` in container ${finding.container}` : "";
     return h("section", { class: "finding" },
       h("h3", {}, finding.title || finding.rule),
-      h("p", {}, finding.message),
+      finding.message === cause ? "" : h("p", {}, finding.message),
       h("p", { class: "source" }, `${finding.severity}, ${finding.confidence}: rule ${finding.rule} of playbook ${finding.playbook}${where}, ${finding.pods}`),
       finding.evidence.length ? h("h4", {}, "Why") : "",
       finding.evidence.map((item) => evidencePart(item, groups)),
@@ -248,7 +248,7 @@
   }
 
   function podRow(pod) {
-    const containers = pod.containers.map((item) => h("div", {}, `${item.name}: ${item.state}${item.restarts ? `, ${plural(item.restarts, "restart")}` : ""}`));
+    const containers = pod.containers.map((item) => h("div", {}, `${item.name}: ${item.state}${item.restarts ? `, ${plural(item.restarts, "restart")}` : ""}`, item.time ? [`, ${item.word} `, h("time", { datetime: item.time }, item.time)] : ""));
     const found = state.q && pod.name.toLowerCase().includes(state.q.toLowerCase());
     return h("tr", {}, h("td", { class: found && "found", title: `uid ${pod.uid}` }, pod.name), h("td", {}, pod.node || "none"), h("td", {}, containers.length ? containers : pod.phase), h("td", {}, pod.container || "none"));
   }

@@ -158,7 +158,7 @@ def _finding(finding: Finding, total: int) -> Json:
         "names": [one_line(pod.name) for pod in finding.pods],
         "evidence": [_evidence(item) for item in finding.evidence],
         "fix": fix_parts(finding.remediation),
-        "fingerprint": finding.fingerprint,
+        "fingerprint": one_line(finding.fingerprint),
     }
 
 
@@ -241,10 +241,13 @@ def _container(item: ContainerSummary) -> Json:
     if item.exit_code is not None:
         state += f", exit code {item.exit_code}"
     ready = "" if item.ready or item.init else ", not ready"
+    word, time = ("ended", item.finished_at) if item.finished_at else ("since", item.started_at)
     return {
         "name": one_line(item.name) + (" (init)" if item.init else ""),
         "state": one_line(state) + ready,
         "restarts": item.restart_count,
+        "word": word,
+        "time": time.isoformat() if time else "",
     }
 
 

@@ -66,7 +66,8 @@ class Page:
         self._session_id = session_id
 
     async def open(self, url: str) -> None:
-        """Returns when the page has loaded and its script is ready."""
+        """Returns when the page has loaded, afresh, and its script is ready."""
+        await self.navigate("about:blank")
         await self.navigate(url)
         await self.evaluate(
             """new Promise((resolve) => {

@@ -1,0 +1,183 @@
+"""What an opened workload tells."""
+
+from typing import Any
+
+import pytest
+
+from runner.model.report import Attempt, OutputInfo, PodOutcome, StepOutcome, StepResult
+from runner.report.details import (
+    MAX_OUTPUT_CHARACTERS,
+    attempts,
+    detail,
+    fix_parts,
+    grouped,
+    output_limit,
+    shortened,
+)
+from runner.report.view import rows
+from tests.unit.report_samples import (
+    LONG_OUTPUT,
+    State,
+    pod,
+    report_of,
+    rich_report,
+    step,
+    workload,
+)
+
+
+@pytest.mark.parametrize(
+    ("remediation", "parts"),
+    [
+        ("", []),
+        ("Set it.", [{"text": "Set it."}]),
+        (
+            "Set it:\nkubectl set env deploy/a X=1\nand wait.",
+            [{"text": "Set it:"}, {"command": "kubectl set env deploy/a X=1"}, {"text": "and wait."}],
+        ),
+        ("```sh\n$ helm rollback a\n```", [{"command": "helm rollback a"}]),
+        ("Run:\n\n    make it\n", [{"text": "Run:"}, {"command": "make it"}]),
+        (
+            "Look with `kubectl get svc` or `cat x`.",
+            [{"text": "Look with `kubectl get svc` or `cat x`."}, {"command": "kubectl get svc"}],
+        ),
+        ("kubectl delete x\r\x1b[2Krm -rf /", [{"command": "kubectl delete x^M^[[2Krm -rf /"}]),
+    ],
+)  # fmt: skip
+def test_fix_parts(remediation: str, parts: list[dict[str, str]]) -> None:
+    assert fix_parts(remediation) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("short", 5, {"text": "short"}),
+        ("0123456789", 8, {"text": "012345", "hidden": 2, "tail": "89"}),
+        ("a\x00b", 8, {"text": "a^@b"}),
+    ],
+)
+def test_shortened(text: str, limit: int, expected: dict[str, Any]) -> None:
+    assert shortened(text, limit) == expected
+
+
+def test_pods_that_said_the_same_are_told_once() -> None:
+    """The same but for their own name, durations and restart counts."""
+    owner = workload("web")
+
+    def replica(name: str, restarts: int, output: str = "I am {}\n") -> Any:
+        return pod(name, owner, PodOutcome.FAILED, state=State("Error", 1, restarts),
+                   steps=(step("say", output.format(name), tries=restarts % 2 + 1),))  # fmt: skip
+
+    pods = [
+        replica("web-a", 2),
+        replica("web-b", 4),
+        replica("web-c", 3),
+        replica("web-d", 6, "no"),
+    ]
+
+    assert [[item.name for item in group] for group in grouped(pods)] == [
+        ["web-a", "web-b"], ["web-c"], ["web-d"],
+    ]  # fmt: skip
+
+
+def test_a_step_without_attempts_is_its_own_only_attempt() -> None:
+    lost = StepResult(
+        playbook="p", name="s", outcome=StepOutcome.ERROR, stdout="half", duration_seconds=2
+    )
+    skipped = StepResult(
+        playbook="p", name="s", outcome=StepOutcome.NOT_EVALUATED, reason="tool missing"
+    )
+
+    assert attempts(lost) == (
+        Attempt(number=1, outcome=StepOutcome.ERROR, exit_code=None, duration_seconds=2, stdout="half"),
+    )  # fmt: skip
+    assert attempts(skipped) == ()
+
+
+def test_the_details_of_one_workload() -> None:
+    row = next(row for row in rows(rich_report()) if row.workload.name == "orders")
+
+    told = detail(row, 1000)
+
+    assert told["questions"] == [
+        {
+            "subject": "rule events",
+            "playbook": "crashloop",
+            "reason": "forbidden",
+            "message": "may not list events in namespace shop; grant it with the shipped Role",
+        }
+    ]
+    (finding,) = told["findings"]
+    assert finding["pods"] == "2 of 3 pods"
+    assert finding["evidence"] == [
+        {
+            "source": "step resolve, stderr, attempt 3",
+            "pod": "shop/orders-75b8d-aaaaa",
+            "step": "resolve",
+            "text": "nslookup: can't resolve 'db.prod.svc'\n",
+        }
+    ]
+    assert [part.get("command") for part in finding["fix"]] == [
+        None,
+        "kubectl get service db -n prod",
+    ]
+    both, silent = told["groups"]
+    assert [item["name"] for item in both["pods"]] == ["orders-75b8d-aaaaa", "orders-75b8d-bbbbb"]
+    assert both["pods"][0] == {
+        "name": "orders-75b8d-aaaaa",
+        "namespace": "shop",
+        "node": "node-a",
+        "uid": "5a1c0f3e-orders-75b8d-aaaaa",
+        "phase": "Running",
+        "container": "podmedic-aaaaa",
+        "containers": [
+            {
+                "name": "app",
+                "state": "CrashLoopBackOff, exit code 1, not ready",
+                "restarts": 14,
+                "word": "ended",
+                "time": "2026-11-23T03:09:40+00:00",
+            }
+        ],
+    }
+    assert [item["seconds"] for item in both["steps"][1]["attempts"]] == [0.12, 0.24, 0.36]
+    assert both["steps"][1]["attempts"][2] == {
+        "number": 3,
+        "outcome": "failed",
+        "exitCode": 1,
+        "seconds": 0.36,
+        "stdout": {"text": ""},
+        "stderr": {"text": "nslookup: can't resolve 'db.prod.svc'\n"},
+    }
+    assert both["injections"][0]["warnings"] == []
+    assert (silent["outcome"], silent["steps"], silent["injections"]) == ("timeout", [], [])
+
+
+def test_outputs_say_what_of_them_is_missing() -> None:
+    tried = Attempt(
+        number=1, outcome=StepOutcome.PASSED, exit_code=0, duration_seconds=1, stdout=LONG_OUTPUT,
+        stdout_info=OutputInfo(bytes=900_000, kept_bytes=100_000, truncated=True, redactions=2, blob="outputs/a"),
+    )  # fmt: skip
+    long = StepResult(playbook="p", name="s", outcome=StepOutcome.PASSED, attempts=(tried,))
+    report = report_of(pod("a-0", workload("a"), PodOutcome.PASSED, steps=(long,)))
+
+    shown = detail(rows(report)[0], 4000)["groups"][0]["steps"][0]["attempts"][0]["stdout"]
+
+    assert shown == {
+        "text": LONG_OUTPUT[:3000],
+        "hidden": len(LONG_OUTPUT) - 4000,
+        "tail": LONG_OUTPUT[-1000:],
+        "lost": 800_000,
+        "redactions": 2,
+        "blob": "outputs/a",
+    }
+
+
+def test_a_page_of_many_long_outputs_keeps_less_of_each() -> None:
+    long = tuple(step(f"s{number}", "x" * 100_000) for number in range(10))
+    few = [pod("a-0", workload("a"), PodOutcome.PASSED, steps=long)]
+
+    assert output_limit([]) == MAX_OUTPUT_CHARACTERS
+    assert output_limit(few) == MAX_OUTPUT_CHARACTERS
+    assert output_limit(few * 200) == 16_000
+    assert output_limit(few * 20_000) == 2_000
