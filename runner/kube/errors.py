@@ -99,7 +99,7 @@ def _reason(status: int, text: str, parsed: Status | None, question: Question) -
             return ErrorReason.EXPIRED
         case 429:
             return ErrorReason.THROTTLED
-    if 400 <= status < 500:
+    if status < 500:
         return _refused(text, question)
     return ErrorReason.SERVER
 

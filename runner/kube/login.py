@@ -1,6 +1,8 @@
 """Credentials, read by the kubernetes library into one of its Configurations."""
 
+import ast
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +43,9 @@ class KubeconfigLogin:
             else:
                 await self._loader.load_and_set(configuration)
         if errors:
-            raise ValueError("; ".join(errors))
+            plugin = self._selected["users"][0]["user"].get("exec") or {}
+            hint = str(plugin.get("installHint") or "")
+            raise ValueError("; ".join([*map(_readable, errors), *([hint] if hint else [])]))
 
     def forget_files(self) -> None:
         # The library keeps private keys of a kubeconfig in files until the process ends. What a
@@ -74,6 +78,14 @@ class ServiceAccountLogin:
         ).load_and_set(configuration)
 
     def forget_files(self) -> None: ...
+
+
+def _readable(message: str) -> str:
+    """The library shows what a plug-in wrote as the literal of a bytes object."""
+    match = re.fullmatch(r"(.*?)(b(['\"]).*\3)", message, re.DOTALL)
+    if not match:
+        return message
+    return match[1] + bytes(ast.literal_eval(match[2])).decode(errors="replace")
 
 
 @contextmanager
