@@ -1,0 +1,175 @@
+"""Examinations for tests of judgements, as short as what they show."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.analyze import judge
+from runner.model.examination import Examination, LogExcerpt, TargetCondition
+from runner.model.pod import (
+    Container,
+    ContainerPort,
+    ContainerState,
+    ContainerStatus,
+    EnvVar,
+    Event,
+    ObjectMeta,
+    ObjectReference,
+    Pod,
+    PodCondition,
+    PodSpec,
+    PodStatus,
+    StateRunning,
+    StateTerminated,
+    StateWaiting,
+    VolumeMount,
+)
+from runner.model.report import Finding, StepOutcome, StepResult, Workload
+from runner.playbook import Playbook
+
+STARTED = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
+FINISHED = datetime(2026, 11, 20, 10, 0, 3, tzinfo=UTC)
+SHOP = Workload(kind="Deployment", namespace="shop", name="web")
+
+
+def exited(code: int, reason: str = "Error", message: str = "", signal: int = 0) -> ContainerState:
+    return ContainerState(
+        terminated=StateTerminated(
+            exit_code=code,
+            reason=reason,
+            message=message,
+            signal=signal,
+            started_at=STARTED,
+            finished_at=FINISHED,
+        )
+    )
+
+
+def waiting(reason: str, message: str = "") -> ContainerState:
+    return ContainerState(waiting=StateWaiting(reason=reason, message=message))
+
+
+def running() -> ContainerState:
+    return ContainerState(running=StateRunning(started_at=STARTED))
+
+
+def event(reason: str, message: str, container: str = "app", count: int = 1) -> Event:
+    path = f"spec.containers{{{container}}}" if container else ""
+    return Event(
+        metadata=ObjectMeta(name=f"{reason}.1"),
+        involved_object=ObjectReference(kind="Pod", field_path=path),
+        type="Normal" if reason in ("Killing", "Pulled") else "Warning",
+        reason=reason,
+        message=message,
+        count=count,
+        last_timestamp=FINISHED,
+    )
+
+
+def step(
+    name: str,
+    stdout: str = "",
+    exit_code: int = 0,
+    playbook: str = "crashloop",
+    outcome: StepOutcome | None = None,
+    message: str = "",
+) -> StepResult:
+    answered = StepOutcome.PASSED if exit_code == 0 else StepOutcome.FAILED
+    return StepResult(
+        playbook=playbook,
+        name=name,
+        outcome=outcome or answered,
+        exit_code=exit_code if outcome is None else None,
+        stdout=stdout,
+        message=message,
+        reason="" if outcome is None else "ToolMissing",
+    )
+
+
+def examination(
+    *,
+    pod: str = "web-5d9c7-abcde",
+    state: ContainerState | None = None,
+    last: ContainerState | None = None,
+    restarts: int = 4,
+    log: str | None = None,
+    previous: str | None = None,
+    events: Sequence[Event] = (),
+    steps: Sequence[StepResult] = (),
+    env: Sequence[str] = (),
+    env_from: bool = False,
+    mounts: Sequence[str] = (),
+    ports: Sequence[int] = (),
+    memory_limit: str = "",
+    readiness_probe: bool = False,
+    ready: bool = False,
+    init: bool = False,
+    phase: str = "Running",
+    conditions: Sequence[TargetCondition] = (),
+    pod_conditions: Sequence[PodCondition] = (),
+    unknown: Mapping[str, str] | None = None,
+    workload: Workload = SHOP,
+    read_from: str = "",
+    host_network: bool = False,
+) -> Examination:
+    """One pod with one container called app, which exited with code 1 unless said otherwise."""
+    container = Container(
+        name="app",
+        image="registry.example.com/shop/web:2.3",
+        env=tuple(EnvVar(name=name) for name in env),
+        env_from=({"configMapRef": {"name": "web"}},) if env_from else (),
+        ports=tuple(ContainerPort(container_port=port) for port in ports),
+        volume_mounts=tuple(VolumeMount(name="v", mount_path=path) for path in mounts),
+        resources={"limits": {"memory": memory_limit}} if memory_limit else {},
+        readiness_probe={"httpGet": {"port": 8080}} if readiness_probe else None,
+    )
+    status = ContainerStatus(
+        name="app",
+        state=exited(1) if state is None else state,
+        last_state=last or ContainerState(),
+        ready=ready,
+        restart_count=restarts,
+    )
+    shown: dict[str, Any] = {"init_containers" if init else "containers": (container,)}
+    statuses: dict[str, Any] = {
+        "init_container_statuses" if init else "container_statuses": (status,)
+    }
+    logs = [(log, False), (previous, True)]
+    return Examination(
+        pod=Pod(
+            metadata=ObjectMeta(
+                name=pod, namespace=workload.namespace, uid=f"uid-{pod}", labels={"app": "web"}
+            ),
+            spec=PodSpec(node_name="node-1", host_network=host_network, **shown),
+            status=PodStatus(
+                phase=phase,
+                pod_ip="10.244.0.17",
+                qos_class="BestEffort",
+                conditions=tuple(pod_conditions),
+                **statuses,
+            ),
+        ),
+        workload=workload,
+        target_container="app",
+        conditions=tuple(conditions),
+        steps=tuple(steps),
+        events=tuple(events),
+        logs=tuple(
+            LogExcerpt(container="app", text=text, previous=before, read_from=read_from)
+            for text, before in logs
+            if text is not None
+        ),
+        unknown=dict(unknown or {}),
+    )
+
+
+def crashloop_steps(
+    endpoints: str = "", mounts: str = "", dns: str = "cluster=yes\nkubernetes=ok\n"
+) -> list[StepResult]:
+    """The steps of the playbook crashloop with what they printed."""
+    return [step("mounts", mounts), step("dns", dns), step("endpoints", endpoints)]
+
+
+def findings_of(playbook: Playbook, one: Examination) -> list[Finding]:
+    findings, _ = judge([playbook], [one], {one.pod.metadata.uid: [playbook.metadata.name]})
+    return list(findings)
