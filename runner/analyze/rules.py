@@ -4,6 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -161,7 +162,7 @@ def find(wanted: Match, text: str) -> dict[str, str] | None:
     """Named groups of the last match of the first pattern that matches, and the `line` it ends
     in."""
     if wanted.last_lines is not None:
-        text = "\n".join([line for line in text.splitlines() if line.strip()][-wanted.last_lines :])
+        text = _last_lines(text, wanted.last_lines)
     for pattern in wanted.patterns:
         found = deque(islice(compile_pattern(pattern).finditer(text), MAX_MATCHES), maxlen=1)
         if found:
@@ -172,6 +173,12 @@ def find(wanted: Match, text: str) -> dict[str, str] | None:
             line = text[begin : end if end >= 0 else len(text)]
             return {**groups, "line": line.strip()[:1000]}
     return None
+
+
+@lru_cache(maxsize=64)
+def _last_lines(text: str, count: int) -> str:
+    """Replicas share a log, and many rules look at the same end of it."""
+    return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
 
 
 def fingerprint(workload: tuple[str, str, str], container: str, rule: str, cause: str) -> str:

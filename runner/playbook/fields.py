@@ -1,6 +1,7 @@
 """The kinds of words a playbook is made of, each with its check."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Any
 
 import re2  # type: ignore[import-untyped]
@@ -17,6 +18,7 @@ _PATTERN_OPTIONS.max_mem = 8 << 20
 MAX_PATTERN = 2000
 
 
+@lru_cache(maxsize=2048)
 def compile_pattern(text: str) -> Any:
     """A google-re2 pattern: linear in its input whatever it is. Raises ValueError."""
     if len(text) > MAX_PATTERN:
