@@ -205,7 +205,7 @@ class Condition:
         if isinstance(error, KeyError):
             return f'there is no "{error.args[0]}"'.replace("\"'", '"').replace("'\"", '"')
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return first.split(". Check ")[0][:200]
+        return first.split(". ")[0][:200]
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,268 @@
+"""What is wrong with a playbook is said in one line each, at its place, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.playbook import PlaybookErrors, UnknownPlaybookError, load, load_file, resolve
+from runner.playbook.document import MAX_BYTES
+
+HEAD = """\
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {name: p}
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(PlaybookErrors) as caught:
+        load(text, "p.yaml")
+    return str(caught.value).splitlines()
+
+
+# text below HEAD, the lines
+CASES: list[tuple[str, str, list[str]]] = [
+    (
+        "a typing mistake",
+        "spec:\n  steps:\n  - name: a\n    comand: [ls]\n",
+        [
+            "p.yaml:6:5: spec.steps[0]: a step needs run (a command and its arguments) or script",
+            'p.yaml:7:5: spec.steps[0].comand: unknown field (did you mean "run"?)',
+        ],
+    ),
+    (
+        "snake case",
+        "spec:\n  steps:\n  - {name: a, run: [ls], timeout_seconds: 3}\n",
+        ['p.yaml:6:26: spec.steps[0].timeout_seconds: unknown field (did you mean "timeoutSeconds"?)'],
+    ),
+    (
+        "numbers and booleans where words are wanted",
+        "spec:\n  steps:\n  - name: a\n    run: [sleep, 5, true, 0x1F, 1.5, no, on, 1_0, 1:30, 012x, ~]\n",
+        [
+            'p.yaml:7:18: spec.steps[0].run[1]: must be a string, but YAML reads 5 as a number: quote it ("5")',
+            'p.yaml:7:21: spec.steps[0].run[2]: must be a string, but YAML reads true as true or false: quote it ("true")',
+            'p.yaml:7:27: spec.steps[0].run[3]: must be a string, but YAML reads 0x1F as a number: quote it ("0x1F")',
+            'p.yaml:7:33: spec.steps[0].run[4]: must be a string, but YAML reads 1.5 as a number: quote it ("1.5")',
+            'p.yaml:7:63: spec.steps[0].run[10]: has no value; give it one or leave it out (quote it if it is a word: "~")',
+        ],
+    ),
+    (
+        "words where numbers are wanted",
+        "spec:\n  deadlineSeconds: ten\n  evidence: {events: yes, logs: {tailLines: 1.5, perOwner: true}}\n",
+        [
+            'p.yaml:5:20: spec.deadlineSeconds: must be a whole number, found "ten"',
+            'p.yaml:6:22: spec.evidence.events: must be true or false, found "yes"',
+            "p.yaml:6:45: spec.evidence.logs.tailLines: must be a whole number, found 1.5",
+            "p.yaml:6:60: spec.evidence.logs.perOwner: must be a whole number, found true",
+        ],
+    ),
+    (
+        "limits",
+        "spec:\n  deadlineSeconds: 0\n  debugger: {strategy: []}\n  steps:\n  - {name: a, run: [], outputLimitBytes: 99999999}\n",
+        [
+            "p.yaml:5:20: spec.deadlineSeconds: must be at least 1",
+            "p.yaml:6:14: spec.debugger.strategy: must have at least 1 entry",
+            "p.yaml:8:15: spec.steps[0].run: must have at least 1 entry",
+            "p.yaml:8:42: spec.steps[0].outputLimitBytes: must be at most 16777216",
+        ],
+    ),
+    (
+        "wrong shapes",
+        "spec:\n  targets: [a]\n  steps: {name: a}\n  findings:\n  - x\n",
+        [
+            "p.yaml:5:3: spec.targets: must be a mapping (field: value), found a list",
+            "p.yaml:6:3: spec.steps: must be a list, found a mapping",
+            'p.yaml:8:5: spec.findings[0]: must be a mapping (field: value), found "x"',
+        ],
+    ),
+    (
+        "nothing where something is wanted",
+        "spec:\n  targets:\n  steps: null\n",
+        [
+            "p.yaml:5:3: spec.targets: has no value; give it one or leave it out",
+            'p.yaml:6:3: spec.steps: has no value; give it one or leave it out (quote it if it is a word: "null")',
+        ],
+    ),
+    (
+        "words of a closed list",
+        "spec:\n  targets: {conditions: [CrashLoop, OOMKilled]}\n  debugger: {profile: privileged, strategy: [copy, target]}\n",
+        [
+            'p.yaml:5:26: spec.targets.conditions[0]: must be one of CrashLoopBackOff, Init:CrashLoopBackOff, OOMKilled, ImagePullBackOff, CreateContainerConfigError, CreateContainerError, Error, NotReady, Ready, Running, Pending, found "CrashLoop" (did you mean "CrashLoopBackOff"?)',
+            'p.yaml:6:23: spec.debugger.profile: must be one of restricted, general, baseline, netadmin, sysadmin, found "privileged"',
+            'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows target, shared and none',
+        ],
+    ),
+    (
+        "selectors",
+        "spec:\n  targets: {selector: 'app in (a', fieldSelector: 'x', namespaces: [A_b]}\n",
+        [
+            "p.yaml:5:23: spec.targets.selector: cannot read 'in (a' in label selector term 'app in (a'",
+            "p.yaml:5:51: spec.targets.fieldSelector: expected FIELD=VALUE or FIELD!=VALUE, found 'x'",
+            'p.yaml:5:69: spec.targets.namespaces[0]: expected lower case letters, digits and -; found "A_b"',
+        ],
+    ),
+    (
+        "duplicate keys",
+        "spec:\n  deadlineSeconds: 1\n  steps: []\n  deadlineSeconds: 2\n",
+        ['p.yaml:7:3: duplicate key "deadlineSeconds", first at 5:3'],
+    ),
+    (
+        "names that are taken or do not exist",
+        ("spec:\n"
+        "  steps:\n"
+        "  - {name: a, run: [ls]}\n"
+        "  - {name: a, run: [ls], script: ls}\n"
+        "  findings:\n"
+        "  - {id: f, when: steps.b.exitCode == 1, unless: [g], severity: info, title: t, message: m}\n"
+        "  - {id: f, severity: info, title: t, message: m, evidence: [steps.c.stdout, logs.first]}\n"),
+        [
+            'p.yaml:7:12: spec.steps[1].name: "a" is taken by steps[0]',
+            "p.yaml:7:34: spec.steps[1].script: a step has run or script, not both",
+            'p.yaml:9:19: spec.findings[0].when: no step is called "b"',
+            'p.yaml:9:51: spec.findings[0].unless[0]: no rule before this one has the id "g"',
+            'p.yaml:10:10: spec.findings[1].id: "f" is taken by findings[0]',
+            'p.yaml:10:62: spec.findings[1].evidence[0]: no step is called "c"',
+            'p.yaml:10:78: spec.findings[1].evidence[1]: expected steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, events, events.REASON, container.message, container.waitingMessage or container.status; found "logs.first"',
+        ],
+    ),
+    (
+        "expressions, at their place in the text",
+        ("spec:\n"
+        "  findings:\n"
+        "  - id: f\n"
+        "    severity: info\n"
+        "    when: |\n"
+        "      has(container.exitCode)\n"
+        "      && contaner.exitCode == 1\n"
+        '    title: "{{ container.nam }}"\n'
+        "    message: |\n"
+        "      Line one\n"
+        "      {{ x | foo }}\n"
+        "    match: {in: [logs.last], patterns: ['(', '(?=a)']}\n"
+        "    lines: '[z-a]'\n"),
+        [
+            'p.yaml:10:10: spec.findings[0].when: unknown name "contaner" (did you mean "container"?)',
+            'p.yaml:11:12: spec.findings[0].title: unknown member of container "nam" (did you mean "name"?)',
+            'p.yaml:14:7: spec.findings[0].message: unknown filter "foo"',
+            "p.yaml:15:41: spec.findings[0].match.patterns[0]: not a re2 regular expression: missing ): (",
+            "p.yaml:15:46: spec.findings[0].match.patterns[1]: not a re2 regular expression: invalid perl operator: (?=",
+            "p.yaml:16:12: spec.findings[0].lines: not a re2 regular expression: invalid character class range: z-a",
+        ],
+    ),
+    (
+        "names that are there only for some rules",
+        ("spec:\n"
+        "  steps:\n"
+        "  - {name: a, run: [ls]}\n"
+        "  findings:\n"
+        "  - {id: f, severity: info, title: '{{ item }}', message: '{{ match.x }}', when: steps.a.parsed == item}\n"
+        "  - {id: g, severity: info, title: t, message: '{{ match.y }}', match: {in: [logs.last], patterns: ['(?P<x>a)']}}\n"),
+        [
+            'p.yaml:8:40: spec.findings[0].title: "item" is there only with each',
+            'p.yaml:8:63: spec.findings[0].message: "match" is there only with match',
+            'p.yaml:8:82: spec.findings[0].when: step "a" has no parse, so steps.a.parsed is never there',
+            'p.yaml:8:100: spec.findings[0].when: unknown name "item"',
+            'p.yaml:9:52: spec.findings[1].message: no pattern of match has a group "y"',
+        ],
+    ),
+    (
+        "templates that do more than say",
+        ("spec:\n"
+        "  findings:\n"
+        "  - {id: f, severity: info, title: '{% for x in events %}{% endfor %}', message: '{{ \"a\" * 9999 }}', remediation: '{{ x'}\n"),
+        [
+            "p.yaml:6:36: spec.findings[0].title: templates know names, filters and if; found for",
+            "p.yaml:6:82: spec.findings[0].message: templates know names, filters and if; found mul",
+            "p.yaml:6:115: spec.findings[0].remediation: not a template: unexpected end of template, expected 'end of print statement'.",
+        ],
+    ),
+    (
+        "a parse of two kinds",
+        "spec:\n  steps:\n  - {name: a, run: [ls], parse: {json: true, keyValue: '='}}\n  - {name: b, run: [ls], parse: {json: false}}\n  - {name: c, run: [ls], parse: {regex: abc}}\n",
+        [
+            "p.yaml:6:26: spec.steps[0].parse: needs exactly one of regex, json, keyValue",
+            "p.yaml:7:40: spec.steps[1].parse.json: must be one of true, found false",
+            "p.yaml:8:41: spec.steps[2].parse.regex: needs at least one named group: (?P<name>...)",
+        ],
+    ),
+    (
+        "a step that can never run",
+        "spec:\n  debugger: {strategy: [shared]}\n  steps:\n  - {name: a, run: [ls], needs: {target: true}}\n",
+        ["p.yaml:7:42: spec.steps[0].needs.target: needs the target's processes, but spec.debugger.strategy has no target"],
+    ),
+    (
+        "a merge key",
+        "spec:\n  debugger: &d {env: none}\n  targets: {<<: *d}\n",
+        ["p.yaml:6:13: spec.targets.<<: unknown field (YAML 1.2 has no merge keys)"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "lines"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_mistakes(text: str, lines: list[str]) -> None:
+    assert mistakes(HEAD + text) == lines
+
+
+# whole file, the line
+BROKEN: list[tuple[str, str, str]] = [
+    ("empty", "", "p.yaml:1:1: is empty; expected a playbook"),
+    ("a comment", "# nothing\n", "p.yaml:1:1: is empty; expected a playbook"),
+    ("a list", "- a\n", "p.yaml:1:1: expected a playbook, a mapping (field: value)"),
+    ("two documents", "a: 1\n---\nb: 2\n", "p.yaml:2:1: a second document; one file, one playbook"),
+    ("a tab", "a:\n\tb: 1\n", "p.yaml:2:1: not valid YAML: a tab where YAML wants spaces"),
+    ("a colon too many", "a: b: c\n", "p.yaml:1:5: not valid YAML: mapping values are not allowed in this context"),
+    ("an open bracket", "a: [1,\n", "p.yaml:2:1: not valid YAML: did not find expected node content"),
+    ("a control character", "a: x\nb: \x07\n", "p.yaml:2:4: character U+0007, which YAML does not allow"),
+    ("a surrogate", "a: \ud800\n", "p.yaml:1:4: character U+D800, which YAML does not allow"),
+    ("a tag", "a: !!python/object:os.system x\n", "p.yaml:1:4: tag !!python/object:os.system is not allowed in a playbook"),
+    ("an alias to nothing", "a: *b\n", 'p.yaml:1:4: alias "*b" names nothing before it'),
+    ("an alias to itself", "a: &b [*b]\n", 'p.yaml:1:8: alias "*b" contains itself'),
+    ("a list as a key", "? [a]\n: b\n", "p.yaml:1:3: a key must be a word"),
+    ("another version", "apiVersion: podmedic.io/v2\nkind: Playbook\nfoo: 1\n", 'p.yaml:1:13: apiVersion: this version reads "podmedic.io/v1alpha1", found "podmedic.io/v2"'),
+    ("nested too deeply", "a: " + "[" * 3000, "p.yaml:1:53: nested deeper than 50 levels"),
+    ("too large", "a: " + "x" * MAX_BYTES, "p.yaml:1:1: larger than 1 MiB"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line"), [c[1:] for c in BROKEN], ids=[c[0] for c in BROKEN])
+def test_what_is_no_playbook_at_all(text: str, line: str) -> None:
+    assert mistakes(text) == [line]
+
+
+def test_alias_bombs_are_not_expanded() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 10)]
+    (line,) = mistakes("\n".join(lines))
+    assert line.startswith("p.yaml:5:")
+    assert line.endswith("more than 50000 values or 50 levels, aliases expanded")
+
+
+def test_required_fields() -> None:
+    assert mistakes("kind: Playbook\n") == [
+        "p.yaml:1:1: apiVersion: required field is missing",
+        "p.yaml:1:1: metadata: required field is missing",
+        "p.yaml:1:1: spec: required field is missing",
+    ]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(PlaybookErrors) as caught:
+        load_file(tmp_path / "x.yaml")
+    assert str(caught.value) == f"{tmp_path}/x.yaml:1:1: No such file or directory"
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"a: 1\nb: \xff\n")
+    with pytest.raises(PlaybookErrors) as caught:
+        load_file(file)
+    assert str(caught.value) == f"{file}:2:4: not UTF-8"
+
+
+def test_unknown_playbook() -> None:
+    with pytest.raises(UnknownPlaybookError) as caught:
+        resolve("crashlop")
+    assert str(caught.value) == (
+        'no playbook is called "crashlop" (did you mean "crashloop"?); '
+        'built-in: crashloop, triage; a path needs a "/"'
+    )
