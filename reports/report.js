@@ -5,6 +5,12 @@
   const PAGE = 100; // rows, groups or pods that are added at once
   const LINES = 40; // of an output that are shown at first
   const VERDICTS = ["broken", "suspicious", "not examined", "healthy"];
+  const STRATEGIES = {
+    target: "in the PID namespace of the target container",
+    "own-image": "the image, environment and mounts of the target container",
+    shared: "our image, with the mounts of the target container and the network of the pod",
+    copy: "in a copy of the pod",
+  };
   const $ = (id) => document.getElementById(id);
   const q = $("q"), list = $("rows"), more = $("more");
 
@@ -20,15 +26,19 @@
 
   const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
+  const began = new Date(document.querySelector("header time").dateTime);
+
+  // The sweep is told from now on backwards, everything else from the sweep.
   function times(root) {
     const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-    for (const element of root.querySelectorAll("time")) {
-      const time = new Date(element.dateTime);
-      const seconds = Math.max(0, (Date.now() - time) / 1000);
-      const [unit, size] = units.find(([, size]) => seconds >= size) || units[3];
+    for (const element of root.querySelectorAll("time:not([title])")) {
+      const time = new Date(element.dateTime), isSweep = root === document;
+      const seconds = ((isSweep ? Date.now() : time) - began) / 1000, size = Math.abs(isSweep ? Math.max(seconds, 0) : seconds);
+      const [unit, length] = units.find(([, length]) => size >= length) || units[3];
       const utc = time.toISOString().slice(0, 19).replace("T", " ") + " UTC";
+      const said = plural(Math.floor(size / length), unit);
       element.title = `${utc}, local time ${time.toLocaleString()}`;
-      element.textContent = `${plural(Math.floor(seconds / size), unit)} ago (${utc})`;
+      element.textContent = !isSweep && size < 1 ? "as the sweep began" : isSweep ? `${said} ago (${utc})` : `${said} ${seconds < 0 ? "before the sweep" : "into the sweep"}`;
     }
   }
 
@@ -155,7 +165,7 @@
       const detail = await details(entry);
       const groups = h("div", { class: "groups" });
       body.replaceChildren(
-        ...detail.findings.map((finding) => findingPart(finding, groups, entry.cause)),
+        ...detail.findings.map((finding) => findingPart(finding, groups, entry)),
         questionsPart(detail.questions),
         h("h3", {}, "Pods"),
         groups,
@@ -180,22 +190,32 @@
     parent.append(parent.tagName === "TBODY" ? h("tr", {}, h("td", { colspan: 9 }, button)) : button);
   }
 
-  function findingPart(finding, groups, cause) {
+  function findingPart(finding, groups, entry) {
     const where = finding.container ? ` in container ${finding.container}` : "";
     return h("section", { class: "finding" },
       h("h3", {}, finding.title || finding.rule),
-      finding.message === cause ? "" : h("p", {}, finding.message),
+      finding.message === entry.cause ? "" : h("p", {}, finding.message),
       h("p", { class: "source" }, `${finding.severity}, ${finding.confidence}: rule ${finding.rule} of playbook ${finding.playbook}${where}, ${finding.pods}`),
       finding.evidence.length ? h("h4", {}, "Why") : "",
-      finding.evidence.map((item) => evidencePart(item, groups)),
+      finding.evidence.map((item) => evidencePart(item, groups, entry.evidence)),
       finding.fix.length ? h("h4", {}, "Fix") : "",
       finding.fix.map((part) => part.command === undefined ? h("p", {}, part.text) : commandPart(part.command)),
       finding.fix.some((part) => part.command !== undefined) ? h("p", { class: "hint" }, "podmedic changes nothing; read a command before you run it.") : "");
   }
 
-  function evidencePart(item, groups) {
+  function evidencePart(item, groups, decisive) {
     const link = item.step && h("button", { type: "button", class: "link", click: () => showStep(groups, item) }, "whole output");
-    return h("div", {}, h("span", { class: "source" }, item.source, item.pod ? ` of ${item.pod}` : "", " ", link), outputPart(item));
+    return h("div", {}, h("span", { class: "source" }, item.source, item.pod ? ` of pod ${item.pod}` : "", " ", link), marked(outputPart(item), decisive));
+  }
+
+  // The line that is shown in the list stands out in the excerpt that it was taken from.
+  function marked(box, decisive) {
+    const text = box.querySelector("pre"), lines = text.textContent.split("\n");
+    const at = decisive ? lines.findLastIndex((line) => line.trim().replace(/\s+/g, " ") === decisive) : -1;
+    if (at >= 0 && lines.length > 1) {
+      text.replaceChildren(...lines.flatMap((line, number) => [number ? "\n" : "", number === at ? h("mark", {}, line) : line]));
+    }
+    return box;
   }
 
   function showStep(groups, item) {
@@ -306,7 +326,7 @@
       ["Ephemeral container", item.container + (item.reused ? " (reused)" : "") + (item.target ? `, targets ${item.target}` : "")],
       ["Image", item.imageID && item.imageID !== item.image ? `${item.image} (${item.imageID})` : item.image],
       ["Profile", item.profile],
-      ["Strategy", item.strategy],
+      ["Strategy", item.strategy + (STRATEGIES[item.strategy] ? `: ${STRATEGIES[item.strategy]}` : "")],
       ...item.times.map(([word, time]) => [word[0].toUpperCase() + word.slice(1), h("time", { datetime: time }, time)]),
       ...item.warnings.map((warning) => ["Warning", warning]),
     ].filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),

@@ -26,6 +26,7 @@ from runner.report.view import Row, plural
 MAX_OUTPUT_CHARACTERS = 64_000
 _BUDGET_CHARACTERS = 32_000_000  # of all outputs of one page, before compression
 _SMALLEST_OUTPUT = 2_000
+_MAX_LINE_CHARACTERS = 300
 _COMMAND = re.compile(r"(?:\$ |kubectl |helm |podmedic )")
 _INLINE_COMMAND = re.compile(r"`((?:kubectl|helm|podmedic) [^`]+)`")
 
@@ -74,22 +75,13 @@ def index_entry(row: Row) -> Json:
         "confidence": row.confidence.value if row.confidence else "",
         "pods": row.pods,
         "restarts": row.restarts,
-        "evidence": row_evidence(row),
+        "evidence": one_line(row.decisive[:_MAX_LINE_CHARACTERS]),
         "source": one_line(row.evidence.source) if row.evidence else "",
         "rules": sorted({one_line(finding.rule) for finding in row.findings}),
         "outcomes": sorted({pod.outcome.value for pod in row.results}),
         "names": [one_line(pod.name) for pod in row.results],
         "more": "\n".join(sorted(_words(row))),
     }
-
-
-def row_evidence(row: Row) -> str:
-    """The decisive evidence as at most three short lines; an attempt at the first that says
-    anything."""
-    if not row.evidence:
-        return ""
-    lines = [line for line in map(one_line, row.evidence.excerpt.splitlines()) if line]
-    return "\n".join(line[:300] for line in lines[:3])
 
 
 def detail(row: Row, limit: int) -> Json:
@@ -156,10 +148,21 @@ def _finding(finding: Finding, total: int) -> Json:
         "container": one_line(finding.container),
         "pods": f"{len(finding.pods)} of {plural(max(total, len(finding.pods)), 'pod')}",
         "names": [one_line(pod.name) for pod in finding.pods],
-        "evidence": [_evidence(item) for item in finding.evidence],
+        "evidence": [_evidence(item) for item in _folded(finding.evidence)],
         "fix": fix_parts(finding.remediation),
         "fingerprint": one_line(finding.fingerprint),
     }
+
+
+def _folded(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Evidence that says the same of the same pod is told once, with all its sources."""
+    sources: dict[tuple[str, str], list[str]] = {}
+    for item in evidence:
+        sources.setdefault((item.pod, item.excerpt), []).append(item.source)
+    return [
+        Evidence(source=", ".join(dict.fromkeys(names)), excerpt=excerpt, pod=pod)
+        for (pod, excerpt), names in sources.items()
+    ]
 
 
 def _evidence(item: Evidence) -> Json:

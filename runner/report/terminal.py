@@ -53,9 +53,8 @@ def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     room = width - len(_MARGIN)
     lines = [_head(row, _facts(row), width, color=color)]
     lines += [_MARGIN + line for line in _wrapped(one_line(row.cause), room, most=2)]
-    if row.evidence:
-        excerpt = next(filter(None, map(one_line, row.evidence.excerpt.splitlines())), "")
-        lines.append(_MARGIN + paint(cut(f"| {excerpt}", room), "2"))
+    if row.decisive:
+        lines.append(_MARGIN + paint(cut(f"| {one_line(row.decisive)}", room), "2"))
     return lines
 
 

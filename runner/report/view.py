@@ -1,6 +1,7 @@
 """What every page says about a report, as values: the same rows, sentences and order for the
 terminal and for HTML. Text is as it came; whoever shows it makes it harmless."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -20,6 +21,7 @@ from runner.model.report import (
 )
 from runner.report.summary import Verdict, verdicts
 
+_WORD = re.compile(r"\w[\w.:/-]+\w")
 _ORDER = {verdict: position for position, verdict in enumerate(Verdict)}
 _SEVERITIES = {severity: position for position, severity in enumerate(Severity)}
 _UNEXAMINED = {
@@ -40,8 +42,9 @@ class Tone(StrEnum):
 
 
 class Row(Value, frozen=True, kw_only=True):
-    """One workload, worst first. `cause` is a sentence, `pods` says `6 of 6 pods`, `findings`
-    are those of this workload, the decisive one first."""
+    """One workload, worst first. `cause` is a sentence, `pods` says `6 of 6 pods`, `decisive` is
+    the line of `evidence` that says it, `findings` are those of this workload, the decisive one
+    first."""
 
     workload: Workload
     verdict: Verdict
@@ -50,6 +53,7 @@ class Row(Value, frozen=True, kw_only=True):
     pods: str
     restarts: int
     evidence: Evidence | None
+    decisive: str
     findings: tuple[Finding, ...]
     results: tuple[PodResult, ...]
     not_evaluated: tuple[NotEvaluated, ...]
@@ -155,6 +159,18 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
     return tuple(sorted(said, key=lambda item: (-item.pods, item.what, item.why)))
 
 
+def decisive_line(excerpt: str, message: str) -> str:
+    """The line of `excerpt` that has most words in common with `message`; of those that have as
+    many, the last one: that is where programs say why they end."""
+    wanted = set(_WORD.findall(message.casefold()))
+    best, most = "", -1
+    for line in excerpt.splitlines():
+        common = len(wanted.intersection(_WORD.findall(line.casefold())))
+        if line.strip() and common >= most:
+            best, most = line.strip(), common
+    return best
+
+
 def _name(row: Row) -> tuple[str, str, str]:
     return row.workload.namespace, row.workload.kind, row.workload.name
 
@@ -170,6 +186,7 @@ def _row(
     ordered = sorted(findings, key=lambda finding: _SEVERITIES[finding.severity])
     top = ordered[0] if ordered and verdict in _FOUND else None
     shown = {(pod.namespace, pod.name) for pod in top.pods} if top else set()
+    evidence = next((item for item in top.evidence if item.excerpt.strip()), None) if top else None
     affected = [pod for pod in results if not top or (pod.namespace, pod.name) in shown]
     return Row(
         workload=workload,
@@ -178,9 +195,8 @@ def _row(
         confidence=top.confidence if top else None,
         pods=_pods(verdict, len(shown), results),
         restarts=sum(container.restart_count for pod in affected for container in pod.containers),
-        evidence=next((item for item in top.evidence if item.excerpt.strip()), None)
-        if top
-        else None,
+        evidence=evidence,
+        decisive=decisive_line(evidence.excerpt, top.message) if top and evidence else "",
         findings=tuple(ordered),
         results=tuple(results),
         not_evaluated=tuple(questions.values()),

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from runner.model.report import Attempt, OutputInfo, PodOutcome, StepOutcome, StepResult
+from runner.model.report import Attempt, Evidence, OutputInfo, PodOutcome, StepOutcome, StepResult
 from runner.report.details import (
     MAX_OUTPUT_CHARACTERS,
     attempts,
@@ -181,3 +182,21 @@ def test_a_page_of_many_long_outputs_keeps_less_of_each() -> None:
     assert output_limit(few) == MAX_OUTPUT_CHARACTERS
     assert output_limit(few * 200) == 16_000
     assert output_limit(few * 20_000) == 2_000
+
+
+def test_evidence_that_says_the_same_is_told_once() -> None:
+    (first, *_) = rich_report().findings
+    said = (
+        Evidence(source="event Unhealthy x22", excerpt="refused", pod="a"),
+        Evidence(source="event Unhealthy x23", excerpt="refused", pod="a"),
+        Evidence(source="event Unhealthy x23", excerpt="refused", pod="b"),
+    )
+    finding = msgspec.structs.replace(first, evidence=said)
+    report = msgspec.structs.replace(rich_report(), findings=(finding,))
+
+    told = detail(rows(report)[0], 1000)["findings"][0]["evidence"]
+
+    assert [(item["source"], item["pod"]) for item in told] == [
+        ("event Unhealthy x22, event Unhealthy x23", "a"),
+        ("event Unhealthy x23", "b"),
+    ]

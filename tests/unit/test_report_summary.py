@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.model.report import NotEvaluated, PodOutcome, Report, Severity, Summary
 from runner.report import Verdict, summarize, verdicts
 from runner.report.summary import verdict
-from runner.report.view import Tone, headline, notices, rows, tone, unanswered
+from runner.report.view import Tone, decisive_line, headline, notices, rows, tone, unanswered
 from tests.unit.report_samples import pod, ref, report_of, rich_report, workload
 
 P = PodOutcome
@@ -217,3 +217,16 @@ def test_unanswered_folds_what_shares_a_reason() -> None:
         ("pod was skipped", "Sampled: two other replicas were examined", 1, "shop/sampled-1"),
         ("step capture of triage", "tool missing: the image has no tcpdump", 1, "infra/queue-0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("excerpt", "message", "expected"),
+    [
+        ("", "x", ""),
+        ("starting\n\nfatal: LEDGER_URL is not set\nbye\n", "exits: LEDGER_URL is not set.", "fatal: LEDGER_URL is not set"),
+        ("starting\nno config\n  bye  \n", "Something else.", "bye"),
+        ("lookup db.prod: no such host\nretrying db.prod", "the host db.prod does not resolve", "lookup db.prod: no such host"),
+    ],
+)  # fmt: skip
+def test_decisive_line(excerpt: str, message: str, expected: str) -> None:
+    assert decisive_line(excerpt, message) == expected
