@@ -1,0 +1,121 @@
+"""Faults between us and the API server: the sweep completes, and nothing is injected twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.handle import Lab
+from lab.proxy import Fault, FaultProxy, Match, service_account_token
+from tests.lab import podmedic as pm
+
+SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+PODS = 4
+EPHEMERAL = r".*/ephemeralcontainers"
+ALL_PODS = r".*/namespaces/[^/]+/pods"
+
+
+@pytest.fixture(scope="module")
+def proxy(lab: Lab) -> Iterator[FaultProxy]:
+    with FaultProxy(upstream=lab.api, ca=lab.layout.pki / "ca.crt") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(lab: Lab) -> Iterator[str]:
+    with lab.namespace() as namespace:
+        pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=PODS))
+        pm.wait_ready(lab, namespace, "web")
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def token(lab: Lab, shop: str) -> str:
+    return service_account_token(lab, shop)
+
+
+def sweep(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path, *faults: Fault,
+    script: str = "sleep 3; echo done",
+) -> pm.Outcome:  # fmt: skip
+    """A run through the proxy that must end as if nothing had happened."""
+    proxy.clear()
+    kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig", token=token, namespace=shop)
+    playbook = pm.playbook(tmp_path, [{"name": "work", "script": script}])
+    before = pm.ephemeral_containers(lab, shop)
+    proxy.add(*faults)
+    outcome = pm.run(lab, shop, playbook, "--kubeconfig", kubeconfig, directory=tmp_path / "out")
+
+    assert outcome.code == 0, outcome.stderr
+    assert [p["outcome"] for p in outcome.report["pods"]] == ["passed"] * PODS
+    assert {p["steps"][0]["stdout"] for p in outcome.report["pods"]} == {"done\n"}
+    after = pm.ephemeral_containers(lab, shop)
+    assert {name: len(after[name]) - len(before[name]) for name in after} == dict.fromkeys(after, 1)
+    for fault in faults:
+        assert proxy.struck(fault), fault
+    return outcome
+
+
+def test_dropped_response_to_the_patch(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
+) -> None:
+    """The server applied it and we never heard: the repetition changes nothing."""
+    sweep(
+        lab, proxy, shop, token, tmp_path,
+        Fault.drop_response(method="PATCH", path=EPHEMERAL, times=PODS),
+    )  # fmt: skip
+
+
+def test_throttled(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+    """429 with Retry-After on everything, twice each."""
+    sweep(
+        lab, proxy, shop, token, tmp_path,
+        Fault.too_many_requests(method="GET", path=ALL_PODS, times=2),
+        Fault.too_many_requests(method="PATCH", path=EPHEMERAL, times=6),
+        Fault.too_many_requests(method="GET", path=r".*/log", times=2),
+    )  # fmt: skip
+
+
+def test_server_errors(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+    sweep(
+        lab, proxy, shop, token, tmp_path,
+        Fault.status(500, "InternalError", "etcd leader lost", method="PATCH", times=3),
+        Fault.status(503, "ServiceUnavailable", "not now", path=ALL_PODS, times=2),
+        Fault.drop_request(method="GET", path=r".*/log", times=2),
+    )  # fmt: skip
+
+
+def test_watch_cut_every_second(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
+) -> None:
+    """The sweep completes, and reconnecting stays below a request a second for each watch."""
+    watch = Match(path=ALL_PODS, query={"watch": "true|1"})
+    sweep(
+        lab, proxy, shop, token, tmp_path,
+        Fault.cut(after_seconds=1.0, path=ALL_PODS, query={"watch": "true|1"}, times=None),
+        script="sleep 8; echo done",
+    )  # fmt: skip
+    assert 2 <= len(proxy.requests(watch)) <= 20
+
+
+def test_watch_expired(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+    """410 when it starts and in the middle: relisted, nothing missed."""
+    sweep(
+        lab, proxy, shop, token, tmp_path,
+        Fault.expired_watch(path=ALL_PODS, times=1),
+        Fault.expired_event(path=ALL_PODS, after_events=1, times=1),
+    )  # fmt: skip
+
+
+def test_slow_api_server(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
+) -> None:
+    sweep(lab, proxy, shop, token, tmp_path, Fault.latency(0.7, times=None))
+
+
+def test_dropped_log(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+    """A log that breaks off is read again, not believed."""
+    sweep(
+        lab, proxy, shop, token, tmp_path,
+        Fault.cut(after_bytes=200, path=r".*/log", times=PODS),
+    )  # fmt: skip
