@@ -12,7 +12,7 @@ _PATH = re.compile(r"^# path: (\S+)$", re.MULTILINE)
 
 
 def apply(api: Api, file: str) -> None:
-    """Applies every document of a manifest; raises `LabError`, `UnreachableError`."""
+    """Applies every document of a manifest; raises `LabError`."""
     for path, manifest in documents((_MANIFESTS / file).read_text()):
         api.apply(path, manifest)
 

@@ -13,7 +13,7 @@ from lab.layout import LabError
 _TIMEOUT_SECONDS = 10.0
 
 
-class UnreachableError(Exception):
+class UnreachableError(LabError):
     """No answer from the API server: not up yet, or gone."""
 
 
@@ -25,7 +25,7 @@ class Api:
     pki: Path
 
     def get(self, path: str) -> dict[str, Any]:
-        """Raises `UnreachableError`, and `LabError` for any status but 200."""
+        """Raises `LabError` for any status but 200."""
         status, body = self._request("GET", path)
         if status != http.client.OK:
             raise LabError(f"GET {path}: {status} {_message(body)}")
@@ -76,7 +76,7 @@ class Api:
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(str(error)) from error
+            raise UnreachableError(f"{self.server} does not answer: {error}") from error
         finally:
             connection.close()
 

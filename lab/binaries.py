@@ -1,6 +1,5 @@
 """The Kubernetes programs, built from pinned Go modules and kept in the cache folder."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import toolchain
+from lab import locks, toolchain
 from lab.layout import LabError
 
 _MODULES = Path(__file__).parent / "go"
@@ -78,10 +77,8 @@ def ensure(names: Sequence[str], cache: Path) -> dict[str, Path]:
     paths = {program.name: _path(program, cache) for program in wanted}
     if all(path.exists() for path in paths.values()):
         return paths
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".build.lock").open("w") as lock:
-        # Two labs that start together must not build the same thing on the same cores.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Two labs that start together must not build the same thing on the same cores.
+    with locks.exclusive(cache / ".build.lock", "building", _BUILD_TIMEOUT_SECONDS):
         missing = [program for program in wanted if not paths[program.name].exists()]
         if missing:
             _announce(missing)
@@ -109,7 +106,8 @@ def _build(program: Program, target: Path, cache: Path) -> None:
     wanted = toolchain.wanted_version((folder / "go.mod").read_text())
     compiler = toolchain.go(wanted, cache)
     scratch = target.parent.with_name(f".{target.parent.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
+    for stale in target.parent.parent.glob(f".{target.parent.name}.*"):
+        shutil.rmtree(stale)  # of a build that was killed: we hold the lock
     scratch.mkdir(parents=True)
     _say(f"  {program.name} (usually up to {program.usual_seconds} s) ...")
     started = time.monotonic()

@@ -1,12 +1,9 @@
 """Brings a lab up, says whether it is, and takes it down."""
 
 import contextlib
-import fcntl
-import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +15,14 @@ from lab import (
     dns,
     images,
     kwok,
+    locks,
     namespaces,
     network,
     packages,
     pki,
     settings,
 )
-from lab.api import Api, UnreachableError
+from lab.api import Api
 from lab.layout import LabError, Layout, Network, load
 from lab.linux import Process
 from lab.registry import Registry
@@ -47,6 +45,7 @@ _KUBECONFIGS = {
     "node.kubeconfig": "node",
     "proxy.kubeconfig": "proxy",
 }
+_LOCK_SECONDS = 600.0
 _API_SECONDS = 180.0
 _SOCKET_SECONDS = 30.0
 _READY_SECONDS = 180.0
@@ -170,7 +169,7 @@ def _wait_until_ready(layout: Layout, init: Process, api: Api) -> None:
 def node_ready(api: Api) -> bool:
     try:
         node = api.get(f"/api/v1/nodes/{settings.NODE}")
-    except (UnreachableError, LabError):
+    except LabError:
         return False
     conditions = node.get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
@@ -197,7 +196,6 @@ def down(layout: Layout) -> bool:
         return False
     with _locked(layout):
         _remove(layout)
-        # Whoever waits for this lock sees that the file is gone and takes the next one.
         layout.lock.unlink()
     with contextlib.suppress(OSError):
         layout.state.parent.rmdir()
@@ -235,20 +233,6 @@ def _unmount_below(folder: Path) -> None:
             subprocess.run(["umount", "--lazy", mount], check=True, timeout=30)
 
 
-@contextlib.contextmanager
-def _locked(layout: Layout) -> Iterator[None]:
-    """One up or down of a lab at a time; the kernel drops the lock of a dead one."""
-    while True:
-        layout.lock.parent.mkdir(parents=True, exist_ok=True)
-        with layout.lock.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_file_at(lock.fileno(), layout.lock):
-                yield
-                return
-
-
-def _is_file_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+def _locked(layout: Layout) -> contextlib.AbstractContextManager[None]:
+    """One up or down of a lab at a time."""
+    return locks.exclusive(layout.lock, f"lab {layout.name}", _LOCK_SECONDS)
