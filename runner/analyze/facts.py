@@ -271,12 +271,10 @@ def _answered(step: Step, result: StepResult, unknown: dict[str, str]) -> dict[s
         "reason": result.reason,
         "stdout": result.stdout[:MAX_TEXT],
         "stderr": result.stderr[:MAX_TEXT],
+        "truncated": _cut(result),
         "attempts": max(len(result.attempts), 1),
         "durationSeconds": float(result.duration_seconds),
     }
-    if result.attempts:
-        info = result.attempts[-1].stdout_info
-        values["truncated"] = info.truncated or info.kept_bytes > INLINE_BYTES
     if result.exit_code is not None:
         values["exitCode"] = result.exit_code
     if step.parse is not None:
@@ -285,6 +283,13 @@ def _answered(step: Step, result: StepResult, unknown: dict[str, str]) -> dict[s
         except ParseError as error:
             unknown[f"steps.{step.name}"] = str(error)
     return values
+
+
+def _cut(result: StepResult) -> bool:
+    if not result.attempts:
+        return False
+    info = result.attempts[-1].stdout_info
+    return info.truncated or info.kept_bytes > INLINE_BYTES
 
 
 def texts(examination: Examination, known: Facts, reference: str) -> Sequence[str] | None:

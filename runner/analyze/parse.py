@@ -25,9 +25,10 @@ def parse_output(parse: Parse, stdout: str) -> Any:
     if parse.key_value is not None:
         return _keys(parse.key_value, stdout)
     try:
-        return _bounded(msgspec.json.decode(stdout), 0)
+        value = msgspec.json.decode(stdout)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise ParseError(f"stdout is not JSON: {str(error)[:100]}") from None
+    return _bounded(value, 0)
 
 
 def _matches(pattern: str, stdout: str) -> list[Mapping[str, str]]:

@@ -1,0 +1,310 @@
+"""From many pods to few findings: grouping, rank, fingerprints, and what got no answer."""
+
+import random
+from typing import Any
+
+import pytest
+
+from runner.analyze import explain_exit_code, facts, judge
+from runner.analyze.parse import ParseError, parse_output
+from runner.model.examination import Examination
+from runner.model.report import PodRef, StepOutcome, Workload
+from runner.playbook import Playbook, load, resolve, vocabulary
+from runner.playbook.spec import Parse
+from tests.unit.examinations import (
+    crashloop_steps,
+    event,
+    examination,
+    exited,
+    findings_of,
+    running,
+    step,
+)
+
+CRASHLOOP = resolve("crashloop")
+
+
+def playbook(findings: str, steps: str = "[]", name: str = "p") -> Playbook:
+    text = f"""
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {{name: {name}}}
+spec:
+  steps: {steps}
+  findings:
+{findings}"""
+    return load(text, "p.yaml")
+
+
+def applies(*examinations: Examination, names: tuple[str, ...] = ("p",)) -> dict[str, Any]:
+    return {one.pod.metadata.uid: names for one in examinations}
+
+
+def replicas(count: int, **pod: Any) -> list[Examination]:
+    steps = crashloop_steps()
+    return [examination(pod=f"web-5d9c7-{i:03}", steps=steps, **pod) for i in range(count)]
+
+
+def test_forty_replicas_with_one_cause_are_one_finding() -> None:
+    pods = replicas(40, log="KeyError: 'LEDGER_URL'\n")
+    findings, _ = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
+    assert [(each.rule, len(each.pods)) for each in findings] == [("variable-missing", 40)]
+    assert findings[0].pods[0] == PodRef(namespace="shop", name="web-5d9c7-000")
+    assert findings[0].workload == Workload(kind="Deployment", namespace="shop", name="web")
+    assert findings[0].container == "app"
+
+
+def test_names_and_addresses_of_one_pod_are_no_other_cause() -> None:
+    pods = [
+        examination(
+            pod=f"web-5d9c7-{i}",
+            state=running(),
+            restarts=0,
+            readiness_probe=True,
+            steps=crashloop_steps(),
+            events=[event("Unhealthy", f"Readiness probe failed: web-5d9c7-{i} at 10.244.0.17")],
+        )
+        for i in range(3)
+    ]
+    (finding,), _ = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
+    assert len(finding.pods) == 3
+    assert "web-5d9c7-0 at 10.244.0.17" in finding.message
+
+
+def test_order_of_the_pods_changes_nothing() -> None:
+    pods = [
+        *replicas(6, log="KeyError: 'LEDGER_URL'\n"),
+        examination(pod="web-x", log="bye\n", steps=crashloop_steps()),
+        examination(pod="web-y", state=exited(137, "OOMKilled"), log="", memory_limit="64Mi"),
+    ]
+    expected = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(pods, len(pods))
+        assert judge([CRASHLOOP], shuffled, applies(*pods, names=("crashloop",))) == expected
+
+
+def test_rank_is_severity_then_confidence_then_number_of_pods() -> None:
+    rules = playbook("""
+  - {id: a, severity: info, confidence: certain, title: t, message: m}
+  - {id: b, severity: critical, confidence: possible, title: t, message: m}
+  - {id: c, severity: critical, confidence: likely, title: t, message: "{{ pod.phase }}"}
+  - {id: d, severity: warning, confidence: certain, title: t, message: m}
+""")
+    pods = [examination(pod="a", phase="Running"), *[
+        examination(pod=name, phase="Pending") for name in "bc"
+    ]]  # fmt: skip
+    findings, _ = judge([rules], pods, applies(*pods))
+    assert [(each.rule, len(each.pods)) for each in findings] == [
+        ("c", 2),
+        ("c", 1),
+        ("b", 3),
+        ("d", 3),
+        ("a", 3),
+    ]
+
+
+def test_a_fingerprint_names_a_cause_not_a_pod() -> None:
+    def fingerprint(pod: str, log: str, name: str = "web") -> str:
+        workload = Workload(kind="Deployment", namespace="shop", name=name)
+        one = examination(pod=pod, log=log, steps=crashloop_steps(), workload=workload)
+        return findings_of(CRASHLOOP, one)[0].fingerprint
+
+    first = fingerprint("web-1", "KeyError: 'A_URL'\n")
+    assert len(first) == 16
+    assert int(first, 16) >= 0
+    assert fingerprint("web-2", "noise\nA_URL is not set\n") == first
+    assert fingerprint("web-1", "KeyError: 'B_URL'\n") != first
+    assert fingerprint("web-1", "KeyError: 'A_URL'\n", name="api") != first
+
+
+def test_two_playbooks_find_the_same_once() -> None:
+    rule = '  - {id: same, severity: info, title: t, message: "m"}\n'
+    one = examination()
+    books = [playbook(rule, name="p"), playbook(rule, name="q")]
+    findings, _ = judge(books, [one], applies(one, names=("p", "q")))
+    assert [(each.rule, each.playbook) for each in findings] == [("same", "p")]
+
+
+def test_pods_are_judged_by_the_playbooks_that_selected_them() -> None:
+    one = examination()
+    rule = playbook('  - {id: same, severity: info, title: t, message: "m"}\n')
+    assert judge([rule], [one], {}) == ((), ())
+    assert judge([rule], [one], {one.pod.metadata.uid: ["q"]}) == ((), ())
+
+
+def test_fallback_and_unless() -> None:
+    rules = playbook("""
+  - {id: last, fallback: true, severity: info, title: t, message: m}
+  - {id: a, when: container.exitCode == 1, severity: info, title: t, message: m}
+  - {id: b, unless: [a], severity: info, title: t, message: m, when: container.exitCode < 3}
+""")
+    fired = {
+        code: [each.rule for each in findings_of(rules, examination(state=exited(code)))]
+        for code in (1, 2, 3)
+    }
+    assert fired == {1: ["a"], 2: ["b"], 3: ["last"]}
+
+
+def test_each_judges_every_element() -> None:
+    rules = playbook(
+        """
+  - id: a
+    each: steps.s.parsed.filter(row, row.state == 'bad')
+    severity: info
+    title: t
+    message: "{{ item.name }} is bad"
+    evidence: [steps.s.stdout]
+""",
+        steps="[{name: s, run: [x], parse: {regex: '(?m)^(?P<line>(?P<name>\\w+) (?P<state>\\w+))$'}}]",
+    )
+    out = "x bad\ny good\nz bad\n"
+    one = examination(steps=[step("s", out, playbook="p")])
+    assert [each.message for each in findings_of(rules, one)] == ["x is bad", "z is bad"]
+
+
+def test_a_message_that_cannot_be_rendered_is_a_question_not_a_crash() -> None:
+    rules = playbook('  - {id: a, severity: info, title: t, message: "{{ container.signal }}"}\n')
+    one = examination()
+    findings, (question,) = judge([rules], [one], applies(one))
+    assert findings == ()
+    assert (question.subject, question.reason) == ("rule a", "TextNotRendered")
+    assert question.message == "'dict object' has no attribute 'signal'"
+
+
+def test_questions_are_grouped_like_findings() -> None:
+    rules = playbook(
+        "  - {id: a, when: steps.s.exitCode == 0, severity: info, title: t, message: m}\n",
+        steps="[{name: s, run: [x]}]",
+    )
+    pods = [
+        examination(
+            pod=f"web-{i}",
+            steps=[step("s", playbook="p", outcome=StepOutcome.NOT_EVALUATED, message="no df")],
+            unknown={"events": "forbidden: list events"},
+        )
+        for i in range(3)
+    ]
+    findings, questions = judge([rules], pods, applies(*pods))
+    assert findings == ()
+    assert [(q.subject, q.reason, q.message, len(q.pods)) for q in questions] == [
+        ("fact events", "Forbidden", "forbidden: list events", 3),
+        ("rule a", "FactMissing", "steps.s: no df", 3),
+        ("step s", "ToolMissing", "no df", 3),
+    ]
+
+
+def test_a_pod_that_was_not_examined_is_not_healthy() -> None:
+    rules = playbook(
+        "  - {id: a, when: steps.s.exitCode == 0, severity: info, title: t, message: m}\n",
+        steps="[{name: s, run: [x]}]",
+    )
+    one = examination(unknown={"pod": "Forbidden: cannot patch pods/ephemeralcontainers"})
+    _, questions = judge([rules], [one], applies(one))
+    assert [(q.subject, q.reason, q.message) for q in questions] == [
+        ("pod", "Forbidden", "cannot patch pods/ephemeralcontainers"),
+        ("rule a", "FactMissing", "steps.s: Forbidden: cannot patch pods/ephemeralcontainers"),
+    ]
+
+
+def test_evidence_is_short_and_shows_the_decisive_line() -> None:
+    noise = "".join(f"line {i} {'x' * 300}\n" for i in range(50))
+    log = f"{noise}KeyError: 'LEDGER_URL'\n" + "".join(f"after {i}\n" for i in range(12))
+    (finding,) = findings_of(CRASHLOOP, examination(log=log, steps=crashloop_steps()))
+    (evidence,) = finding.evidence
+    assert (evidence.source, evidence.pod) == ("log of container app", "web-5d9c7-abcde")
+    lines = evidence.excerpt.splitlines()
+    assert "KeyError: 'LEDGER_URL'" in lines
+    assert len(lines) <= 10
+    assert len(evidence.excerpt.encode()) <= 2048
+
+
+def test_evidence_of_a_replica_names_the_pod_it_was_read_from() -> None:
+    one = examination(log="KeyError: 'LEDGER_URL'\n", steps=crashloop_steps(), read_from="web-z")
+    assert findings_of(CRASHLOOP, one)[0].evidence[0].pod == "web-z"
+
+
+def test_events_are_evidence_with_their_count() -> None:
+    one = examination(
+        state=running(),
+        restarts=0,
+        readiness_probe=True,
+        events=[event("Unhealthy", "Readiness probe failed: no", count=12)],
+    )
+    (evidence,) = findings_of(CRASHLOOP, one)[0].evidence
+    assert (evidence.source, evidence.excerpt) == (
+        "event Unhealthy x12",
+        "Readiness probe failed: no",
+    )
+
+
+def test_facts_use_documented_names_only() -> None:
+    known = facts(examination(log="x", state=exited(1, signal=9), last=exited(2)), CRASHLOOP)
+    for root in vocabulary.MAPS:
+        assert set(known.values[root]) <= set(vocabulary.members(root)), root
+    for each in known.values["steps"].values():
+        assert set(each) <= set(vocabulary.members("steps"))
+    assert set(known.values) <= set(vocabulary.NAMES)
+
+
+def test_hostile_output_is_text_only() -> None:
+    """Neither template nor expression nor number of a pod does anything."""
+    rules = playbook(
+        '  - {id: a, severity: info, title: t, message: "{{ steps.s.stdout | short(400) }}"}\n',
+        steps="[{name: s, run: [x], parse: {json: true}}]",
+    )
+    out = '{"a": 123456789012345678901234567890, "b": "{{ 7 * 7 }}<script>\\u001b[31m"}'
+    (finding,) = findings_of(rules, examination(steps=[step("s", out, playbook="p")]))
+    assert finding.message == out
+
+
+@pytest.mark.parametrize(
+    ("parse", "stdout", "value"),
+    [
+        ({"regex": r"(?P<a>\d)(?P<b>x)?"}, "1x 2", [{"a": "1", "b": "x"}, {"a": "2", "b": ""}]),
+        ({"key_value": "="}, "a=1\nb = 2 = 3\nnone\na=9\n=x\n", {"a": "1", "b": "2 = 3"}),
+        ({"json_": True}, '{"a": [1, 2.5, null, true]}', {"a": [1, 2.5, None, True]}),
+        ({"json_": True}, "100000000000000000000", 1e20),
+    ],
+)
+def test_parse(parse: dict[str, Any], stdout: str, value: Any) -> None:
+    assert parse_output(Parse(**parse), stdout) == value
+
+
+@pytest.mark.parametrize(
+    ("stdout", "message"),
+    [
+        ("", "stdout is not JSON: Input data was truncated"),
+        ("[" * 100_000, "stdout is not JSON: maximum recursion depth exceeded"),
+        ("9" * 1_000_000, "stdout is not JSON: Integer value out of range"),
+        ("[" * 40 + "]" * 40, "stdout is JSON nested deeper than 32 levels"),
+    ],
+)
+def test_parse_refuses_what_is_no_json(stdout: str, message: str) -> None:
+    with pytest.raises(ParseError, match=f"^{message}"):
+        parse_output(Parse(json_=True), stdout)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "signal", "words"),
+    [
+        (0, "Completed", 0, "of its own accord"),
+        (1, "Error", 0, "general error"),
+        (2, "Error", 0, "wrong usage"),
+        (126, "Error", 0, "could not be executed"),
+        (127, "Error", 0, "not found"),
+        (128, "StartError", 0, "could not be started"),
+        (134, "Error", 0, "aborted itself"),
+        (135, "Error", 0, "bus error"),
+        (136, "Error", 0, "SIGFPE"),
+        (137, "OOMKilled", 0, "more memory than its limit"),
+        (0, "OOMKilled", 0, "more memory than its limit"),
+        (137, "Error", 0, "failed probe"),
+        (139, "Error", 0, "segmentation fault"),
+        (0, "Error", 11, "segmentation fault"),
+        (143, "Error", 0, "asked to stop"),
+        (255, "Error", 0, "exited with -1"),
+        (77, "Error", 0, "chose this code"),
+    ],
+)
+def test_exit_codes(code: int, reason: str, signal: int, words: str) -> None:
+    assert words in explain_exit_code(code, reason, signal)

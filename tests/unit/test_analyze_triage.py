@@ -1,0 +1,122 @@
+"""The playbook triage: what each rule says, and that it stays silent where it should."""
+
+from typing import Any
+
+import pytest
+
+from runner.analyze import judge
+from runner.model.report import StepOutcome, StepResult
+from runner.playbook import resolve
+from tests.unit.examinations import event, examination, exited, findings_of, running, step
+
+TRIAGE = resolve("triage")
+DISK = "disk 42 100 /\ninodes 3 100 /\ndisk 10 5 /data\n"
+
+
+def steps(
+    sockets: str = "listen 8080 all\n",
+    disk: str = DISK,
+    memory: str = "used_percent=40\n",
+    dns: str = "cluster=yes\nkubernetes=ok\n",
+) -> list[StepResult]:
+    outputs = {"processes": "", "sockets": sockets, "disk": disk, "memory": memory, "dns": dns}
+    return [step(name, out, playbook="triage") for name, out in outputs.items()]
+
+
+def healthy(**more: Any) -> dict[str, Any]:
+    return {"state": running(), "ready": True, "restarts": 0, "ports": [8080], **more}
+
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "cluster-dns-down",
+        healthy(steps=steps(dns="cluster=yes\nkubernetes=fail\n")),
+        "Inside the pods, kubernetes.default.svc does not resolve (an error): no host name does.",
+    ),
+    (
+        "disk-full",
+        healthy(steps=steps(disk=DISK + "disk 91 7 /var/lib/data\n")),
+        "The volume at /var/lib/data has less than a tenth of its room left.",
+    ),
+    (
+        "disk-full",
+        healthy(steps=steps(disk="disk 100 0 /\n")),
+        "The node's container file system has less than a tenth of its room left.",
+    ),
+    (
+        "inodes-used-up",
+        healthy(steps=steps(disk="inodes 90 7 /cache\n")),
+        "The volume at /cache has less than a tenth of its inodes left: it holds very many small files.",
+    ),
+    (
+        "memory-near-limit",
+        healthy(steps=steps(memory="limit_bytes=1\nused_percent=93\n"), memory_limit="64Mi"),
+        "Container app uses more than nine tenths of the memory it may use (64Mi), page cache not counted.",
+    ),
+    (
+        "readiness-failing",
+        healthy(
+            ready=False,
+            readiness_probe=True,
+            steps=steps(),
+            events=[event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")],
+        ),
+        "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 500.",
+    ),
+    (
+        "port-not-listening",
+        healthy(ready=False, steps=steps(sockets="listen 9090 all\n")),
+        "Container app is not ready, and nothing in the pod listens on its port 8080.",
+    ),
+    (
+        "port-on-loopback",
+        healthy(steps=steps(sockets="listen 8080 loopback\n")),
+        "Container app listens on port 8080 of the loopback address only: neither probes nor Services reach it.",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "pod", "message"), CASES, ids=[case[0] for case in CASES])
+def test_names_the_cause(rule: str, pod: dict[str, Any], message: str) -> None:
+    findings = findings_of(TRIAGE, examination(**pod))
+    assert [(each.rule, each.message) for each in findings] == [(rule, message)]
+    assert findings[0].evidence
+
+
+SILENT: dict[str, dict[str, Any]] = {
+    "a healthy pod": healthy(steps=steps()),
+    "a node without cluster DNS": healthy(steps=steps(dns="cluster=no\n")),
+    "a port open on one address and on loopback": healthy(
+        steps=steps(sockets="listen 8080 loopback\nlisten 8080 one\n")
+    ),
+    "a crash loop, which is another playbook's": {
+        "state": exited(1),
+        "ports": [8080],
+        "steps": steps(sockets=""),
+    },
+    "a container without a limit": healthy(steps=steps(memory="limit_bytes=none\n")),
+}
+
+
+@pytest.mark.parametrize("pod", SILENT.values(), ids=SILENT.keys())
+def test_says_nothing_of(pod: dict[str, Any]) -> None:
+    assert findings_of(TRIAGE, examination(**pod)) == []
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {case[0] for case in CASES} == {rule.id for rule in TRIAGE.spec.findings}
+
+
+def test_a_step_that_was_not_evaluated_is_a_question() -> None:
+    missing = [
+        step("disk", playbook="triage", outcome=StepOutcome.NOT_EVALUATED, message="tool missing: df")
+    ]  # fmt: skip
+    results = [each for each in steps() if each.name != "disk"] + missing
+    one = examination(**healthy(steps=results))
+    findings, questions = judge([TRIAGE], [one], {one.pod.metadata.uid: ["triage"]})
+    assert findings == ()
+    assert {(each.subject, each.message) for each in questions} == {
+        ("step disk", "tool missing: df"),
+        ("rule disk-full", "steps.disk: tool missing: df"),
+        ("rule inodes-used-up", "steps.disk: tool missing: df"),
+    }

@@ -1,0 +1,143 @@
+"""The scripts of the built-in playbooks, run by the shells that debug images have."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.analyze.parse import parse_output
+from runner.playbook import builtin, load_file, resolve
+from runner.playbook.spec import Step
+
+BUSYBOX = shutil.which("busybox")
+SHELLS = [
+    pytest.param(["dash"], id="dash", marks=pytest.mark.skipif(not shutil.which("dash"), reason="no dash")),
+    pytest.param(["busybox", "sh"], id="busybox", marks=pytest.mark.skipif(not BUSYBOX, reason="no busybox")),
+]  # fmt: skip
+SCRIPTS = [
+    pytest.param(step, id=f"{path.stem}-{step.name}")
+    for path in builtin()
+    for step in load_file(path).spec.steps
+    if step.script
+]
+
+
+def step_of(playbook: str, name: str) -> Step:
+    return next(step for step in resolve(playbook).spec.steps if step.name == name)
+
+
+def run(step: Step, shell: list[str], path: str | None = None, **env: str) -> Any:
+    """What `steps.NAME.parsed` would be."""
+    program = shutil.which(shell[0])
+    assert program is not None
+    assert step.script is not None
+    done = subprocess.run(
+        [program, *shell[1:], "-c", step.script],
+        env={"PATH": path or os.environ["PATH"], **env},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return parse_output(step.parse, done.stdout.decode()) if step.parse else done.stdout.decode()
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("step", SCRIPTS)
+def test_runs_with_an_empty_environment(step: Step, shell: list[str]) -> None:
+    """No pod gives everything; a step that finds nothing is no failure."""
+    run(step, shell)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_endpoints(shell: list[str], tmp_path: Path, listener: int) -> None:
+    """With the tools of busybox alone: what resolves, what accepts, what refuses, and that nothing
+    of a URL but host and port is printed."""
+    for tool in ("env", "nc", "ping", "timeout"):
+        (tmp_path / tool).symlink_to(BUSYBOX or "/bin/busybox")
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        closed = server.getsockname()[1]
+    rows = run(
+        step_of("crashloop", "endpoints"),
+        shell,
+        path=str(tmp_path),
+        PODMEDIC_ENDPOINTS=f"env:OPEN 127.0.0.2 {listener}\nargs 127.0.0.2 {closed}\n"
+        f"env:AGAIN 127.0.0.2 {closed}\nenv:EVIL -evil;reboot 80\nenv:SELF localhost 80\n"
+        "env:NAME name.invalid -",
+        CACHE_URL="redis://user:secret@cache.invalid:6379/0?x=y",
+        BROKERS="a.invalid:9092,b.invalid:9092",
+        IMAGE="redis:7",
+        SINCE="10:30",
+        WEB_PORT="tcp://10.96.1.2:80",
+        WEB_SERVICE_HOST="10.96.1.2",
+        DB_HOST="db.invalid",
+        GREETING="hello",
+    )
+    assert {(r["source"], r["host"], r["port"], r["dns"], r["tcp"]) for r in rows} == {
+        ("env:OPEN", "127.0.0.2", str(listener), "ok", "open"),
+        ("args", "127.0.0.2", str(closed), "ok", "refused"),
+        ("env:NAME", "name.invalid", "-", "fail", "none"),
+        ("env:CACHE_URL", "cache.invalid", "6379", "fail", "none"),
+        ("env:BROKERS", "a.invalid", "9092", "fail", "none"),
+        ("env:BROKERS", "b.invalid", "9092", "fail", "none"),
+        ("env:DB_HOST", "db.invalid", "-", "fail", "none"),
+    }
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_mounts(shell: list[str], tmp_path: Path) -> None:
+    """Names, as a ConfigMap volume has them, and never a content."""
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "app.yaml").write_text("password: hunter2\n")
+    (tmp_path / "app.yaml").symlink_to("..data/app.yaml")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b c").write_text("")
+    step = step_of("crashloop", "mounts")
+    rows = run(step, shell, PODMEDIC_MOUNTS=f"{tmp_path}\n/no/such\n/etc/hostname\n")
+    assert [(row["kind"], row["path"]) for row in rows] == [
+        ("mount", str(tmp_path)),
+        ("file", f"{tmp_path}/app.yaml"),
+        ("dir", f"{tmp_path}/sub"),
+        ("file", f"{tmp_path}/sub/b c"),
+        ("absent", "/no/such"),
+        ("file", "/etc/hostname"),
+    ]
+    out = run(step.model_copy(update={"parse": None}), shell, PODMEDIC_MOUNTS=str(tmp_path))
+    assert "hunter2" not in out
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_sockets(shell: list[str], listener: int) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as everywhere:
+        rows = run(step_of("triage", "sockets"), shell)
+        port = everywhere.getsockname()[1]
+    scopes = {(row["port"], row["scope"]) for row in rows}
+    assert {(str(port), "all"), (str(listener), "loopback")} <= scopes
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_disk(shell: list[str], tmp_path: Path) -> None:
+    rows = run(step_of("triage", "disk"), shell, PODMEDIC_MOUNTS=f"{tmp_path}\n/no/such")
+    assert {"/", str(tmp_path)} >= {row["path"] for row in rows}
+    used = {row["path"]: int(row["percent"]) for row in rows if row["kind"] == "disk"}
+    assert used.keys() == {"/", str(tmp_path)}
+    assert all(0 <= percent <= 100 for percent in used.values())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_processes(shell: list[str]) -> None:
+    rows = run(step_of("triage", "processes"), shell)
+    own = next(row for row in rows if row["pid"] == str(os.getpid()))
+    assert own["parent"] == str(os.getppid())
+    assert int(own["rss"]) > 1000
