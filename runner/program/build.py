@@ -11,8 +11,8 @@ from runner.program.values import ProgramStep
 MAX_PROGRAM_BYTES = 96 * 1024
 BLOCK_BYTES = 4096
 
-_NONCE = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
-_TOOL = re.compile(r"[A-Za-z0-9_./+:@%\[-]{1,255}", re.ASCII)
+_NONCE = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
+_TOOL = re.compile(r"[A-Za-z0-9./+:@%\[-][A-Za-z0-9_./+:@%\[-]{0,254}", re.ASCII)
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+", re.ASCII)
 # Kubernetes expands `$(NAME)` and `$$` in a container's command. Between single quotes, closing
 # and opening them again behind such a `$` changes nothing for the shell and hides it from that.
@@ -36,7 +36,7 @@ def build(
     Raises ValueError, naming the step, when something cannot be run as it is written.
     """
     if not _NONCE.fullmatch(nonce):
-        raise ValueError(f"nonce {nonce!r}: 1 to 40 letters, digits or dashes are expected")
+        raise ValueError(f"nonce {nonce!r}: 1 to 63 letters, digits or dashes are expected")
     if not steps:
         raise ValueError("a program needs at least one step")
     _check_seconds("deadline_seconds", deadline_seconds, least=0.01)

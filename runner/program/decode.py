@@ -26,7 +26,7 @@ _ENDS: dict[str, EndedBy] = {"end": "end", "end-deadline": "deadline", "end-sign
 _NOT_RUN = {
     "skip-deadline": "deadline",
     "skip-signal": "signal",
-    "skip-nowhere": "the container has no writable folder for a pipe, or no dd, wc or sleep",
+    "skip-nowhere": "no writable folder for a pipe in the container, or no dd, wc or sleep",
 }
 
 
@@ -172,7 +172,8 @@ def _assemble(frames: list[Frame], steps: Sequence[ProgramStep]) -> _Execution:
         run = sum(1 for record in records if record.attempts)
         if (run, kept) != end.fields[:2]:
             problems.say("the steps and bytes in the log are not as many as the end frame says")
-    foreign = sum(len(f.lines) for f in frames if f.kind not in {"out", "err"})
+    without_data = (f for f in frames if f.kind not in {"out", "err"} or f.fields[4] == 0)
+    foreign = sum(1 for f in without_data for text in f.lines if text.strip())
     if foreign:
         remarks.say(f"{foreign} lines between the frames are not from the program")
     return _Execution(
@@ -316,6 +317,8 @@ def _stream(
         problems.say(f"frame {frame.sequence} ({where}): {kept} of {total} bytes make no sense")
     elif not whole:
         problems.say(f"frame {frame.sequence} ({where}) {_damage(frame, encoding, got.data, kept)}")
+    elif not got.exact:
+        problems.say(f"frame {frame.sequence} ({where}) has lines that do not belong to it")
     data = got.data[:limit]
     return StreamRecord(
         data=data,

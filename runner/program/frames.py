@@ -33,7 +33,7 @@ KINDS: Final = {
 BASE64, HEX, GZIP = 1, 2, 4
 
 _HEAD = re.compile(
-    rb"@podmedic ([A-Za-z0-9-]{1,40}) ([0-9a-f]{1,16}) (\d{1,9}) ([a-z-]{1,16})"
+    rb"@podmedic ([A-Za-z0-9-]{1,63}) ([0-9a-f]{1,16}) (\d{1,9}) ([a-z-]{1,16})"
     rb"((?: \d{1,18}){1,8}) (\d{1,10}) ([0-9a-f]{1,64}|-) ;"
 )
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
@@ -67,8 +67,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
+    """`exact` is false when there was more behind the line than the bytes that it tells of."""
+
     data: bytes
     proven: bool
+    exact: bool = True
 
 
 def scan(log: bytes, nonce: str) -> Scan:
@@ -144,16 +147,17 @@ def payload(frame: Frame, encoding: int, kept: int, capacity: int) -> Payload:
     """
     if kept == 0:
         return Payload(b"", proven=not frame.digest)
-    coded = _unhex(frame.lines) if encoding & HEX else _unbase64(frame.lines)
+    coded, exact = _unhex(frame.lines) if encoding & HEX else _unbase64(frame.lines)
     checked = False
     if encoding & GZIP:
-        data, checked = _gunzip(coded, capacity)
+        data, checked, rest = _gunzip(coded, capacity)
+        exact = exact and not rest
         checked = checked and not frame.digest
     else:
         data = coded[:capacity]
     if len(data) != kept:
         return Payload(data[:kept], proven=False)
-    return Payload(data, proven=checked or _digest_agrees(data, frame.digest))
+    return Payload(data, checked or _digest_agrees(data, frame.digest), exact)
 
 
 def _digest_agrees(data: bytes, digest: str) -> bool:
@@ -170,12 +174,15 @@ def cksum(data: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _unbase64(lines: list[bytes]) -> bytes:
+def _unbase64(lines: list[bytes]) -> tuple[bytes, bool]:
     coded = b"".join(map(_base64_part, lines))
-    try:
-        return binascii.a2b_base64(coded[: len(coded) // 4 * 4])
-    except binascii.Error:
-        return b""
+    for strict in (True, False):  # the second time for what can be saved
+        try:
+            whole = coded if strict else coded[: len(coded) // 4 * 4]
+            return binascii.a2b_base64(whole, strict_mode=strict), strict
+        except binascii.Error:
+            continue
+    return b"", False
 
 
 def _base64_part(line: bytes) -> bytes:
@@ -192,13 +199,14 @@ def _base64_part(line: bytes) -> bytes:
     return b""
 
 
-def _unhex(lines: list[bytes]) -> bytes:
+def _unhex(lines: list[bytes]) -> tuple[bytes, bool]:
     stripped = (line.rstrip() for line in lines)
-    return b"".join(bytes.fromhex(line.decode()) for line in stripped if _HEX_LINE.fullmatch(line))
+    ours = [line for line in stripped if _HEX_LINE.fullmatch(line)]
+    return bytes.fromhex(b"".join(ours).decode()), True
 
 
-def _gunzip(coded: bytes, capacity: int) -> tuple[bytes, bool]:
-    """Unpack what can be unpacked; True when the stream ended as gzip says it should."""
+def _gunzip(coded: bytes, capacity: int) -> tuple[bytes, bool, bytes]:
+    """Unpack what can be unpacked; True when the stream ended as gzip says; what is behind it."""
     inflate = zlib.decompressobj(wbits=31)
     parts: list[bytes] = []
     room = capacity + 1  # one more than allowed, so that too much is noticed
@@ -206,9 +214,9 @@ def _gunzip(coded: bytes, capacity: int) -> tuple[bytes, bool]:
         try:
             part = inflate.decompress(coded[at : at + 4096], room)
         except zlib.error:
-            return b"".join(parts), False
+            break
         parts.append(part)
         room -= len(part)
         if room == 0 or inflate.eof:
-            break
-    return b"".join(parts), inflate.eof
+            return b"".join(parts), inflate.eof, inflate.unused_data + coded[at + 4096 :]
+    return b"".join(parts), False, b""

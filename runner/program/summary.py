@@ -5,7 +5,7 @@ import re
 from runner.program.values import EndedBy, Summary
 
 _MESSAGE = re.compile(
-    r"podmedic nonce=([A-Za-z0-9-]{1,40}) exec=([0-9a-f]{1,16}) steps=(\d{1,6})/(\d{1,6})"
+    r"podmedic nonce=([A-Za-z0-9-]{1,63}) exec=([0-9a-f]{1,16}) steps=(\d{1,6})/(\d{1,6})"
     r" frames=(\d{1,9}) bytes=(\d{1,18}) sum=(\d{1,10}) ended=(no|end|deadline|signal)\s*",
     re.ASCII,
 )
