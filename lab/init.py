@@ -31,16 +31,14 @@ def main(state: Path, cache: Path) -> None:
     _mount("-t", "proc", "proc", "/proc")
     kept = {folder: os.open(folder, os.O_PATH) for folder in (state, cache)}
     _mount("--bind", str(_folder(state / "run")), "/run")
+    _uncover(kept)
     for path in ("/var/lib", "/var/log"):
         name = path.removeprefix("/").replace("/", "-")
         upper, work = _folder(state / "own" / name), _folder(state / "own" / f".{name}")
         options = f"lowerdir={path},upperdir={upper},workdir={work}"
         _mount("-t", "overlay", "-o", options, "overlay", path)
-    for folder, descriptor in kept.items():
-        # State or cache may lie below what was just covered.
-        if not _same(folder, descriptor):
-            folder.mkdir(parents=True, exist_ok=True)
-            _mount("--bind", f"/proc/self/fd/{descriptor}", str(folder), pass_fds=(descriptor,))
+        _uncover(kept)
+    for descriptor in kept.values():
         os.close(descriptor)
     for name, value in _TUNABLES.items():
         own = _folder(state / "own" / "sysctl") / name.replace("/", ".")
@@ -51,6 +49,16 @@ def main(state: Path, cache: Path) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     _reap()
+
+
+def _uncover(kept: dict[Path, int]) -> None:
+    """State or cache may lie below what was just covered: puts them back where they were."""
+    for folder, descriptor in kept.items():
+        if not _same(folder, descriptor):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Unresolved, since the name that the descriptor had leads elsewhere by now.
+            source = f"/proc/self/fd/{descriptor}"
+            _mount("--no-canonicalize", "--bind", source, str(folder), pass_fds=(descriptor,))
 
 
 def _folder(path: Path) -> Path:

@@ -160,6 +160,24 @@ def test_two_labs_side_by_side(lab: Lab, namespace: str, spare: Layout) -> None:
     assert status(lab.layout).up
 
 
+@pytest.mark.parametrize("folder", ["/run", "/var/lib"])
+def test_down_of_all_in_a_folder_that_the_lab_covers(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its mount namespace a lab has a /run and a /var/lib of its own; its state is elsewhere."""
+    root = Path(folder) / f"lab-{secrets.token_hex(3)}"
+    monkeypatch.setenv("PODMEDIC_LAB_STATE", str(root))
+    chosen = layout(f"t{secrets.token_hex(3)}")
+    try:
+        _command(chosen, "up")
+        processes, link = _with_a_pod(chosen), _link(chosen)
+    finally:
+        subprocess.run([sys.executable, "-m", "lab", "down", "--all"], check=True, timeout=120)
+
+    assert machine.traces(chosen, processes, link) == []
+    assert not root.exists()
+
+
 def test_down_leaves_a_folder_alone_that_is_no_labs(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "thesis.tex").write_text("precious")
