@@ -1,0 +1,195 @@
+"""The JSON Schema that editors use says the same as the loader."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from runner.playbook import PlaybookErrors, builtin, json_schema, load
+from runner.playbook.document import parse, to_value
+
+SCHEMA = json_schema()
+VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
+
+STEP = {"name": "a", "run": ["ls"]}
+RULE = {"id": "f", "severity": "info", "title": "t", "message": "m"}
+
+
+def playbook(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "podmedic.io/v1alpha1",
+        "kind": "Playbook",
+        "metadata": {"name": "p"},
+        "spec": spec,
+    }
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "nothing": playbook(),
+    "every field of targets": playbook(
+        targets={
+            "selector": "app in (web, worker),tier!=cache,!canary,x",
+            "fieldSelector": "status.phase=Running",
+            "namespaces": ["shop"],
+            "owners": [{"kind": "Deployment", "name": "web-*"}, {"kind": "Job"}],
+            "conditions": ["CrashLoopBackOff", "Init:CrashLoopBackOff"],
+            "minRestarts": 0,
+            "minAgeSeconds": 1,
+            "maxAgeSeconds": 2,
+            "container": "app",
+        }
+    ),
+    "every field of debugger": playbook(
+        debugger={
+            "image": "busybox:1.36",
+            "imagePullPolicy": "Never",
+            "profile": "sysadmin",
+            "runAsUser": 0,
+            "runAsGroup": 1000,
+            "strategy": ["shared", "none"],
+            "mounts": "none",
+            "env": "none",
+        }
+    ),
+    "evidence": playbook(
+        evidence={"logs": {"perOwner": 0, "tailLines": 1, "limitBytes": 1}, "events": False}
+    ),
+    "every field of a step": playbook(
+        steps=[
+            {
+                "name": "a_B-1",
+                "description": "d",
+                "script": "ls",
+                "timeoutSeconds": 600,
+                "retry": {"attempts": 10, "backoffSeconds": 0},
+                "outputLimitBytes": 1,
+                "needs": {"tools": ["ls", "nc.openbsd"], "target": True},
+                "parse": {"keyValue": "="},
+            },
+            {**STEP, "parse": {"json": True}},
+            {"name": "c", "run": ["x"], "parse": {"regex": "(?P<a>.)"}},
+        ],
+        deadlineSeconds=1,
+    ),
+    "every field of a finding": playbook(
+        steps=[{**STEP, "parse": {"json": True}}],
+        findings=[
+            RULE,
+            {
+                "id": "g",
+                "when": "has(container.exitCode) && item.x == match.y",
+                "each": "steps.a.parsed",
+                "match": {"in": ["logs.last"], "patterns": ["(?P<y>.)"], "lastLines": 3},
+                "unless": ["f"],
+                "fallback": True,
+                "severity": "critical",
+                "confidence": "possible",
+                "title": "{{ item.x }}",
+                "message": "{{ match.y }}",
+                "remediation": "r",
+                "evidence": ["steps.a.stdout", "events", "events.Killing", "container.status"],
+                "lines": "x",
+            },
+        ],
+    ),
+}
+BAD: dict[str, Any] = {
+    "no mapping": [],
+    "unknown field": {**playbook(), "foo": 1},
+    "another version": {**playbook(), "apiVersion": "podmedic.io/v2"},
+    "another kind": {**playbook(), "kind": "Policy"},
+    "name in capitals": {**playbook(), "metadata": {"name": "P"}},
+    "no name": {**playbook(), "metadata": {}},
+    "no spec": {k: v for k, v in playbook().items() if k != "spec"},
+    "null": playbook(targets=None),
+    "null where a default is none": playbook(targets={"container": None}),
+    "condition": playbook(targets={"conditions": ["Crash"]}),
+    "negative": playbook(targets={"minRestarts": -1}),
+    "word for number": playbook(deadlineSeconds="10"),
+    "fraction": playbook(deadlineSeconds=1.5),
+    "boolean for number": playbook(deadlineSeconds=True),
+    "number for word": playbook(steps=[{"name": "a", "run": [5]}]),
+    "empty command": playbook(steps=[{"name": "a", "run": []}]),
+    "neither run nor script": playbook(steps=[{"name": "a"}]),
+    "both run and script": playbook(steps=[{**STEP, "script": "x"}]),
+    "step name": playbook(steps=[{"name": "A", "run": ["x"]}]),
+    "snake case": playbook(steps=[{**STEP, "timeout_seconds": 1}]),
+    "time-out": playbook(steps=[{**STEP, "timeoutSeconds": 601}]),
+    "attempts": playbook(steps=[{**STEP, "retry": {"attempts": 0}}]),
+    "parse of nothing": playbook(steps=[{**STEP, "parse": {}}]),
+    "parse of two": playbook(steps=[{**STEP, "parse": {"json": True, "keyValue": "="}}]),
+    "parse json false": playbook(steps=[{**STEP, "parse": {"json": False}}]),
+    "strategy twice": playbook(debugger={"strategy": ["target", "target"]}),
+    "strategy of later": playbook(debugger={"strategy": ["copy"]}),
+    "no strategy": playbook(debugger={"strategy": []}),
+    "severity": playbook(findings=[{**RULE, "severity": "fatal"}]),
+    "no severity": playbook(findings=[{k: v for k, v in RULE.items() if k != "severity"}]),
+    "reference": playbook(findings=[{**RULE, "evidence": ["logs.first"]}]),
+    "match in nothing": playbook(findings=[{**RULE, "match": {"in": [], "patterns": ["x"]}}]),
+    "match without patterns": playbook(findings=[{**RULE, "match": {"in": ["logs.last"]}}]),
+}
+# What one schema cannot say: the loader alone refuses these.
+LOADER_ONLY: dict[str, dict[str, Any]] = {
+    "CEL": playbook(findings=[{**RULE, "when": "a =="}]),
+    "re2": playbook(findings=[{**RULE, "lines": "("}]),
+    "Jinja2": playbook(findings=[{**RULE, "title": "{{"}]),
+    "selector": playbook(targets={"selector": "a in ("}),
+    "a name twice": playbook(steps=[STEP, STEP]),
+    "a step that is not there": playbook(findings=[{**RULE, "evidence": ["steps.x.stdout"]}]),
+}
+
+
+def loads(document: Any) -> bool:
+    try:
+        load(yaml.safe_dump(document), "p.yaml")
+    except PlaybookErrors:
+        return False
+    return True
+
+
+def test_is_draft_07() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+    text = json.dumps(SCHEMA)
+    for later in ("$defs", "prefixItems", "unevaluatedProperties", "dependentRequired"):
+        assert later not in text
+
+
+def test_every_field_is_described_and_nothing_else_allowed() -> None:
+    silent = []
+    for name, each in {"Playbook": SCHEMA, **SCHEMA["definitions"]}.items():
+        if each.get("type") == "object":
+            assert each["additionalProperties"] is False, name
+            silent += [
+                f"{name}.{field}"
+                for field, schema in each["properties"].items()
+                if "description" not in schema and name != "Metadata"
+            ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("document", GOOD.values(), ids=GOOD.keys())
+def test_both_accept(document: dict[str, Any]) -> None:
+    load(yaml.safe_dump(document), "p.yaml")
+    assert [error.message for error in VALIDATOR.iter_errors(document)] == []
+
+
+@pytest.mark.parametrize("document", BAD.values(), ids=BAD.keys())
+def test_both_refuse(document: Any) -> None:
+    assert not loads(document)
+    assert not VALIDATOR.is_valid(document)
+
+
+@pytest.mark.parametrize("document", LOADER_ONLY.values(), ids=LOADER_ONLY.keys())
+def test_the_loader_knows_more(document: dict[str, Any]) -> None:
+    assert not loads(document)
+    assert VALIDATOR.is_valid(document)
+
+
+@pytest.mark.parametrize("path", builtin(), ids=lambda path: path.stem)
+def test_accepts_the_built_in_playbooks(path: Any) -> None:
+    tree, _ = parse(path.read_text(), str(path))
+    value = json.loads(json.dumps(to_value(tree)))
+    assert [error.message for error in VALIDATOR.iter_errors(value)] == []
