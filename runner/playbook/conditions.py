@@ -126,7 +126,7 @@ class Facts:
     def __init__(self, values: Mapping[str, Any], unknown: Mapping[str, str]) -> None:
         self.values: Mapping[str, Any] = dict(values)
         self.unknown: Mapping[str, str] = dict(unknown)
-        self._context = cel.Context(variables=self.values, functions=_HELPERS)
+        self._context = cel.Context(variables=self.values, functions=HELPERS)
         self._more: Mapping[str, Any] = {}
 
     def with_values(self, **more: Any) -> "Facts":
@@ -293,7 +293,7 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-_HELPERS = {
+HELPERS = {
     "firstLine": lambda text: next(iter(_lines(text)), ""),
     "lastLine": lambda text: next(iter(reversed(_lines(text))), ""),
     "lower": lambda text: text.lower(),

@@ -1,0 +1,118 @@
+"""The reference part of docs/playbooks.md, written from the models that validate.
+
+`python -m runner.playbook.reference` prints it; a test compares it with the page.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runner import __version__
+from runner.playbook import vocabulary
+from runner.playbook.schema import json_schema
+
+_PARTS = (
+    ("metadata", "Metadata"),
+    ("spec", "PlaybookSpec"),
+    ("spec.targets", "Targets"),
+    ("spec.targets.owners[]", "Owner"),
+    ("spec.debugger", "Debugger"),
+    ("spec.evidence", "EvidenceSpec"),
+    ("spec.evidence.logs", "LogEvidence"),
+    ("spec.steps[]", "Step"),
+    ("spec.steps[].retry", "Retry"),
+    ("spec.steps[].needs", "Needs"),
+    ("spec.steps[].parse", "Parse"),
+    ("spec.findings[]", "FindingRule"),
+    ("spec.findings[].match", "Match"),
+)
+_NAMES = (
+    ("container", vocabulary.CONTAINER),
+    ("pod", vocabulary.POD),
+    ("workload", vocabulary.WORKLOAD),
+    ("steps.NAME", vocabulary.STEP),
+    ("logs", vocabulary.LOGS),
+    ("events[]", vocabulary.EVENT),
+)
+
+
+def reference() -> str:
+    """Markdown: a table for each part of a playbook, then the names that rules may use."""
+    return "\n".join([*_fields(json_schema()), *_facts()])
+
+
+def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Fields"
+    yield ""
+    yield "| field of a playbook | |"
+    yield "|---|---|"
+    yield f"| `apiVersion` | {schema['properties']['apiVersion']['const']} |"
+    yield "| `kind` | Playbook |"
+    for path, name in _PARTS:
+        part = schema["definitions"][name]
+        required = part.get("required", [])
+        yield ""
+        yield f"### `{path}`"
+        yield ""
+        yield part["description"]
+        yield ""
+        yield "| field | values | default | |"
+        yield "|---|---|---|---|"
+        for field, value in part["properties"].items():
+            default = "**required**" if field in required else _default(value)
+            words = value.get("description", "")
+            yield f"| `{field}` | {_values(value, schema)} | {default} | {_cell(words)} |"
+
+
+def _default(value: Mapping[str, Any]) -> str:
+    given = value.get("default")
+    if given in (None, "", []) or isinstance(given, dict):
+        return ""
+    words = given if isinstance(given, str) else json.dumps(given)
+    return f"`{words.replace(__version__, 'VERSION')}`"
+
+
+def _values(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    if "allOf" in value or "$ref" in value:
+        name = str((value.get("allOf") or [value])[0]["$ref"]).rpartition("/")[2]
+        inner: Mapping[str, Any] = schema["definitions"][name]
+        return _values(inner, schema)
+    if "enum" in value:
+        return ", ".join(f"`{word}`" for word in value["enum"])
+    if "const" in value:
+        return f"`{json.dumps(value['const'])}`"
+    if value["type"] == "array":
+        return f"list of {_values(value['items'], schema)}".replace("of see", "see")
+    if value["type"] == "integer":
+        least, most = value.get("minimum"), value.get("maximum")
+        return f"{least} to {most}" if most is not None else f"{least} or more"
+    return {"string": "text", "boolean": "`true`, `false`", "object": "see below"}[value["type"]]
+
+
+def _facts() -> Iterator[str]:
+    yield ""
+    yield "## Names for conditions and templates"
+    yield ""
+    yield "A name marked *optional* is absent where it makes no sense: ask `has()` first."
+    yield ""
+    yield "| name | |"
+    yield "|---|---|"
+    for name, words in vocabulary.LISTS.items():
+        yield f"| `{name}` | {_cell(words)} |"
+    for root, members in _NAMES:
+        yield ""
+        yield f"### `{root}`"
+        yield ""
+        yield "| name | |"
+        yield "|---|---|"
+        for name, words in members.items():
+            optional = "*optional*; " if name.endswith("?") else ""
+            yield f"| `{name.removesuffix('?')}` | {_cell(optional + words)} |"
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(reference())
