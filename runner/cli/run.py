@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from runner import journal
+from runner import __version__, journal
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode, of_report
 from runner.cli.main import complain
@@ -151,7 +151,7 @@ def _now() -> datetime:
 
 def _identity(request: Request, cluster: str) -> str:
     """What makes two runs the same work."""
-    parts = [cluster, request.selection]
+    parts = [__version__, cluster, request.selection]
     parts += [(p.sha256, p.spec.debugger.image) for p in request.playbooks]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

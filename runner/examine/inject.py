@@ -7,20 +7,21 @@ from runner.cluster import ClusterError, ErrorReason
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
 from runner.examine.steps import step_results, steps_lost
-from runner.injection import Built, build_container, container_name
+from runner.injection import Built, Choice, build_container, container_name
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
-from runner.plan import InjectionPlan, PodPlan
+from runner.plan import InjectionPlan, PodPlan, plan_as
 from runner.program import ProgramResult, build, decode
 
 _FRAME_OVERHEAD_BYTES = 256 * 1024
 # A base64 line costs 4/3, and gzip may not help.
 _ENCODED_RATIO = 1.5
 
-_REFUSED_OUTCOMES = {
-    ErrorReason.GONE: PodOutcome.UNKNOWN,
-    ErrorReason.REPLACED: PodOutcome.UNKNOWN,
-}
+# Without the subresource or a valid login no other pod will fare better.
+_HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
+_UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
+# The request may have been applied before the answer was lost.
+_MAYBE_APPLIED = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +154,33 @@ def _why_incomplete(verdict: Verdict, program: ProgramResult, problem: str) -> t
     return "LogIncomplete", "the program's last word is missing from the log"
 
 
+def _refused(ctx: Context, plan: InjectionPlan, name: str, error: ClusterError) -> Injected:
+    message = ctx.redact.redact_text(error.message)[0]
+    maybe = error.reason in _MAYBE_APPLIED
+    if maybe:
+        message = f"{message}; container {name} may or may not be in the pod"
+    unknown = maybe or error.reason in _UNKNOWN
+    return Injected(
+        injection=None,
+        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, error.reason.value, message),
+        outcome=PodOutcome.UNKNOWN if unknown else PodOutcome.ERROR,
+        reason=error.reason.value,
+        message=message,
+    )
+
+
+def _as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) -> InjectionPlan:
+    """The plan that the container in the pod was made by: a killed run may have seen the target
+    in another state than we do, and so have sent other steps."""
+    existing = pod.ephemeral_container(name)
+    if existing is None or pod.spec.share_process_namespace or pod.spec.host_pid:
+        return plan
+    strategy = "target" if existing.target_container_name else "shared"
+    if strategy == plan.choice.strategy:
+        return plan
+    return plan_as(pod_plan.target, plan, Choice(strategy, "TargetNotRunning"))
+
+
 async def run_injection(
     ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, attempt: int
 ) -> Injected:
@@ -160,6 +188,7 @@ async def run_injection(
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
     name = container_name(ctx.run_id, plan.group.sha256, uid, attempt)
+    plan = _as_injected(pod_plan, plan, pod, name)
     program = build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
     built = build_container(
         pod_plan.pod, pod_plan.target_container, plan.group.debugger,
@@ -173,17 +202,10 @@ async def run_injection(
         try:
             patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)
         except ClusterError as error:
-            outcome = _REFUSED_OUTCOMES.get(error.reason, PodOutcome.ERROR)
-            message = ctx.redact.redact_text(error.message)[0]
+            if error.reason in _HOPELESS:
+                raise
             await ctx.record("refused", container=name, reason=error.reason.value, **where)
-            step_outcome = StepOutcome.NOT_EVALUATED
-            return Injected(
-                injection=None,
-                steps=steps_lost(plan.steps, step_outcome, error.reason.value, message),
-                outcome=outcome,
-                reason=error.reason.value,
-                message=message,
-            )
+            return _refused(ctx, plan, name, error)
         ctx.hub.seen(patched)
         generation = patched.metadata.generation
         injection = _injection(plan, built, ctx, pod, (*built.warnings, *warnings))

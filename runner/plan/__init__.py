@@ -6,6 +6,7 @@ from runner.plan.pods import (
     NotRun,
     PodPlan,
     Selected,
+    plan_as,
     plan_injection,
     plan_pod,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "PodPlan",
     "Selected",
     "group_playbooks",
+    "plan_as",
     "plan_injection",
     "plan_pod",
 ]

@@ -74,37 +74,53 @@ def _program_step(playbook: Playbook, step: Step) -> ProgramStep:
     )
 
 
+def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | None:
+    if choice.strategy == "none":
+        return choice.reason, choice.message
+    if step.needs.target and choice.strategy != "target":
+        reason = choice.reason or "NoTargetProcesses"
+        return reason, choice.message or f"the processes of container {target} are out of reach"
+    return None
+
+
+def _plan(
+    target: str, group: DebuggerGroup, choice: Choice, fallback: tuple[str, ...]
+) -> InjectionPlan:
+    steps: list[ProgramStep] = []
+    not_run: list[NotRun] = []
+    for playbook in group.playbooks:
+        for step in playbook.spec.steps:
+            why_not = _why_not_run(step, target, choice)
+            if why_not is None:
+                steps.append(_program_step(playbook, step))
+            else:
+                name = playbook.metadata.name
+                reason, message = why_not
+                not_run.append(
+                    NotRun(playbook=name, step=step.name, reason=reason, message=message)
+                )
+    return InjectionPlan(
+        group=group,
+        choice=choice,
+        fallback=fallback,
+        steps=tuple(steps),
+        not_run=tuple(not_run),
+        deadline_seconds=sum(p.spec.deadline_seconds for p in group.playbooks),
+    )
+
+
 def plan_injection(
     pod: Pod, target: str, group: DebuggerGroup, strategies: Sequence[str], now: datetime
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
     choice = choose_strategy(pod, target, strategies, now)
-    steps: list[ProgramStep] = []
-    not_run: list[NotRun] = []
-    for playbook in group.playbooks:
-        for step in playbook.spec.steps:
-            if choice.strategy == "none":
-                not_run.append(
-                    NotRun(playbook=playbook.metadata.name, step=step.name,
-                           reason=choice.reason, message=choice.message)
-                )  # fmt: skip
-            elif step.needs.target and choice.strategy != "target":
-                not_run.append(
-                    NotRun(playbook=playbook.metadata.name, step=step.name,
-                           reason=choice.reason or "NoTargetProcesses",
-                           message=choice.message or "the step needs the target's processes")
-                )  # fmt: skip
-            else:
-                steps.append(_program_step(playbook, step))
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
-    return InjectionPlan(
-        group=group,
-        choice=choice,
-        fallback=tuple(strategies[used + 1 :]),
-        steps=tuple(steps),
-        not_run=tuple(not_run),
-        deadline_seconds=sum(p.spec.deadline_seconds for p in group.playbooks),
-    )
+    return _plan(target, group, choice, tuple(strategies[used + 1 :]))
+
+
+def plan_as(target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
+    """The same injection by another strategy."""
+    return _plan(target, plan.group, choice, plan.fallback)
 
 
 def plan_pod(selected: Selected, now: datetime) -> PodPlan:

@@ -11,6 +11,8 @@ def _questions(namespace: str | None) -> tuple[Access, ...]:
     return (
         Access(verb="patch", resource="pods/ephemeralcontainers", namespace=namespace),
         Access(verb="get", resource="pods/log", namespace=namespace),
+        # The LIST has shown that pods may be listed; without the watch every result would be lost.
+        Access(verb="watch", resource="pods", namespace=namespace),
     )
 
 
