@@ -73,11 +73,14 @@ class Forwarder:
             async with self._session.request(
                 request.method, url, headers=headers, data=body or None, allow_redirects=False
             ) as answer:
-                if isinstance(action, DropResponse):
-                    # The API server answers when it has stored the change.
-                    return _hang_up(request)
-                response = await _begin(request, answer)
-                whole = await _pass_on(answer, response, action)
+                try:
+                    if isinstance(action, DropResponse):
+                        # The API server answers when it has stored the change.
+                        return _hang_up(request)
+                    response = await _begin(request, answer)
+                    whole = await _pass_on(answer, response, action)
+                finally:
+                    _leave(answer)
         except aiohttp.ClientConnectorError as error:
             return web.Response(status=502, text=f"fault proxy: {error}\n")
         except (aiohttp.ClientError, ConnectionError):
@@ -151,6 +154,13 @@ async def _first_lines(chunks: AsyncIterator[bytes], count: int) -> AsyncIterato
             yield chunk[:end]
             return
         yield chunk
+
+
+def _leave(answer: aiohttp.ClientResponse) -> None:
+    """Ends the connection to the API server when there is more to come: a goodbye over TLS would
+    outlive the proxy's event loop."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:
