@@ -159,10 +159,11 @@ def find_access(
     impersonate: str | None = None,
     environ: Mapping[str, str] | None = None,
     home: Path | None = None,
-    service_account: Path = SERVICE_ACCOUNT,
+    service_account: Path | None = None,
 ) -> Access:
     """Decide where to connect; nothing is sent and no plug-in run. Raises ClusterError(CONFIG)."""
     environ = os.environ if environ is None else environ
+    service_account = service_account or SERVICE_ACCOUNT
     paths = files.find(kubeconfig, environ, home or Path.home())
     if paths:
         source = ":".join(map(str, paths))

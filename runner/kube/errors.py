@@ -8,6 +8,7 @@ from runner.cluster import ClusterError, ErrorReason
 from runner.model.base import Value
 
 MESSAGE_LIMIT = 500
+TEXT_LIMIT = 64 * 1024
 
 
 class Cause(Value, frozen=True, kw_only=True):
@@ -45,9 +46,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Text of a stranger as one line that a terminal shows as it is."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 8]).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    """Text of a stranger as one line that a terminal shows as it is. What is too long loses its
+    middle: the API server says what it was about first, and what is wrong last."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:TEXT_LIMIT]).split())
+    if len(line) <= limit:
+        return line
+    tail = limit // 3
+    return f"{line[: limit - tail - 3]} … {line[-tail:]}"
 
 
 def parse_status(body: bytes) -> Status | None:
@@ -61,7 +66,7 @@ def parse_status(body: bytes) -> Status | None:
 def classify(status: int, body: bytes, question: Question) -> ClusterError:
     """The error that an answer other than 2xx stands for; `status` is the HTTP status."""
     parsed = parse_status(body)
-    text = parsed.message if parsed else body[:4000].decode(errors="replace")
+    text = parsed.message if parsed else body[:TEXT_LIMIT].decode(errors="replace")
     reason = _reason(status, text, parsed, question)
     lead = _LEADS.get(reason, "cannot {question}").format(question=question)
     if reason is ErrorReason.INVALID and status == 404:

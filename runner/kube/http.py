@@ -17,12 +17,10 @@ from runner.cluster import ClusterError, ErrorReason
 from runner.kube import network
 from runner.kube.access import Access
 from runner.kube.backoff import delay_seconds, retry_after
-from runner.kube.errors import Question, classify, is_transient, one_line
+from runner.kube.errors import TEXT_LIMIT, Question, classify, is_transient, one_line
 from runner.kube.limit import RateLimiter
 
 T = TypeVar("T")
-
-ERROR_BODY_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +95,8 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
         )
+        # aiohttp repeats a GET once by itself, past our rate limit and uncounted.
+        self._session._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
         await self._session.close()
@@ -214,7 +214,7 @@ class HttpClient:
         response = await self._exchange(request)
         try:
             if response.status == 401:
-                response.close()
+                _leave(response)
                 await self._access.refresh(forced=True)
                 await self._limiter.wait()
                 response = await self._exchange(request)
@@ -222,8 +222,7 @@ class HttpClient:
                 raise await self._refusal(request, response)
             yield response
         finally:
-            # A body that was not read to its end cannot be skipped for the next request.
-            response.release() if response.content.at_eof() else response.close()
+            _leave(response)
 
     async def _exchange(self, request: Request) -> aiohttp.ClientResponse:
         access, verb = self._access, request.question.verb
@@ -257,7 +256,7 @@ class HttpClient:
         self, request: Request, response: aiohttp.ClientResponse
     ) -> FailedAttemptError:
         body = b""
-        while len(body) < ERROR_BODY_LIMIT and (chunk := await self.next_chunk(request, response)):
+        while len(body) < TEXT_LIMIT and (chunk := await self.next_chunk(request, response)):
             body += chunk
         error = classify(response.status, body, request.question)
         wait_seconds = retry_after(response.headers.get("Retry-After"))
@@ -305,6 +304,15 @@ class _Explained:
         )
         failure = ClusterError(ErrorReason.UNREACHABLE, one_line(message))
         raise FailedAttemptError(failure, final=network.is_final(error)) from error
+
+
+def _leave(response: aiohttp.ClientResponse) -> None:
+    """Give the connection back, or end it when there is more to come: what was not read cannot be
+    skipped, and a polite goodbye over TLS waits for a peer that may be gone."""
+    transport = response.connection.transport if response.connection else None
+    response.close()
+    if transport is not None:
+        transport.abort()
 
 
 def _is_worth_another(error: BaseException) -> bool:

@@ -1,7 +1,7 @@
 """The way to the server: which proxy to take, and what it means when there is no answer."""
 
-import errno
 import ipaddress
+import os
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ def explain(error: BaseException, timeout_seconds: float) -> str:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return one_line(f"the proxy said {error.status} {error.message}", 300)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return one_line(f"the proxy cannot be reached: {error.os_error.strerror}", 300)
+        return f"the proxy cannot be reached: {_of_system(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "DNS: the host name does not resolve"
     if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
@@ -73,8 +73,12 @@ def explain(error: BaseException, timeout_seconds: float) -> str:
         return f"time-out: no answer within {timeout_seconds:.0f} s"
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         return "the connection was cut before the answer was complete"
-    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
-        return "connection refused"
-    if isinstance(error, OSError) and error.errno is not None:
-        return one_line(error.strerror or str(error), 300).lower()
+    if isinstance(error, OSError):
+        return _of_system(error)
+    return one_line(str(error) or type(error).__name__, 300)
+
+
+def _of_system(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
     return one_line(str(error) or type(error).__name__, 300)

@@ -242,6 +242,6 @@ def test_only_what_may_change_is_asked_again() -> None:
 
 
 def test_one_line_keeps_what_fits() -> None:
-    """Exactly the limit is not cut."""
-    assert one_line("a" * 10, 10) == "a" * 10
-    assert one_line("a" * 11, 10) == "a" * 9 + "…"
+    """Exactly the limit is not cut; more loses its middle."""
+    assert one_line("abcdefghijkl", 12) == "abcdefghijkl"
+    assert one_line("abcdefghijklm", 12) == "abcde … jklm"
