@@ -1,0 +1,84 @@
+"""Two hundred simulated pods, one trivial step: podmedic against kubectl debug, eight at a time.
+
+kubectl waits until the ephemeral container has ended and prints its log: less than podmedic does.
+"""
+
+import statistics
+from typing import Any
+
+from bench.measure import Finished, VoidError, command_line, costs, environment, limit, run
+from bench.recording import record
+from bench.simulation import simulation
+from bench.sweeps import IMAGE, LIFTED, TRIVIAL, program_step, sweep
+from lab import binaries
+from lab.handle import Lab
+
+PODS = 200
+_AT_ONCE = 8
+
+
+def _kubectl(lab: Lab, namespace: str, pods: int) -> Finished:
+    """Raises VoidError unless each pod has a container of its own that ended."""
+    program = binaries.ensure(["kubectl"], lab.layout.cache)["kubectl"]
+    names = [f"pod/web-{number:05}" for number in range(pods)]
+    done = run(
+        ["xargs", f"-P{_AT_ONCE}", "-I{}", program, "debug", "-i", "{}", "-n", namespace,
+         f"--image={IMAGE}", "--profile=restricted", "--", "true"],
+        environment=environment(lab),
+        stdin="\n".join(names).encode(),
+    ).must_end_with(0)  # fmt: skip
+    ended = lab.kubectl(
+        "get", "pods", "-n", namespace, "-o",
+        "jsonpath={range .items[*]}{.status.ephemeralContainerStatuses[*].state.terminated.reason}"
+        '{"\\n"}{end}',
+    ).split()  # fmt: skip
+    if ended != ["Completed"] * pods:
+        raise VoidError(f"kubectl debug: {len(ended)} of {pods} containers have ended")
+    if done.stdout.count(b"@podmedic") < pods:
+        raise VoidError("kubectl debug did not print every log")
+    return done
+
+
+def measure(lab: Lab, runs: int, pods: int = PODS) -> dict[str, Any]:
+    ours: dict[str, list[Finished]] = {"default_limits": [], "limits_lifted": []}
+    theirs: list[Finished] = []
+    with simulation(lab, record([program_step(TRIVIAL)])) as simulated:
+        for _ in range(runs):
+            for name, options in (("limits_lifted", LIFTED), ("default_limits", ())):
+                with simulated.pods(pods) as namespace:
+                    done = sweep(lab, namespace, options, pods=pods, stdout="", script=TRIVIAL)
+                    ours[name].append(done.process)
+            with simulated.pods(pods) as namespace:
+                theirs.append(_kubectl(lab, namespace, pods))
+
+    def ratio(found: list[Finished], field: str) -> float:
+        return float(
+            statistics.median(getattr(one, field) for one in found)
+            / statistics.median(getattr(one, field) for one in theirs)
+        )
+
+    ratios = {
+        f"{field}, {name}": round(ratio(found, field), 4)
+        for name, found in ours.items()
+        for field in ("wall_seconds", "cpu_seconds")
+    }
+    return {
+        "pods": pods,
+        "kubectl_debug": {"at_once": _AT_ONCE, **costs(theirs)},
+        **{name: costs(found) for name, found in ours.items()},
+        "ratios": ratios,
+        "limits": [
+            limit("wall, of kubectl's", ratios["wall_seconds, limits_lifted"], 1 / 5),
+            limit("CPU, of kubectl's", ratios["cpu_seconds, limits_lifted"], 1 / 20),
+            limit(
+                "peak RSS, of eight kubectls'",
+                statistics.median(one.peak_rss_mb for one in ours["limits_lifted"])
+                / (_AT_ONCE * statistics.median(one.peak_rss_mb for one in theirs)),
+                1 / 3,
+            ),
+        ],
+    }
+
+
+if __name__ == "__main__":
+    command_line("kubectl_debug", __doc__, measure, runs=3)
