@@ -25,11 +25,15 @@ def _visible(match: re.Match[str]) -> str:
 
 def plain(text: str) -> str:
     """`text` with control, bidi and invisible characters made visible; newline and tab stay."""
+    if text.isascii() and text.isprintable():  # most names are, and there are very many
+        return text
     return _DANGEROUS.sub(_visible, text)
 
 
 def one_line(text: str) -> str:
     """`plain` on one line: runs of blanks and newlines become one space."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     return _SPACE.sub(" ", plain(text)).strip()
 
 

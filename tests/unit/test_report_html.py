@@ -169,11 +169,11 @@ BENIGN = Parsed(to_html(_filled("benign")))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1), st.sampled_from(HOSTILE), st.text())
 def test_no_text_of_a_pod_becomes_markup(before: str, hostile: str, after: str) -> None:
-    """The page has the same elements and attributes whatever it tells about."""
+    """The page has no element and no attribute that it would not have anyway."""
     html = to_html(_filled(before + hostile + after))
     page = Parsed(html)
 
-    assert page.shape == BENIGN.shape
+    assert page.shape <= BENIGN.shape
     assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
     if re.search("[<>\"']", hostile):
         assert hostile not in re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL)

@@ -101,6 +101,8 @@ def test_no_text_of_a_pod_reaches_the_terminal_as_it_is(text: str, width: int) -
         for outcome in (PodOutcome.FAILED, PodOutcome.ERROR)
     ]
     report = report_of(*pods)
+    run = msgspec.structs.replace(report.run, aborted=text)
+    report = msgspec.structs.replace(report, run=run)
 
     shown = summary_text(report, width=width, color=False)
 
