@@ -61,8 +61,9 @@ def test_sigterm_leaves_a_partial_report(lab: Lab, shop: str, slow: Path, tmp_pa
     assert len(report["pods"]) == PODS
     outcomes = sorted((p["outcome"], bool(p["container"])) for p in report["pods"])
     assert outcomes == [("skipped", False)] * 3 + [("unknown", True)] * 3
-    injected = [c for found in pm.ephemeral_containers(lab, shop).values() for c in found]
-    assert len(injected) == 3
+    # The signal may come between the journal and the request: what is in a pod is in the report.
+    injected = {c for found in pm.ephemeral_containers(lab, shop).values() for c in found}
+    assert injected <= {p["container"] for p in report["pods"]}
 
 
 def test_sigkill_then_the_same_command_again(

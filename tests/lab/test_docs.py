@@ -1,0 +1,99 @@
+"""Every command that README and docs show works as shown."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import binaries
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", ROOT / "cronjob.yaml", *sorted((ROOT / "docs").glob("**/*.md")))
+SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What a page shows that is a test's whole subject elsewhere.
+ELSEWHERE = {
+    "make test": "this very run",
+    "make demo": "tests/lab/test_demo.py",
+    "python -m lab up": "tests/lab/test_lab_cluster.py",
+    "python -m lab down": "tests/lab/test_lab_down.py",
+    "kubectl create job": "tests/lab/test_cronjob.py",
+    "kubectl apply -n shop -f cronjob.yaml": "tests/lab/test_cronjob.py",
+    "python -m bench": "tests/lab/test_bench.py",
+}
+
+
+def shown(page: Path) -> Iterator[str]:
+    """The command lines of a page, joined where they end in a backslash, without comments."""
+    text = page.read_text()
+    if page.suffix == ".yaml":
+        comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
+        yield from (c.split("   #")[0] for c in comments if c.startswith(("kubectl ", "podmedic ")))
+        return
+    for _, block in BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            command = re.split(r"\s+#", line, maxsplit=1)[0].strip().removeprefix("$ ")
+            if command:
+                yield command
+
+
+COMMANDS = [(page.name, command) for page in PAGES for command in shown(page)]
+
+
+@pytest.fixture(scope="module")
+def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder as a reader has it: the README's playbook, and pods in namespace shop."""
+    folder = tmp_path_factory.mktemp("desk")
+    example = re.search(
+        r"^```yaml\n(apiVersion: podmedic.*?)^```", PAGES[0].read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert example is not None
+    (folder / "database.yaml").write_text(example[1])
+    lab.images("busybox", "tools")
+    lab.kubectl("create", "namespace", "shop")
+    pm.apply(lab, "shop", pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, "shop", "web")
+    yield folder
+    lab.kubectl("delete", "namespace", "shop", "--wait=false")
+
+
+def test_pages_show_commands() -> None:
+    """The pattern above still finds them."""
+    assert ("README.md", "podmedic run -n shop") in COMMANDS
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_command(lab: Lab, desk: Path, page: str, command: str) -> None:
+    if any(command.startswith(known) for known in ELSEWHERE):
+        return
+    first = shlex.split(command)[0]
+    if first == "make":
+        done = subprocess.run(["make", "-n", *command.split()[1:]], cwd=ROOT, check=False)
+        assert done.returncode == 0
+        return
+    tools = f"{Path(sys.executable).parent}:{lab_kubectl(lab)}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env=pm.environment(lab) | {"PATH": tools, "PYTHONPATH": str(ROOT)},
+        cwd=desk,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=pm.RUN_SECONDS,
+    )
+    # 1 says that podmedic found something, which is what it is for.
+    assert done.returncode in ({0, 1} if first == "podmedic" else {0}), done.stderr
+    assert "bug" not in done.stderr
+
+
+def lab_kubectl(lab: Lab) -> Path:
+    """A folder with the lab's kubectl under its usual name."""
+    program = binaries.ensure(["kubectl"], lab.layout.cache)["kubectl"]
+    return Path(program).parent
