@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lab import archive, packages
-from lab.imagedefs import Definition, base, debian, project, store
+from lab.imagedefs import Definition, base, debian, project, samples, store
 from lab.layout import LabError, cache_folder
 from lab.registry import Registry
 
@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 300
 
 def definitions() -> dict[str, Definition]:
     """Every image that can be made, by its short name."""
-    every = (*base.DEFINITIONS, debian.DEFINITION, *project.DEFINITIONS)
+    every = (*base.DEFINITIONS, debian.DEFINITION, *samples.DEFINITIONS, *project.DEFINITIONS)
     return {definition.name: definition for definition in every}
 
 

@@ -13,7 +13,6 @@ from lab.layout import LabError
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _TIMEOUT_SECONDS = 900
-_FROM_NOTHING = ("-o", "Dir::State::status=/dev/null")
 
 
 class PackageError(LabError):
@@ -73,12 +72,10 @@ def _no_service_starts() -> Iterator[None]:
         _POLICY.unlink(missing_ok=True)
 
 
-def closure(names: Sequence[str]) -> list[str]:
-    """The named packages and all they depend on, as on a machine that has none at all."""
-    printed = _apt(
-        # With an empty status file nothing counts as installed.
-        [*_FROM_NOTHING, "install", "-y", "--no-install-recommends", "--print-uris", *names]
-    )
+def closure(names: Sequence[str], status: Path) -> list[str]:
+    """The named packages and those they depend on that a dpkg status file does not list."""
+    options = ("-y", "--no-install-recommends", "--print-uris")
+    printed = _apt(["install", *options, "-o", f"Dir::State::status={status}", *names])
     files = re.findall(r"^'[^']+' ([^_\s]+)_\S+\.deb ", printed, re.MULTILINE)
     return sorted(set(files))
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import archive
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -26,7 +28,7 @@ class Definition:
 def hash_of(*paths: Path, also: Sequence[str] = ()) -> str:
     """A key made of the content of files, and of every file below folders, and of some words."""
     digest = hashlib.sha256()
-    for word in also:
+    for word in (archive.FORMAT, *also):
         digest.update(f"{word}\0".encode())
     for path in paths:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]

@@ -93,7 +93,7 @@ def _fill_busybox(root: Path) -> None:
             (root / "bin" / applet).symlink_to("busybox")
 
 
-_SOURCES = (_HERE / "base.py", _HERE / "roots.py", _HERE.parent / "archive.py")
+_SOURCES = (_HERE / "base.py", _HERE / "roots.py")
 _PAUSE_REFERENCES = ("pause:3.10",)
 _COREDNS_REFERENCES = (f"coredns/coredns:{coredns_version()}",)
 _BUSYBOX_REFERENCES = ("library/busybox:1.36", "library/busybox:latest", "busybox:1.36")

@@ -98,7 +98,7 @@ def _build(out: Path) -> None:
 
 def _key() -> str:
     here = Path(__file__).parent
-    sources = (here / "debian.py", here / "roots.py", here.parent / "archive.py")
+    sources = (here / "debian.py", here / "roots.py")
     bundle = Path("/") / _CA_BUNDLE
     return hash_of(*sources, *([bundle] if bundle.exists() else []))
 
