@@ -70,8 +70,8 @@ def clean_event(event: Event, redact: Redact) -> Event:
 async def read_logs(
     ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int
 ) -> tuple[tuple[LogExcerpt, ...], str]:
-    """The end of the container's log, and of the instance before it where that is another one;
-    with the reason if nothing could be read (`forbidden: get pods/log`).
+    """The end of the container's log, or of the instance before it if that one died and this one
+    lives; with the reason if nothing could be read (`forbidden: get pods/log`).
 
     While the status says `terminated` the plain log is the last instance's and `previous` an
     error text (kubernetes-facts.md, "What surprised" 10).
@@ -86,32 +86,24 @@ async def read_logs(
     )
     if status is None or not (status.container_id or status.restart_count):
         return (), ""
-    wanted = [False]
-    if status.state.running is not None and status.restart_count:
-        wanted.append(True)
-    excerpts: list[LogExcerpt] = []
-    problem = ""
-    for previous in wanted:
-        try:
-            data = await _log_end(ctx, pod, container, tail_lines, limit_bytes, previous=previous)
-        except ClusterError as error:
-            forbidden = error.reason is ErrorReason.FORBIDDEN
-            problem = "forbidden: get pods/log" if forbidden else error.message
-            continue
-        if not data or data.lstrip().startswith(_NO_LOG):
-            continue
-        text = ctx.redact.redact_bytes(data)[0].decode("utf-8", errors="replace")
-        last = status.last_state.terminated
-        excerpts.append(
-            LogExcerpt(
-                container=container,
-                text=text,
-                previous=previous,
-                container_id=last.container_id if previous and last else status.container_id,
-                truncated=len(data) >= limit_bytes,
-            )
-        )
-    return tuple(excerpts), problem
+    last = status.last_state.terminated
+    # One request: what it said before it died, if it is alive again, else what it says now.
+    previous = status.state.running is not None and status.restart_count > 0
+    try:
+        data = await _log_end(ctx, pod, container, tail_lines, limit_bytes, previous=previous)
+    except ClusterError as error:
+        forbidden = error.reason is ErrorReason.FORBIDDEN
+        return (), "forbidden: get pods/log" if forbidden else error.message
+    if not data or data.lstrip().startswith(_NO_LOG):
+        return (), ""
+    excerpt = LogExcerpt(
+        container=container,
+        text=ctx.redact.redact_bytes(data)[0].decode("utf-8", errors="replace"),
+        previous=previous,
+        container_id=last.container_id if previous and last else status.container_id,
+        truncated=len(data) >= limit_bytes,
+    )
+    return (excerpt,), ""
 
 
 async def _log_end(

@@ -99,11 +99,12 @@ class Debugger(Spec):
 class LogEvidence(Spec):
     """How much of the application's log is read from the API, before anything is injected."""
 
-    per_owner: Annotated[int, Field(ge=0, le=1000)] = 3
-    """For how many pods of each workload."""
+    per_owner: Annotated[int, Field(ge=0, le=1000)] = 1
+    """For how many pods of each workload and way of ending; replicas that ended in the same way
+    share what was read."""
     tail_lines: Annotated[int, Field(ge=1, le=10_000)] = 200
     """The last so many lines."""
-    limit_bytes: Annotated[int, Field(ge=1, le=4 << 20)] = 65_536
+    limit_bytes: Annotated[int, Field(ge=1, le=4 << 20)] = 524_288
     """The first so many bytes of those lines."""
 
 
@@ -111,7 +112,7 @@ class EvidenceSpec(Spec):
     """What is read from the API about each pod."""
 
     logs: LogEvidence = LogEvidence()
-    """Log of the target container and of the instance before."""
+    """Log of the target container, or of the instance before if that one died."""
     events: bool = True
     """Events about the pod."""
 

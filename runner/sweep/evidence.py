@@ -1,6 +1,7 @@
 """What is read once for many pods: events per namespace, app logs of a few replicas."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -10,6 +11,7 @@ from runner.examine import Examined
 from runner.model.examination import LogExcerpt, TargetCondition
 from runner.model.pod import Event
 from runner.plan import PodPlan
+from runner.select import app_statuses
 
 _EVENTS_OF_PODS = "involvedObject.kind=Pod"
 # Above this many namespaces one request for all is cheaper than one for each.
@@ -42,33 +44,35 @@ async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists
     return found
 
 
-def _logs_key(plan: PodPlan) -> tuple[str, str, str, str]:
+def _alike(plan: PodPlan) -> tuple[object, ...]:
+    """Equal for replicas that may share a log: same workload and container, ended the same way."""
     workload = plan.workload
-    return workload.namespace, workload.kind, workload.name, plan.target
+    key = (workload.namespace, workload.kind, workload.name, plan.target)
+    for status, _ in app_statuses(plan.pod):
+        if status.name == plan.target:
+            ended = status.state.terminated or status.last_state.terminated
+            waiting = status.state.waiting.reason if status.state.waiting is not None else ""
+            how = (ended.exit_code, ended.reason) if ended is not None else (waiting,)
+            return (*key, *how)
+    return key
+
+
+def _is_healthy(plan: PodPlan) -> bool:
+    return HEALTHY.issuperset(plan.conditions)
 
 
 def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:
-    """Uids of the pods whose app log is read: per workload and container the first few that are
-    not healthy. Replicas die of the same cause, and a request per pod is dear."""
+    """Uids of the pods whose app log is read: of each workload, container and way of ending the
+    first few. Replicas that end alike do so for the same cause, and a request per pod is dear."""
     chosen: set[str] = set()
-    taken: dict[tuple[str, str, str, str], int] = {}
+    taken: Counter[tuple[object, ...]] = Counter()
     for plan in plans:
         per_owner = max((p.spec.evidence.logs.per_owner for p in plan.playbooks), default=0)
-        if HEALTHY.issuperset(plan.conditions) or plan.skip is not None:
-            continue
-        key = _logs_key(plan)
-        if taken.get(key, 0) < per_owner:
-            taken[key] = taken.get(key, 0) + 1
+        key = _alike(plan)
+        if not _is_healthy(plan) and taken[key] < per_owner:
+            taken[key] += 1
             chosen.add(plan.pod.metadata.uid)
     return frozenset(chosen)
-
-
-def _how_it_ended(examined: Examined) -> tuple[object, ...]:
-    """Two replicas may share a log only if their containers ended the same way."""
-    for container in examined.result.containers:
-        if container.name == examined.plan.target:
-            return container.exit_code, container.reason == "OOMKilled"
-    return ()
 
 
 def share_logs(examined: Sequence[Examined]) -> list[Examined]:
@@ -76,17 +80,16 @@ def share_logs(examined: Sequence[Examined]) -> list[Examined]:
     read: dict[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]] = {}
     for one in examined:
         if one.examination.logs:
-            key = (*_logs_key(one.plan), *_how_it_ended(one))
-            read.setdefault(key, (one.plan.pod.metadata.name, one.examination.logs))
-    shared: list[Examined] = []
-    for one in examined:
-        source = read.get((*_logs_key(one.plan), *_how_it_ended(one)))
-        healthy = HEALTHY.issuperset(one.plan.conditions)
-        if one.examination.logs or source is None or healthy:
-            shared.append(one)
-            continue
-        name, logs = source
-        borrowed = tuple(msgspec.structs.replace(log, read_from=name) for log in logs)
-        examination = msgspec.structs.replace(one.examination, logs=borrowed)
-        shared.append(replace(one, examination=examination))
-    return shared
+            read.setdefault(_alike(one.plan), (one.plan.pod.metadata.name, one.examination.logs))
+    return [_with_log(one, read) for one in examined]
+
+
+def _with_log(
+    one: Examined, read: Mapping[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]]
+) -> Examined:
+    source = read.get(_alike(one.plan))
+    if one.examination.logs or source is None or _is_healthy(one.plan):
+        return one
+    name, logs = source
+    borrowed = tuple(msgspec.structs.replace(log, read_from=name) for log in logs)
+    return replace(one, examination=msgspec.structs.replace(one.examination, logs=borrowed))

@@ -254,7 +254,8 @@ async def sweep(
     to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
     if to_inject:
         await require_permissions(outside.cluster, to_inject)
-    events = await list_events(outside.cluster, namespaces)
+    wanted = any(p.spec.evidence.events for p in playbooks)
+    events = await list_events(outside.cluster, namespaces if wanted else ())
     examined, cut = await _examine_all(
         outside, plans, gathered, events, run_id=run_id, budget=budget
     )
