@@ -13,6 +13,7 @@ from runner.playbook.spec import FindingRule
 MAX_LINES = 10
 MAX_BYTES = 2048
 _MAX_EVENTS = 3
+_OWN_WORDS = ("log ", "previous log ", "step ")  # of the application and of ours
 _BEFORE, _AFTER = 2, 3  # lines around the one that decides
 
 
@@ -21,11 +22,22 @@ def evidence_of(
 ) -> tuple[Evidence, ...]:
     """What the rule refers to, in its order; `decisive` are lines that must be among the shown."""
     found: list[Evidence] = []
+    choose = _chooser(rule, decisive)
     for reference in rule.evidence:
-        for each in _evidence(reference, examination, playbook, _chooser(rule, decisive)):
-            if each.excerpt and each not in found:
-                found.append(each)
+        if reference.startswith("events"):
+            more = _events(reference.partition(".")[2], examination, decisive)
+        else:
+            more = _evidence(reference, examination, playbook, choose)
+        found += [each for each in more if each.excerpt and not _said(each, found)]
     return tuple(found)
+
+
+def _said(evidence: Evidence, before: Sequence[Evidence]) -> bool:
+    """The kubelet says the same in the status, the termination message and an event."""
+    if evidence.source.startswith(_OWN_WORDS):
+        return False
+    kubelet = [b.excerpt for b in before if not b.source.startswith(_OWN_WORDS)]
+    return any(evidence.excerpt in each or each in evidence.excerpt for each in kubelet)
 
 
 Choose = Callable[[str], str]
@@ -77,8 +89,6 @@ def _evidence(
         yield from _log(rest, examination, choose)
     elif root == "steps":
         yield from _step(rest, examination, playbook, choose)
-    elif root == "events":
-        yield from _events(rest, examination)
     else:
         yield from _of_container(rest, examination, choose)
 
@@ -117,9 +127,11 @@ def _step(rest: str, examination: Examination, playbook: str, choose: Choose) ->
             yield Evidence(source=source, excerpt=choose(text), pod=examination.pod.metadata.name)
 
 
-def _events(reason: str, examination: Examination) -> Iterator[Evidence]:
+def _events(reason: str, examination: Examination, decisive: Sequence[str]) -> Iterator[Evidence]:
     events = relevant_events(examination)
     chosen = [e for e in events if e.reason == reason or (not reason and e.type == "Warning")]
+    wanted = [line for line in decisive if line]
+    chosen = [e for e in chosen if any(w in e.message for w in wanted)] or chosen
     for event in chosen[-_MAX_EVENTS:]:
         times = f" x{event.count}" if event.count and event.count > 1 else ""
         excerpt = _bounded([line for line in event.message.splitlines() if line.strip()])

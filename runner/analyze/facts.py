@@ -75,8 +75,7 @@ def event_container(event: Event) -> str:
 def relevant_events(examination: Examination) -> list[Event]:
     """Events about the pod or its target container, oldest first."""
     target = examination.target_container
-    mine = [each for each in examination.events if event_container(each) in ("", target)]
-    return sorted(mine, key=_event_time)[-MAX_EVENTS:]
+    return [each for each in _ordered(examination) if event_container(each) in ("", target)]
 
 
 def _missing(examination: Examination, fact: str) -> str:
@@ -204,7 +203,6 @@ def _resource(spec: Container, kind: str, name: str) -> str:
 
 
 def _events(examination: Examination) -> list[dict[str, Any]]:
-    ordered = sorted(examination.events, key=_event_time)[-MAX_EVENTS:]
     return [
         {
             "reason": event.reason,
@@ -213,13 +211,21 @@ def _events(examination: Examination) -> list[dict[str, Any]]:
             "count": event.count or 1,
             "container": event_container(event),
         }
-        for event in ordered
+        for event in _ordered(examination)
     ]
 
 
-def _event_time(event: Event) -> tuple[datetime, str]:
+def _ordered(examination: Examination) -> list[Event]:
+    """Each event once, as it was last seen: a watch repeats one whenever its count grows."""
+    latest: dict[tuple[str, str, str], Event] = {}
+    for event in sorted(examination.events, key=_event_time):
+        latest[(event.metadata.name, event.reason, event.message)] = event
+    return sorted(latest.values(), key=_event_time)[-MAX_EVENTS:]
+
+
+def _event_time(event: Event) -> tuple[datetime, int, str]:
     when = event.last_timestamp or event.event_time or event.first_timestamp or _EPOCH
-    return when, event.metadata.name
+    return when, event.count or 1, event.metadata.name
 
 
 def _logs(examination: Examination, unknown: dict[str, str]) -> dict[str, str]:

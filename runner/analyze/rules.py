@@ -58,6 +58,13 @@ class Judge:
         self._playbook = playbook
         self._examination = examination
         self._facts = facts
+        # Asked before there is any `item` or `match`: what is false without them stays so, and
+        # then it does not matter that a list or a log could not be had.
+        self._false_anyway = frozenset(
+            rule.id
+            for rule in playbook.spec.findings
+            if Condition.compile(rule.when).evaluate(facts) == FALSE
+        )
 
     def results(self) -> Iterator[Hit | Unanswered]:
         reported: set[str] = set()
@@ -66,7 +73,9 @@ class Judge:
             if fallback and reported:
                 return
             for rule in rules:
-                if rule.fallback is fallback and reported.isdisjoint(rule.unless):
+                if rule.fallback is not fallback or rule.id in self._false_anyway:
+                    continue
+                if reported.isdisjoint(rule.unless):
                     for result in self._judge(rule):
                         if isinstance(result, Hit):
                             reported.add(rule.id)
@@ -92,10 +101,6 @@ class Judge:
         if rule.each is None:
             yield self._facts
             return
-        # What does not hold needs no list: `each` may read what only `when` knows is there.
-        when = Condition.compile(rule.when)
-        if when.variables.isdisjoint(("item", "match")) and when.evaluate(self._facts) == FALSE:
-            return
         items = Condition.compile(rule.each).value(self._facts)
         if not isinstance(items, list):
             raise UnknownFactError(f"each gives {type(items).__name__}, not a list")
@@ -106,15 +111,10 @@ class Judge:
         when = Condition.compile(rule.when)
         if rule.match is None:
             return when.evaluate(facts), None
-        first = when.evaluate(facts) if "match" not in when.variables else TRUE
-        if first.answer is Answer.FALSE:
-            return FALSE, None
         verdict, match = self._match(rule.match, facts)
         if match is None:
             return verdict, None
-        if "match" in when.variables:
-            return when.evaluate(facts.with_values(match=match)), match
-        return first, match
+        return when.evaluate(facts.with_values(match=match)), match
 
     def _match(self, wanted: Match, facts: Facts) -> tuple[Verdict, dict[str, str] | None]:
         missing = ""

@@ -19,6 +19,7 @@ from tests.unit.examinations import (
     findings_of,
     running,
     step,
+    waiting,
 )
 
 CRASHLOOP = resolve("crashloop")
@@ -308,3 +309,53 @@ def test_parse_refuses_what_is_no_json(stdout: str, message: str) -> None:
 )
 def test_exit_codes(code: int, reason: str, signal: int, words: str) -> None:
     assert words in explain_exit_code(code, reason, signal)
+
+
+def test_what_is_false_anyway_needs_no_fact() -> None:
+    """A condition that does not hold asks nobody why a log or a step could not be had."""
+    rules = playbook(
+        """
+  - id: a
+    when: container.exitCode == 9 && item.x == 'y'
+    each: steps.s.parsed
+    severity: info
+    title: t
+    message: m
+  - id: b
+    when: container.exitCode == 9
+    match: {in: [logs.last], patterns: [x]}
+    severity: info
+    title: t
+    message: m
+""",
+        steps="[{name: s, run: [x], parse: {json: true}}]",
+    )
+    one = examination(unknown={"logs": "forbidden: get pods/log"})
+    findings, questions = judge([rules], [one], applies(one))
+    assert findings == ()
+    assert [question.subject for question in questions] == ["fact logs"]
+
+
+def test_an_event_that_a_watch_repeats_is_one_event() -> None:
+    one = examination(
+        state=waiting("CreateContainerConfigError", 'configmap "c" not found'),
+        restarts=0,
+        steps=crashloop_steps(),
+        events=[event("Failed", "Error: other", count=count) for count in (3, 1, 2)],
+    )
+    (finding,) = findings_of(CRASHLOOP, one)
+    assert [(each.source, each.excerpt) for each in finding.evidence] == [
+        ("status of container app", 'configmap "c" not found'),
+        ("event Failed x3", "Error: other"),
+    ]
+
+
+def test_what_the_kubelet_says_twice_is_shown_once() -> None:
+    one = examination(
+        state=waiting("CreateContainerConfigError", 'configmap "c" not found'),
+        restarts=0,
+        steps=crashloop_steps(),
+        events=[event("Failed", 'Error: configmap "c" not found', count=8)],
+    )
+    (finding,) = findings_of(CRASHLOOP, one)
+    assert [each.source for each in finding.evidence] == ["status of container app"]
