@@ -10,6 +10,9 @@ from runner.program.values import ProgramStep
 # A single argument of execve may have 128 KiB; room is left for what a runtime adds.
 MAX_PROGRAM_BYTES = 96 * 1024
 BLOCK_BYTES = 4096
+# The kubelet turns a log over at 10 MiB, by default, and serves only what came after. Every line
+# costs some 40 bytes there that are not of the program.
+LOG_LIMIT_BYTES = 8 << 20
 
 _NONCE = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 _TOOL = re.compile(r"[A-Za-z0-9./+:@%\[-][A-Za-z0-9_./+:@%\[-]{0,254}", re.ASCII)
@@ -25,13 +28,15 @@ def build(
     *,
     nonce: str,
     deadline_seconds: float,
+    log_limit_bytes: int = LOG_LIMIT_BYTES,
     termination_log: str = "/dev/termination-log",
 ) -> str:
     """The text of `["/bin/sh", "-c", text]` that runs `steps` in order.
 
     `nonce` (letters, digits, dashes) marks the frames of this program in the log. The last
-    tenth of the deadline, at most 2.5 s, is kept for ending in order. Kubernetes' own expansion
-    of `$(NAME)` and `$$` leaves the text as it is.
+    tenth of the deadline, at most 2.5 s, is kept for ending in order. When `log_limit_bytes` of
+    output were sent, further output is counted and left out; exit codes still arrive. Kubernetes'
+    own expansion of `$(NAME)` and `$$` leaves the text as it is.
 
     Raises ValueError, naming the step, when something cannot be run as it is written.
     """
@@ -40,6 +45,8 @@ def build(
     if not steps:
         raise ValueError("a program needs at least one step")
     _check_seconds("deadline_seconds", deadline_seconds, least=0.01)
+    if log_limit_bytes < 0:
+        raise ValueError(f"log_limit_bytes {log_limit_bytes}: 0 or more are expected")
     seen: set[tuple[str, str]] = set()
     for step in steps:
         try:
@@ -52,7 +59,7 @@ def build(
     reserve = min(2.5, deadline_seconds / 10)
     head = (
         f"_N={quote(nonce)} _K={len(steps)} _D={_hundredths(deadline_seconds - reserve)}"
-        f" _G={_hundredths(reserve * 0.8)} _L={quote(termination_log)}\n"
+        f" _G={_hundredths(reserve * 0.8)} _B={log_limit_bytes} _L={quote(termination_log)}\n"
     )
     calls = "".join(_call(index, step) for index, step in enumerate(steps))
     program = head + FIXED + calls + LAST

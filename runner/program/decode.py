@@ -7,7 +7,7 @@ from itertools import count
 from typing import Literal
 
 from runner.program.build import BLOCK_BYTES
-from runner.program.frames import MODULUS, Frame, Scan, payload, scan
+from runner.program.frames import LEFT_OUT, MODULUS, Frame, Scan, payload, scan
 from runner.program.summary import summary
 from runner.program.values import (
     AttemptRecord,
@@ -158,7 +158,7 @@ def _assemble(frames: list[Frame], steps: Sequence[ProgramStep]) -> _Execution:
         StepRecord(
             playbook=step.playbook,
             name=step.name,
-            attempts=tuple(_attempts(step, attempts[index], problems)),
+            attempts=tuple(_attempts(step, attempts[index], problems, remarks)),
             not_run=not_run[index] if not attempts[index] else "",
         )
         for index, step in enumerate(steps)
@@ -264,14 +264,14 @@ def _file(
 
 
 def _attempts(
-    step: ProgramStep, parts: dict[int, _Attempt], problems: _Sentences
+    step: ProgramStep, parts: dict[int, _Attempt], problems: _Sentences, remarks: _Sentences
 ) -> Iterator[AttemptRecord]:
     for expected, number in zip(count(1), sorted(parts)):
         if number != expected:
             problems.say(f"an attempt of step {step.name} before attempt {number} did not arrive")
         part = parts[number]
-        stdout = _stream(step, number, part.streams.get("out"), "stdout", problems)
-        stderr = _stream(step, number, part.streams.get("err"), "stderr", problems)
+        stdout = _stream(step, number, part.streams.get("out"), "stdout", problems, remarks)
+        stderr = _stream(step, number, part.streams.get("err"), "stderr", problems, remarks)
         record = AttemptRecord(
             number=number,
             exit_code=None,
@@ -298,7 +298,12 @@ def _attempts(
 
 
 def _stream(
-    step: ProgramStep, number: int, frame: Frame | None, what: str, problems: _Sentences
+    step: ProgramStep,
+    number: int,
+    frame: Frame | None,
+    what: str,
+    problems: _Sentences,
+    remarks: _Sentences,
 ) -> StreamRecord:
     where = f"step {step.name}, attempt {number}, {what}"
     if frame is None:
@@ -312,6 +317,9 @@ def _stream(
     if bad:
         whole = False
         problems.say(f"{where}: the container could not keep or count all of it (disk full?)")
+    elif encoding == LEFT_OUT and kept == 0:
+        limit = 0
+        remarks.say(f"{where}: {total} bytes were left out, the log would have become too long")
     elif kept != min(total, capacity):
         whole = False
         problems.say(f"frame {frame.sequence} ({where}): {kept} of {total} bytes make no sense")

@@ -30,7 +30,7 @@ KINDS: Final = {
     "end-deadline": 3,
     "end-signal": 3,
 }
-BASE64, HEX, GZIP = 1, 2, 4
+BASE64, HEX, GZIP, LEFT_OUT = 1, 2, 4, 8
 
 _HEAD = re.compile(
     rb"@podmedic ([A-Za-z0-9-]{1,63}) ([0-9a-f]{1,16}) (\d{1,9}) ([a-z-]{1,16})"

@@ -23,64 +23,63 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
 
 FIXED = r"""# podmedic step program. What it prints is explained in docs/log-transport.md.
 exec 2>/dev/null
-_q='' _p='' _h=- _gz=0 _enc=0 _sum='' _own='' _s=0 _r=0 _sent=0 _ran=0 _late=0
+_q='' _p='' _h=- _gz=0 _enc=0 _put='' _sum='' _own='' _end=no _s=0 _r=0 _sent=0 _ran=0 _late=0
 trap '_q=signal; [ -z "$_p" ] || { _hit TERM; _nap 30; _hit KILL; }' TERM INT HUP
-
 _has() { command -v "$1" >/dev/null; }
-_now() { # _t: the clock in 1/100 s
-  if read -r _t _z </proc/uptime; then _t=$((${_t%.*} * 100 + 1${_t#*.} - 100))
-  else _t=$(date +%s)00; fi
+_now() { # 1/100 s
+  read -r _t _z </proc/uptime || _t=0.00
+  _t=$((${_t%.*} * 100 + 1${_t#*.} - 100))
 }
-_nap() { # 1/100 s; whole seconds where sleep knows no fractions
+_nap() { # 1/100 s
   sleep "$(($1 / 100)).$(($1 / 10 % 10))$(($1 % 10))" & wait $!
   [ $? != 1 ] || { sleep $((($1 + 99) / 100)) & wait $!; }
   [ -z "$_q" ] || kill -9 $!
 }
-_line() { # kind, numbers: one line of ours, with a check over both, execution and sequence
-  _k=$1 _c=$(((0x$_x + _s * 32 + ${#1}) % 2147483647)); shift
-  for _i; do _c=$(((_c * 1000003 + _i) % 2147483647)); done
+_line() { # kind, numbers
+  _k=$1 _c=$(((0x$_x + _s * 32 + ${#1}) % _M)); shift
+  for _i; do _c=$(((_c * 1000003 + _i) % _M)); done
   echo "@podmedic $_N $_x $_s $_k $* $_c $_h ;"
-  _r=$(((_r * 31 + _c) % 2147483647)) _s=$((_s + 1))
+  _r=$(((_r * 31 + _c) % _M)) _s=$((_s + 1)) _k="podmedic nonce=$_N exec=$_x"
+  echo "$_k steps=$_ran/$_K frames=$_s bytes=$_sent sum=$_r ended=$_end" >"$_L"
 }
-_note() { # ended: what is known by now, into the termination message
-  _k="steps=$_ran/$_K frames=$_s bytes=$_sent sum=$_r ended=$1"
-  echo "podmedic nonce=$_N exec=$_x $_k" >"$_L"
-}
-_take() { # o or e: keep the first blocks of an output, count the rest
+_take() { # o or e: keep the first blocks, count the rest
   exec >"$_w/$1.n" <"$_w/$1.p"
   dd bs=4096 count="$_b" iflag=fullblock of="$_w/$1"; echo $?; exec wc -c "$_w/$1" -
 }
-_taken() { # o or e: _bad, _kept, _all, once all of it was read
+_taken() { # o or e: was all of it read?
   { read -r _bad; read -r _kept _z; read -r _z; read -r _all _z; } <"$_w/$1.n" && [ "$_all" ]
 }
 _all_taken() { _taken o && _taken e; }
 _hit() { kill -"$1" -"$_p" || kill -"$1" "$_p"; }
-_hunt() { # who fled the session and still holds a pipe
+_hunt() { # who left the session and still holds a pipe
   for _i in /proc/[0-9]*/fd/[1-9]*; do
-    if [ "$_i" -ef "$_w/o.p" ] || [ "$_i" -ef "$_w/e.p" ]; then
-      _i=${_i#/proc/}; kill -9 "${_i%%/*}"
-    fi
+    [ "$_i" -ef "$_w/o.p" ] || [ "$_i" -ef "$_w/e.p" ] || continue
+    _i=${_i#/proc/}; kill -9 "${_i%%/*}"
   done
 }
-_guard() { # 1/100 s until TERM, then until KILL
+_guard() { # 1/100 s to TERM, then to KILL
   trap '[ $! = "$_p" ] || kill -9 $!; wait; exit $_late' ALRM
   _nap "$1"; _late=9; _hit TERM; _nap "$2"; _hit KILL; exit 8
 }
-_data() { # out or err, o or e: a frame
+_data() { # out or err, o or e
   _taken "$2" || { _bad=9 _kept=$(wc -c <"$_w/$2"); _kept=${_kept:-0} _all=$_kept; }
-  _f=$((_enc + _gz))
-  if [ "$_kept" = 0 ]; then
-    _f=0
-  elif [ "$_sum" ]; then
-    _h=$($_sum <"$_w/$2"); _h=${_h%% *}
-    [ "$_kept" -gt 400 ] || _f=$_enc
+  _f=0 _z=$2 _size=$_kept
+  if [ "$_kept" -gt 0 ]; then
+    _f=$_enc _h=$($_sum <"$_w/$2"); _h=${_h%% *} _h=${_h:--}
+    if [ $_gz = 4 ] && { [ "$_h" = - ] || [ "$_kept" -gt 400 ]; }; then
+      if gzip -c <"$_w/$2" >"$_w/z"; then _f=$((_enc + 4)) _z=z; fi
+      [ "$_kept" -lt 65536 ] || _size=$(wc -c <"$_w/$_z")
+    fi
+    _size=$((_size * (_enc * 5 - 1) / 3))
+    if [ $_size -lt "$_B" ]; then _B=$((_B - _size)); else _f=8 _kept=0 _h=-; fi
   fi
+  _sent=$((_sent + _kept))
   _line "$1" "$_n" "$_m" $_f "$_bad" "$_kept" "$_all"
-  case $_f in 0 | 4) ;; 1 | 2) $_put <"$_w/$2" ;; *) gzip -c <"$_w/$2" | $_put ;; esac
-  _h=- _sent=$((_sent + _kept))
+  case $_f in [1256]) $_put <"$_w/$_z" ;; esac
+  _h=-
 }
-_try() { # command: run it once, send what came of it
-  for _i in o e o.n e.n; do true >"$_w/$_i"; done
+_try() { # command
+  for _i in o e z o.n e.n; do true >"$_w/$_i"; done
   _now; _t1=$_t _st=0 _cut=1 _max=$_lim _g=200
   [ $((_D - _t)) -gt "$_lim" ] || _cut=2 _max=$((_D - _t)) _g=$_G
   _take o & _o=$!
@@ -91,42 +90,41 @@ _try() { # command: run it once, send what came of it
   wait "$_p"; _rc=$?
   kill -ALRM "$_d"; wait "$_d"
   case $? in 8) _st=$_cut _g=0 ;; 9) _st=$_cut ;; *) _g=0 ;; esac
-  _now; _t2=$_t
+  _now
   while [ "$_g" -gt 0 ] && ! _all_taken; do _nap 10; _g=$((_g - 10)); done
   [ "$_q" != signal ] || { wait "$_p"; _st=3; }
   kill -KILL -"$_p"; _p=''
   for _j in 2 10 40 100 100 100; do
     if _all_taken; then break; fi
     [ $_j = 2 ] || _hunt
+    true <>"$_w/o.p" 3<>"$_w/e.p"
     _nap $_j
   done
   kill -9 "$_o" "$_e"; wait "$_o" "$_e"
   [ $_st != 2 ] || _q=${_q:-deadline}
-  _line exit "$_n" "$_m" $_st $_rc $((_t1 - _t0)) $((_t2 - _t1))
+  _line exit "$_n" "$_m" $_st $_rc $((_t1 - _t0)) $((_t - _t1))
   _data out o; _data err e
 }
 _step() { # index, 1/100 s of time-out and back-off, attempts, blocks, name, tools, command
-  _n=$1 _lim=$2 _back=$3 _max_m=$4 _b=$5 PODMEDIC_STEP=$6 _z=$7 _m=0 _i=0
+  _n=$1 _lim=$2 _back=$3 _tries=$4 _b=$5 PODMEDIC_STEP=$6 _z=$7 _m=0 _i=0
   shift 7
   export PODMEDIC_STEP
   for _j in $_z; do
-    _has "$_j" || { _line skip-tool "$_n" $_i; _note no; return; }
+    _has "$_j" || { _line skip-tool "$_n" $_i; return; }
     _i=$((_i + 1))
   done
   while [ "$_w" ]; do
     _now; [ "$_t" -lt "$_D" ] || _q=${_q:-deadline}
     [ -z "$_q" ] || break
-    _m=$((_m + 1)); _try "$@"; _note no
-    if [ $_st$_rc = 00 ] || [ $_m = "$_max_m" ]; then break; fi
+    _m=$((_m + 1)); _try "$@"
+    if [ $_st$_rc = 00 ] || [ $_m = "$_tries" ]; then break; fi
     _now; if [ "$_q" ] || [ $((_t + _back)) -ge "$_D" ]; then break; fi
     [ "$_back" = 0 ] || _nap "$_back"
     _back=$((_back * 2)); [ $_back -lt 3000 ] || _back=3000
   done
   if [ $_m = 0 ]; then _line "skip-${_q:-nowhere}" "$_n"; else _ran=$((_ran + 1)); fi
-  _note no
 }
-
-_now; _t0=$_t _D=$((_t + _D))
+_now; _t0=$_t _D=$((_t + _D)) _M=2147483647
 read -r _x </proc/sys/kernel/random/uuid || _x=$_t
 _x=${_x%%-*}
 _has setsid && _own='setsid --'
@@ -144,5 +142,5 @@ for _i in dd wc sleep; do _has $_i || _w=''; done
 _line start 1 "$_K" $_enc $_gz ${#_sum} ${#_own}
 """
 
-LAST = r"""_line "end${_q:+-$_q}" $_ran $_sent $_r; _note "${_q:-end}"; rm -rf "$_w"; exit 0
+LAST = r"""_end=${_q:-end}; _line "end${_q:+-$_q}" $_ran $_sent $_r; rm -rf "$_w"; exit 0
 """

@@ -68,6 +68,7 @@ class Shell:
         steps: Iterable[ProgramStep],
         *,
         deadline_seconds: float = 60,
+        log_limit_bytes: int = 8 << 20,
         env: Mapping[str, str] | None = None,
         wrapper: tuple[str, ...] = (),
         cwd: Path | None = None,
@@ -81,6 +82,7 @@ class Shell:
             steps,
             nonce=NONCE,
             deadline_seconds=deadline_seconds,
+            log_limit_bytes=log_limit_bytes,
             termination_log=str(message),
         )
         environment = {

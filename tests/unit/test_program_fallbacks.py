@@ -1,6 +1,8 @@
 """The step program where an image or a pod lacks what it would rather have."""
 
+import hashlib
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,54 @@ def test_a_root_filesystem_that_is_read_only(tmp_path: Path, kind: str, mode: st
         assert step.not_run.startswith("no writable folder")
     assert ran.result.complete
     assert ran.message == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_is_said(tmp_path: Path, kind: str) -> None:
+    """What could not be kept is not called whole; its size and the exit code still arrive."""
+    shell = Shell(kind, tmp_path).prepared()
+    mount = f'mount -t tmpfs -o size=64k none {shell.root}/tmp || exit 97; exec "$@"'
+    ran = shell.start(
+        [script("big", "yes | head -c 300000; exit 3"), command("small", "printf", "small")],
+        wrapper=(needed("unshare"), "--map-root-user", "--mount", needed("dash"), "-c", mount, ""),
+        env={"PATH": f"{shell.root}/bin:/usr/bin:/bin"},
+    ).finish()
+    big, small = (step.attempts[0] for step in ran.result.steps)
+    assert big.exit_code == 3
+    assert not big.stdout.whole
+    assert big.stdout.data[:32768] == b"y\ny\n" * 8192
+    assert (small.exit_code, small.stdout.data, small.stdout.whole) == (0, b"small", True)
+    assert not ran.result.complete
+    lost = "the container could not keep or count all of it (disk full?)"
+    assert ran.result.problems == (
+        f"step big, attempt 1, stdout: {lost}",
+        f"step big, attempt 1, stderr: {lost}",
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_log_that_would_become_too_long(tmp_path: Path, kind: str) -> None:
+    """The kubelet throws the head of a long log away: later output is left out instead."""
+    shell = Shell(kind, tmp_path).prepared()
+    noise = random.Random(1).randbytes(200_000)
+    (shell.scratch / "noise").write_bytes(noise)
+    steps = [
+        command("first", "cat", f"{shell.scratch}/noise"),
+        script("second", f"cat {shell.scratch}/noise; exit 3"),
+        script("text", "yes | head -c 200000"),
+    ]
+    ran = shell.run(steps, log_limit_bytes=400_000)
+    first, second, text = (step.attempts[0] for step in ran.result.steps)
+    assert first.stdout.data == noise
+    assert second.exit_code == 3
+    assert second.stdout == StreamRecord(
+        total_bytes=200_000, truncated=True, whole=True, sha256=hashlib.sha256().hexdigest()
+    )
+    assert text.stdout.data == b"y\n" * 100_000
+    assert ran.result.complete
+    left_out = "200000 bytes were left out, the log would have become too long"
+    assert ran.result.remarks == (f"step second, attempt 1, stdout: {left_out}",)
+    assert len(ran.log) < 400_000
 
 
 @pytest.mark.parametrize("kind", KINDS)
