@@ -2,13 +2,14 @@
 to the API server, memory, and how soon the first pod is reached."""
 
 import statistics
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from bench.measure import command_line, costs, limit, spread
 from bench.recording import record
 from bench.simulation import simulation
-from bench.sweeps import LIFTED, SCRIPT, Sweep, expected_stdout, program_step, sweep
+from bench.sweeps import MODES, SCRIPT, Sweep, expected_stdout, program_step, sweep
 from lab.handle import Lab
 
 PODS = 1000
@@ -39,15 +40,17 @@ def _summary(sweeps: list[Sweep], pods: int) -> dict[str, Any]:
     }
 
 
-def measure(lab: Lab, runs: int, pods: int = PODS) -> dict[str, Any]:
+def measure(
+    lab: Lab, runs: int, pods: int = PODS, modes: Sequence[str] = tuple(MODES)
+) -> dict[str, Any]:
     stdout = expected_stdout()
-    sweeps: dict[str, list[Sweep]] = {"default_limits": [], "limits_lifted": []}
+    sweeps: dict[str, list[Sweep]] = {mode: [] for mode in modes}
     with simulation(lab, record([program_step()])) as simulated:
         for _ in range(runs):
-            for name, options in (("limits_lifted", LIFTED), ("default_limits", ())):
+            for mode, found in sweeps.items():
                 with simulated.pods(pods) as namespace:
-                    sweeps[name].append(
-                        sweep(lab, namespace, options, pods=pods, stdout=stdout, script=SCRIPT)
+                    found.append(
+                        sweep(lab, namespace, MODES[mode], pods=pods, stdout=stdout, script=SCRIPT)
                     )
     every = [one for found in sweeps.values() for one in found]
 
@@ -65,8 +68,8 @@ def measure(lab: Lab, runs: int, pods: int = PODS) -> dict[str, Any]:
             ),
             limit("API requests", max(len(one.requests) for one in every), requests_allowed(pods)),
             limit(
-                "seconds to the first PATCH, limits_lifted",
-                statistics.median(map(first_patch_seconds, sweeps["limits_lifted"])),
+                "seconds to the first PATCH",
+                statistics.median(map(first_patch_seconds, every)),
                 _FIRST_PATCH_SECONDS,
             ),
         ],

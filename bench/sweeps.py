@@ -3,7 +3,7 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lab.handle import Lab
 from runner.program import ProgramStep
 
 LIFTED = ("--max-in-flight=0", "--max-per-node=0", "--qps=0")
+MODES: Mapping[str, Sequence[str]] = {"limits_lifted": LIFTED, "default_limits": ()}
 IMAGE = "busybox:1.36"
 
 # 2 kB of text such as diagnostics print.
