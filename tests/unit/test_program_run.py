@@ -164,11 +164,11 @@ def test_a_step_that_will_not_end_is_killed_with_its_children(tmp_path: Path) ->
         [
             script("left-running", "sleep 600 & echo $!"),
             script("fled", "setsid sleep 600 & echo started"),
-            script("stubborn", stubborn, timeout_seconds=0.3),
+            script("stubborn", stubborn, timeout_seconds=1),
         ],
         [
-            script("polite", polite, timeout_seconds=0.3),
-            script("fled-late", late, timeout_seconds=0.3),
+            script("polite", polite, timeout_seconds=1),
+            script("fled-late", late, timeout_seconds=1),
         ],
     )
     started = [
@@ -220,28 +220,30 @@ def test_a_missing_tool_leaves_its_step_out(shell: Shell) -> None:
     assert ran.result.complete
 
 
-def test_the_deadline_ends_the_program_in_order(shell: Shell) -> None:
+def test_the_deadline_ends_the_program_in_order(tmp_path: Path) -> None:
     """The running step is cut, the rest is not run, and all of that is said."""
-    ran = shell.run(
-        [
-            script("first", "echo 1"),
-            script("waits", "echo 2; sleep 600", attempts=3),
-            command("never", "printf", "3"),
-        ],
-        deadline_seconds=0.5,
-    )
-    assert told(ran.result) == {
-        "first": [(0, b"1\n", b"")],
-        "waits": [("deadline", b"2\n", b"")],
-        "never": [],
-    }
-    assert [step.not_run for step in ran.result.steps] == ["", "", "deadline"]
-    assert ran.result.steps[1].attempts[0].timed_out
-    assert ran.result.ended_by == "deadline"
-    assert ran.result.complete
-    heard = summary(ran.message)
-    assert heard is not None
-    assert (heard.steps_run, heard.ended_by) == (2, "deadline")
+    steps = [
+        script("first", "echo 1"),
+        script("waits", "echo 2; sleep 600", attempts=3),
+        command("never", "printf", "3"),
+    ]
+    started = [
+        Shell(name, tmp_path / name).prepared().start(steps, deadline_seconds=3) for name in SHELLS
+    ]
+    for program in started:
+        ran = program.finish()
+        assert told(ran.result) == {
+            "first": [(0, b"1\n", b"")],
+            "waits": [("deadline", b"2\n", b"")],
+            "never": [],
+        }
+        assert [step.not_run for step in ran.result.steps] == ["", "", "deadline"]
+        assert ran.result.steps[1].attempts[0].timed_out
+        assert ran.result.ended_by == "deadline"
+        assert ran.result.complete
+        heard = summary(ran.message)
+        assert heard is not None
+        assert (heard.steps_run, heard.ended_by) == (2, "deadline")
 
 
 def test_a_back_off_that_passes_the_deadline_is_not_waited_for(shell: Shell) -> None:
