@@ -72,6 +72,12 @@ class RetryPolicy:
     cap_seconds: float = 8.0
 
 
+# What all retries together may add to the load: a tenth of the requests, a tenth of the rate.
+_RETRIES_PER_REQUEST = 0.1
+_RETRIES_AT_ONCE = 10
+_RETRIES_PER_SECOND = 5.0
+
+
 class HttpClient:
     """Sends requests of ours; raises ClusterError and nothing else."""
 
@@ -88,6 +94,8 @@ class HttpClient:
         self._access = access
         self._policy = policy
         self._limiter = RateLimiter(qps, burst, loop.time)
+        retries_per_second = max(1.0, qps / 10) if qps > 0 else _RETRIES_PER_SECOND
+        self._retry_limiter = RateLimiter(retries_per_second, _RETRIES_AT_ONCE, loop.time)
         self._answered = False
         self.sent: Counter[tuple[str, str]] = Counter()
         self._session = aiohttp.ClientSession(
@@ -146,21 +154,34 @@ class HttpClient:
             finally:
                 spent_seconds += loop.time() - started_at
 
+        self._retry_limiter.deposit(_RETRIES_PER_REQUEST)
         try:
             return await limited()
         except FailedAttemptError as failed:
             if failed.final:
                 raise failed.error from failed.__cause__
-            first: FailedAttemptError | None = failed
+            latest, is_replayed = failed, False
 
         async def again() -> T:
             # Tenacity costs more CPU than the request itself, so it only gets to see requests
             # that failed: it is given that failure as the outcome of its first attempt.
-            nonlocal first
-            if first is not None:
-                failed, first = first, None
-                raise failed
-            return await limited()
+            nonlocal latest, is_replayed, spent_seconds
+            if not is_replayed:
+                is_replayed = True
+                raise latest
+            waiting_since = loop.time()
+            try:
+                async with asyncio.timeout(self._policy.total_seconds - spent_seconds):
+                    await self._retry_limiter.wait()
+            except TimeoutError:
+                latest.final = True
+                raise latest from latest.__cause__
+            spent_seconds += loop.time() - waiting_since
+            try:
+                return await limited()
+            except FailedAttemptError as failed:
+                latest = failed
+                raise
 
         retries = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_worth_another),

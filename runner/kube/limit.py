@@ -1,4 +1,4 @@
-"""The client's own rate limit: a token bucket before every request."""
+"""The client's own rate limits: a token bucket before every request, another before retries."""
 
 import asyncio
 from collections import deque
@@ -23,14 +23,17 @@ class TokenBucket:
         if self._qps <= 0:
             return 0.0
         if now > self._counted_at:
-            grown = self._tokens + (now - self._counted_at) * self._qps
-            self._tokens = min(self._burst, grown)
+            self.add((now - self._counted_at) * self._qps)
             self._counted_at = now
         # A wait that was computed exactly may come out a rounding error too short.
         if self._tokens >= 1.0 - 1e-9:
             self._tokens = max(0.0, self._tokens - 1.0)
             return 0.0
         return (1.0 - self._tokens) / self._qps
+
+    def add(self, tokens: float) -> None:
+        """More than time alone brings, up to the burst."""
+        self._tokens = min(self._burst, self._tokens + tokens)
 
 
 class RateLimiter:
@@ -51,6 +54,13 @@ class RateLimiter:
         if self._timer is None:
             self._serve()
         await turn
+
+    def deposit(self, tokens: float) -> None:
+        """Something earned more than time alone brings."""
+        self._bucket.add(tokens)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._serve()
 
     def _serve(self) -> None:
         self._timer = None

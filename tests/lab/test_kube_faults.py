@@ -325,6 +325,31 @@ async def test_a_log_that_stands_still(
     assert "time-out: no answer within 1 s" in caught.value.message
 
 
+async def test_a_storm_is_not_made_worse(
+    kubeconfig: str, proxy: FaultProxy, namespace: str
+) -> None:
+    """Two hundred requests that all fail are told so in time, with a fifth more requests at
+    most; after the storm everything works."""
+    proxy.add(Fault.status(503, "ServiceUnavailable", "overloaded", times=None))
+    async with await connect(
+        kubeconfig=kubeconfig, qps=0, retries=RetryPolicy(base_seconds=0.1, total_seconds=3.0)
+    ) as kube:
+        scope = Scope(namespace=namespace)
+        results = await asyncio.gather(
+            *(listed(kube, scope) for _ in range(200)), return_exceptions=True
+        )
+        sent = kube.requests_sent["list", "503"]
+        proxy.clear()
+        pods, _ = await listed(kube, scope)
+
+    assert pods == []
+    assert {type(result) for result in results} == {ClusterError}
+    assert {result.reason for result in results if isinstance(result, ClusterError)} == {
+        ErrorReason.SERVER
+    }
+    assert 200 < sent <= 240
+
+
 async def test_an_api_server_that_restarts(
     lab: Lab, kubeconfig: str, proxy: FaultProxy, namespace: str
 ) -> None:

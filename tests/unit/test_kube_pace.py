@@ -61,6 +61,22 @@ def test_who_waits_as_told_loses_nothing(qps: float, burst: int, count: int) -> 
     assert now == pytest.approx(max(0, count - burst) / qps, abs=1e-6)
 
 
+async def test_a_deposit_lets_someone_through_at_once() -> None:
+    """Whoever waits for a slow bucket goes when a whole token was earned otherwise."""
+    limiter = RateLimiter(0.0001, 1, _Clock())
+    await limiter.wait()
+    waiting = asyncio.create_task(limiter.wait())
+    await asyncio.sleep(0)
+
+    limiter.deposit(0.5)
+    await asyncio.sleep(0)
+    too_early = waiting.done()
+    limiter.deposit(0.5)
+    await waiting
+
+    assert not too_early
+
+
 async def test_first_come_first_served() -> None:
     """Those who wait go in the order in which they came, and who gives up takes no token."""
     clock = _Clock()
