@@ -2,7 +2,8 @@
 // The page holds its data compressed; rows and details are made when somebody looks at them.
 // Text goes into the page as text only (textContent): what came from a pod is never markup.
 (async () => {
-  const PAGE = 100; // rows, groups or pods that are added at once
+  const ROWS = 40; // that are made at once; more when somebody scrolls
+  const PAGE = 100; // groups or pods that a button adds
   const LINES = 40; // of an output that are shown at first
   const VERDICTS = ["broken", "suspicious", "not examined", "healthy"];
   const STRATEGIES = {
@@ -102,7 +103,7 @@
     shown = found.filter(wanted);
     drawn = 0;
     list.replaceChildren();
-    draw(words);
+    draw();
     for (const chip of $("chips").children) {
       const count = found.reduce((sum, entry) => sum + (entry.verdict === chip.value), 0);
       chip.textContent = `${chip.value} ${count.toLocaleString("en")}`;
@@ -119,14 +120,17 @@
 
   function draw() {
     const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-    const next = shown.slice(drawn, drawn + PAGE);
+    const next = shown.slice(drawn, drawn + ROWS);
     drawn += next.length;
     list.append(...next.map((entry) => row(entry, words)));
+    watcher.unobserve(footer); // it tells of changes only: ask it again whether this was enough
+    watcher.observe(footer);
   }
 
-  new IntersectionObserver((seen) => {
+  const footer = document.querySelector("footer");
+  const watcher = new IntersectionObserver((seen) => {
     if (seen[0].isIntersecting && drawn < shown.length) draw();
-  }, { rootMargin: "1200px" }).observe(document.querySelector("footer"));
+  }, { rootMargin: "1200px" });
 
   function row(entry, words) {
     const element = $("row").content.firstElementChild.cloneNode(true);

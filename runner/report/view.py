@@ -184,7 +184,9 @@ def _row(
 ) -> Row:
     # The order of rank is the report's; it only has to agree with the verdict.
     ordered = sorted(findings, key=lambda finding: _SEVERITIES[finding.severity])
-    top = ordered[0] if ordered and verdict in _FOUND else None
+    # What only informs is worth telling where there is nothing worse, not in place of it.
+    told = verdict in _FOUND or verdict is Verdict.HEALTHY
+    top = ordered[0] if ordered and told else None
     shown = {(pod.namespace, pod.name) for pod in top.pods} if top else set()
     evidence = next((item for item in top.evidence if item.excerpt.strip()), None) if top else None
     affected = [pod for pod in results if not top or (pod.namespace, pod.name) in shown]

@@ -26,27 +26,22 @@ class PageError(Exception):
     """What the page's own script threw, or the browser's refusal of a command."""
 
 
-class Page:
-    """One tab. `complaints` are console messages, exceptions and policy violations; `requests`
-    every address asked for besides the page itself; `dialogs` what tried to pop up."""
+class Browser:
+    """A running Chromium: sends commands, hands answers and events to the tab they are for."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, session_id: str = "") -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._session_id = session_id
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Json]] = {}
-        self._events: dict[str, asyncio.Event] = {}
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.dialogs: list[str] = []
+        self._pages: dict[str, Page] = {}
 
-    async def send(self, method: str, **params: Any) -> Json:
+    async def send(self, method: str, session_id: str = "", **params: Any) -> Json:
         number = next(self._numbers)
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         message: Json = {"id": number, "method": method, "params": params}
-        if self._session_id:
-            message["sessionId"] = self._session_id
+        if session_id:
+            message["sessionId"] = session_id
         await self._socket.send_json(message)
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await answer
@@ -59,11 +54,41 @@ class Page:
                     future.set_exception(PageError(data["error"]["message"]))
                 else:
                     future.set_result(data["result"])
-            elif "method" in data:
-                self._note(data["method"], data["params"])
+            elif page := self._pages.get(data.get("sessionId", "")):
+                page.note(data["method"], data["params"])
 
-    def attach(self, session_id: str) -> None:
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator["Page"]:
+        """An empty tab that shares nothing with any other, closed at the end of the context."""
+        context = await self.send("Target.createBrowserContext")
+        target = await self.send("Target.createTarget", url="about:blank", **context)
+        attached = await self.send(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )
+        page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            await page.send(f"{domain}.enable")
+        try:
+            yield page
+        finally:
+            del self._pages[attached["sessionId"]]
+            await self.send("Target.disposeBrowserContext", **context)
+
+
+class Page:
+    """One tab. `complaints` are console messages, exceptions and policy violations; `requests`
+    every address asked for besides the page itself; `dialogs` what tried to pop up."""
+
+    def __init__(self, browser: Browser, session_id: str) -> None:
+        self._browser = browser
         self._session_id = session_id
+        self._events: dict[str, asyncio.Event] = {}
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.dialogs: list[str] = []
+
+    async def send(self, method: str, **params: Any) -> Json:
+        return await self._browser.send(method, self._session_id, **params)
 
     async def open(self, url: str) -> None:
         """Returns when the page has loaded, afresh, and its script is ready."""
@@ -120,7 +145,7 @@ class Page:
         shot = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
         return base64.b64decode(shot["data"])
 
-    def _note(self, method: str, params: Json) -> None:
+    def note(self, method: str, params: Json) -> None:
         if event := self._events.get(method):
             event.set()
         if method == "Runtime.consoleAPICalled":
@@ -136,8 +161,8 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(profile: Path) -> AsyncIterator[Page]:
-    """An empty tab of a browser of its own, which ends with the context."""
+async def chromium(profile: Path) -> AsyncIterator[Browser]:
+    """A browser of its own, with its data in `profile`, which ends with the context."""
     process = await asyncio.create_subprocess_exec(
         "chromium", *FLAGS, f"--user-data-dir={profile}", "about:blank",
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, start_new_session=True,
@@ -146,27 +171,21 @@ async def chromium(profile: Path) -> AsyncIterator[Page]:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             address = await _address(process.stderr)
-        drained = asyncio.create_task(_drain(process.stderr))
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(address, max_msg_size=0) as socket,
         ):
-            page = Page(socket)
-            listening = asyncio.create_task(page.listen())
-            target = await page.send("Target.createTarget", url="about:blank")
-            attached = await page.send(
-                "Target.attachToTarget", targetId=target["targetId"], flatten=True
-            )
-            page.attach(attached["sessionId"])
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                await page.send(f"{domain}.enable")
+            browser = Browser(socket)
+            tasks = [
+                asyncio.create_task(_drain(process.stderr)),
+                asyncio.create_task(browser.listen()),
+            ]
             try:
-                yield page
+                yield browser
             finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
-        drained.cancel()
-        await asyncio.gather(drained, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)

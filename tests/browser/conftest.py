@@ -1,19 +1,26 @@
-"""A browser for each test, and the folder where what people may want to look at is kept."""
+"""One browser, a tab of its own for each test, and the folder where what people may want to look at is kept."""
 
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from runner.model.report import Report
 from runner.report import to_html
-from tests.browser.cdp import Page, chromium
+from tests.browser.cdp import Browser, Page, chromium
 
 
-@pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    async with chromium(tmp_path / "profile") as page:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    async with browser.page() as page:
         yield page
 
 

@@ -230,3 +230,21 @@ def test_unanswered_folds_what_shares_a_reason() -> None:
 )  # fmt: skip
 def test_decisive_line(excerpt: str, message: str, expected: str) -> None:
     assert decisive_line(excerpt, message) == expected
+
+
+def test_a_healthy_workload_tells_what_only_informs() -> None:
+    (first, *_) = rich_report().findings
+    info = msgspec.structs.replace(
+        first, severity=Severity.INFO, workload=workload("a"), message="It is old.", pods=(ref("a-0"),)
+    )  # fmt: skip
+    healthy = report_of(pod("a-0", workload("a"), P.PASSED))
+    lost = report_of(pod("a-0", workload("a"), P.UNKNOWN))
+
+    def said(report: Report) -> list[tuple[str, str, str]]:
+        told = rows(msgspec.structs.replace(report, findings=(info,)))
+        return [(row.verdict.value, row.cause, row.pods) for row in told]
+
+    assert said(healthy) == [("healthy", "It is old.", "1 pod")]
+    assert said(lost) == [
+        ("not examined", "Was examined, but the result is lost or incomplete", "1 of 1 pod")
+    ]
