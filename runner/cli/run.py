@@ -288,7 +288,7 @@ def _deliver(request: Request, report: Report, requests: dict[tuple[str, str], i
     elif not request.quiet or not stored:
         width = shutil.get_terminal_size((100, 24)).columns
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        click.echo(summary_text(report, width=width, color=colour))
+        click.echo(summary_text(report, width=width, color=colour), nl=False)
     if stored and not request.quiet:
         click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
     return code
