@@ -17,7 +17,7 @@ from lab.layout import LabError, cache_folder
 _CHECKOUT = Path(__file__).parents[2]
 _TIMEOUT_SECONDS = 1800
 # Each step of a build is kept whole: begin anew before that takes the machine's disk.
-_STORAGE_MAX_BYTES = 8 << 30
+_STORAGE_MAX_BYTES = 4 << 30
 # Whatever --root says, buildah keeps notes on layers here: it gets a folder of its own to do so.
 _NOTES = Path("/var/lib/containers")
 # What a build mounts goes with its mount namespace, even when it is killed.
