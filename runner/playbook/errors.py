@@ -23,6 +23,11 @@ class PlaybookError:
         )
 
 
+def _one_line(text: str) -> str:
+    """What a file holds may break lines or talk to the terminal; its echo may not."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class PlaybookErrors(Exception):  # noqa: N818
     """Everything that is wrong with one playbook, in the order of the file."""
 

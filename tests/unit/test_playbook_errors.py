@@ -203,6 +203,12 @@ def test_mistakes(text: str, lines: list[str]) -> None:
     assert mistakes(HEAD + text) == lines
 
 
+def test_an_echo_of_the_file_stays_one_harmless_line() -> None:
+    assert mistakes(HEAD + 'spec: "\\n\\e[31m"\n') == [
+        r'p.yaml:4:7: spec: must be a mapping (field: value), found "\n\x1b[31m"'
+    ]
+
+
 # whole file, the line
 BROKEN: list[tuple[str, str, str]] = [
     ("empty", "", "p.yaml:1:1: is empty; expected a playbook"),
