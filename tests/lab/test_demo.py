@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_demo(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "podmedic-report" / "report.json").read_bytes())
-    top = {}
+    top: dict[str, dict[str, Any]] = {}
     for finding in report["findings"]:
         top.setdefault(finding["workload"]["name"], finding)
 
