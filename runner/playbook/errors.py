@@ -17,10 +17,8 @@ class PlaybookError:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.path}:{self.line}:{self.column}"
-        return (
-            f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
-        )
+        words = f"{self.field}: {self.message}" if self.field else self.message
+        return _one_line(f"{self.path}:{self.line}:{self.column}: {words}")
 
 
 def _one_line(text: str) -> str:
