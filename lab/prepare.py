@@ -1,5 +1,6 @@
 """python -m lab.prepare: what `make test` needs on the machine beside the lab itself."""
 
+import shutil
 import sys
 
 from lab import packages
@@ -18,9 +19,15 @@ TEST_PACKAGES = (
 )
 
 
+# For the yaml-language-server, where the machine has no Node.js of its own.
+NODE_PACKAGES = ("nodejs", "npm")
+
+
 def main() -> int:
     try:
         packages.ensure(TEST_PACKAGES)
+        if shutil.which("npm") is None or shutil.which("node") is None:
+            packages.ensure(NODE_PACKAGES)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

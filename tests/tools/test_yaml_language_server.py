@@ -15,10 +15,7 @@ import pytest
 from lab.layout import cache_folder
 from runner.playbook import builtin, json_schema
 
-pytestmark = [
-    pytest.mark.tools,
-    pytest.mark.skipif(not shutil.which("npm"), reason="needs node and npm"),
-]
+pytestmark = pytest.mark.tools
 
 # The last one that runs on the Node.js of Debian 12.
 PACKAGE = "yaml-language-server@1.19.2"
