@@ -1,13 +1,14 @@
 """The step program, really run: dash with coreutils, busybox with nothing else, and bash."""
 
 import os
+import signal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from runner.program import summary
-from tests.unit.program_runs import NONCE, Shell, command, script, told
+from tests.unit.program_runs import NONCE, Shell, command, needed, script, told
 
 SHELLS = ("dash", "busybox", "bash")
 
@@ -319,3 +320,28 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except FileNotFoundError:
         return ""
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_as_the_first_process_of_its_container(tmp_path: Path, name: str) -> None:
+    """The kernel keeps from PID 1 every signal that it does not ask for, and gives it orphans."""
+    shell = Shell(name, tmp_path).prepared()
+    fifo = shell.scratch / "fifo"
+    os.mkfifo(fifo)
+    started = shell.start(
+        [
+            script("orphan", "(sleep 0.1 &) ; echo out"),
+            script("waits", f"echo started >{fifo}; sleep 600", timeout_seconds=600),
+        ],
+        wrapper=(needed("unshare"), "--map-root-user", "--pid", "--fork", "--mount-proc"),
+        env={"PATH": f"{shell.root}/bin:/usr/bin:/bin"},
+    )
+    assert fifo.read_text() == "started\n"
+    outside = started.process.pid
+    first = Path(f"/proc/{outside}/task/{outside}/children").read_text().split()[0]
+    os.kill(int(first), signal.SIGTERM)
+    ran = started.finish()
+    assert told(ran.result) == {"orphan": [(0, b"out\n", b"")], "waits": [("signal", b"", b"")]}
+    assert ran.result.ended_by == "signal"
+    assert ran.result.complete
+    assert ran.exit_code == 0
