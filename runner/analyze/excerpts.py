@@ -25,10 +25,12 @@ def evidence_of(
     choose = _chooser(rule, decisive)
     for reference in rule.evidence:
         if reference.startswith("events"):
-            more = _events(reference.partition(".")[2], examination, decisive)
+            more = _events(reference.partition(".")[2], examination, rule)
         else:
             more = _evidence(reference, examination, playbook, choose)
-        found += [each for each in more if each.excerpt and not _said(each, found)]
+        for each in more:
+            if each.excerpt and not _said(each, found):
+                found.append(each)
     return tuple(found)
 
 
@@ -127,11 +129,12 @@ def _step(rest: str, examination: Examination, playbook: str, choose: Choose) ->
             yield Evidence(source=source, excerpt=choose(text), pod=examination.pod.metadata.name)
 
 
-def _events(reason: str, examination: Examination, decisive: Sequence[str]) -> Iterator[Evidence]:
+def _events(reason: str, examination: Examination, rule: FindingRule) -> Iterator[Evidence]:
+    """The latest ones; only those that say what the rule looks for, if there are any."""
     events = relevant_events(examination)
     chosen = [e for e in events if e.reason == reason or (not reason and e.type == "Warning")]
-    wanted = [line for line in decisive if line]
-    chosen = [e for e in chosen if any(w in e.message for w in wanted)] or chosen
+    patterns = [compile_pattern(p) for p in (rule.match.patterns if rule.match else ())]
+    chosen = [e for e in chosen if any(p.search(e.message) for p in patterns)] or chosen
     for event in chosen[-_MAX_EVENTS:]:
         times = f" x{event.count}" if event.count and event.count > 1 else ""
         excerpt = _bounded([line for line in event.message.splitlines() if line.strip()])
@@ -149,7 +152,7 @@ def _of_container(which: str, examination: Examination, choose: Choose) -> Itera
         source = f"termination message of container {name}"
         yield Evidence(source=source, excerpt=choose(latest.message), pod=pod)
     elif which == "waitingMessage" and status.state.waiting is not None:
-        message = status.state.waiting.message
+        message = _waiting_words(status.state.waiting.message)
         yield Evidence(source=f"status of container {name}", excerpt=choose(message), pod=pod)
     elif which == "status":
         words = _bounded([_status_words(status)])
@@ -160,7 +163,8 @@ def _status_words(status: ContainerStatus) -> str:
     state, last = status.state, status.last_state.terminated
     parts: list[str] = []
     if state.waiting is not None:
-        parts.append(_joined("waiting", state.waiting.reason, state.waiting.message))
+        words = _waiting_words(state.waiting.message)
+        parts.append(_joined("waiting", state.waiting.reason, words))
     elif state.terminated is not None:
         parts.append(f"terminated: {_exit_words(state.terminated)}")
     elif state.running is not None:
@@ -169,6 +173,11 @@ def _status_words(status: ContainerStatus) -> str:
         parts.append(f"before: {_exit_words(last)}")
     parts.append(f"restarts: {status.restart_count}")
     return "; ".join(parts)
+
+
+def _waiting_words(message: str) -> str:
+    """Of a back-off the kubelet says nothing but how long it is, and the pod's name."""
+    return "" if message.startswith("back-off ") else message
 
 
 def _joined(*words: Any) -> str:

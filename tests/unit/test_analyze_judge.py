@@ -350,6 +350,24 @@ def test_an_event_that_a_watch_repeats_is_one_event() -> None:
     ]
 
 
+def test_of_many_events_those_that_say_the_cause_are_shown() -> None:
+    one = examination(
+        state=waiting("ImagePullBackOff", "back-off"),
+        restarts=0,
+        steps=crashloop_steps(),
+        events=[
+            event("Failed", 'Failed to pull image "web": manifest unknown', count=5),
+            event("Failed", "Error: ErrImagePull", count=5),
+            event("Failed", "Error: ImagePullBackOff", count=9),
+        ],
+    )
+    (finding,) = findings_of(CRASHLOOP, one)
+    assert [(each.source, each.excerpt) for each in finding.evidence] == [
+        ("status of container app", "back-off"),
+        ("event Failed x5", 'Failed to pull image "web": manifest unknown'),
+    ]
+
+
 def test_what_the_kubelet_says_twice_is_shown_once() -> None:
     one = examination(
         state=waiting("CreateContainerConfigError", 'configmap "c" not found'),
