@@ -57,7 +57,7 @@ def test_every_head_that_is_cut_off() -> None:
     short = short_run()
     for at in range(1, len(short.log)):
         assert_not_taken_for_all(short.log[at:], short)
-    for at in range(1, len(ran.log), 97):
+    for at in range(1, len(ran.log), 197):
         assert_not_taken_for_all(ran.log[at:], ran)
 
 
@@ -67,7 +67,7 @@ def test_every_tail_that_is_cut_off() -> None:
     short = short_run()
     for at in range(len(short.log) - 1):
         assert_not_taken_for_all(short.log[:at], short)
-    for at in range(0, len(ran.log) - 1, 97):
+    for at in range(0, len(ran.log) - 1, 197):
         assert_not_taken_for_all(ran.log[:at], ran)
     assert read(short.log[:-1]).complete
 
@@ -92,7 +92,7 @@ def test_every_two_lines_swapped_and_every_line_doubled() -> None:
             assert_not_taken_for_all(b"".join(swapped), ran)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 9])
+@pytest.mark.parametrize("size", [1, 2, 9])
 def test_every_short_hole(size: int) -> None:
     """A line whose middle is missing may look like a line: `exit 127` would read `exit 1`."""
     short = short_run()
@@ -101,7 +101,7 @@ def test_every_short_hole(size: int) -> None:
             assert_not_taken_for_all(short.log[:at] + short.log[at + size :], short)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_damage(data: st.DataObject) -> None:
     """Holes, repeated and moved pieces, foreign bytes: never whole and wrong, never an error."""
@@ -127,7 +127,7 @@ def test_any_damage(data: st.DataObject) -> None:
     assert_nothing_wrong_is_proven(read(log), ran.result)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(log=st.binary(max_size=2000), message=st.none() | st.text(max_size=100))
 def test_any_bytes(log: bytes, message: str | None) -> None:
     result = read(log, message)
@@ -153,7 +153,7 @@ data_lines = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lines=st.lists(forged_lines | data_lines, max_size=30))
 def test_any_lines_that_look_right(lines: list[bytes]) -> None:
     """Lines with right checks but any numbers: no error, no more data than the limits allow."""

@@ -229,7 +229,7 @@ def test_the_deadline_ends_the_program_in_order(tmp_path: Path) -> None:
         command("never", "printf", "3"),
     ]
     started = [
-        Shell(name, tmp_path / name).prepared().start(steps, deadline_seconds=3) for name in SHELLS
+        Shell(name, tmp_path / name).prepared().start(steps, deadline_seconds=2) for name in SHELLS
     ]
     for program in started:
         ran = program.finish()
