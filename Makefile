@@ -26,6 +26,7 @@ test: venv
 	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
 
 test-unit: venv
+	@$(PYTHON) -m lab.prepare unit
 	@$(PYTHON) -m pytest -q tests/unit $(PYTEST_ARGS)
 
 lint: venv

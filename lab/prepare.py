@@ -1,31 +1,28 @@
-"""python -m lab.prepare: what `make test` needs on the machine beside the lab itself."""
+"""python -m lab.prepare [unit]: what `make test`, or `make test-unit`, needs beside the lab."""
 
 import shutil
 import sys
+from collections.abc import Sequence
 
 from lab import packages
 from lab.layout import LabError
 
-# busybox and dash: the two shells that the step program must run on.
+# busybox, dash and bash: shells that the step program must run on; shellcheck reads it;
+# util-linux gives a test a root file system of its own.
+UNIT_PACKAGES = ("bash", "busybox", "dash", "gzip", "shellcheck", "util-linux")
 # chromium: the report is opened in a real browser. prometheus, prometheus-pushgateway: promtool
-# and a real Pushgateway. shellcheck: reads the step program.
-TEST_PACKAGES = (
-    "busybox",
-    "chromium",
-    "dash",
-    "prometheus",
-    "prometheus-pushgateway",
-    "shellcheck",
-)
-
-
+# and a real Pushgateway.
+ALL_PACKAGES = (*UNIT_PACKAGES, "chromium", "prometheus", "prometheus-pushgateway")
 # For the yaml-language-server, where the machine has no Node.js of its own.
 NODE_PACKAGES = ("nodejs", "npm")
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     try:
-        packages.ensure(TEST_PACKAGES)
+        if list(arguments) == ["unit"]:
+            packages.ensure(UNIT_PACKAGES)
+            return 0
+        packages.ensure(ALL_PACKAGES)
         if shutil.which("npm") is None or shutil.which("node") is None:
             packages.ensure(NODE_PACKAGES)
     except LabError as error:
@@ -35,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -28,7 +28,6 @@ class Limits:
     # Beyond the program's own deadline: for the kubelet to notice that it ended.
     grace_seconds: float = 20.0
     log_read_seconds: float = 60.0
-    max_log_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

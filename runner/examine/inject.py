@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+import msgspec
+
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
@@ -13,9 +15,8 @@ from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, plan_as
 from runner.program import ProgramResult, build, decode
 
-_FRAME_OVERHEAD_BYTES = 256 * 1024
-# A base64 line costs 4/3, and gzip may not help.
-_ENCODED_RATIO = 1.5
+# The program leaves output out before its log passes 8 MiB.
+_LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
 # Without the subresource or a valid login no other pod will fare better.
 _HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
@@ -35,11 +36,6 @@ class Injected:
     message: str = ""
     # Another strategy may still reach the pod: the target was not there to be entered.
     target_lost: bool = False
-
-
-def _log_limit_bytes(plan: InjectionPlan, ctx: Context) -> int:
-    produced = sum(2 * s.attempts * s.output_limit_bytes for s in plan.steps)
-    return min(ctx.limits.max_log_bytes, int(produced * _ENCODED_RATIO) + _FRAME_OVERHEAD_BYTES)
 
 
 async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generation: int) -> Verdict:
@@ -70,14 +66,14 @@ async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generati
             return Verdict(Stage.WAITING, *explain_absence(ctx.hub.latest(uid), name, generation))
 
 
-async def _read(ctx: Context, pod: Pod, name: str, limit_bytes: int) -> bytes:
+async def _read(ctx: Context, pod: Pod, name: str) -> bytes:
     chunks = [
         chunk
         async for chunk in ctx.cluster.read_log(
             pod.metadata.namespace,
             pod.metadata.name,
             name,
-            limit_bytes=limit_bytes,
+            limit_bytes=_LOG_LIMIT_BYTES,
             timeout_seconds=ctx.limits.log_read_seconds,
         )
     ]
@@ -92,14 +88,13 @@ async def _collect(
     The terminated state can reach us before the last bytes reach the log file, so a log that is
     not whole is read once more.
     """
-    limit_bytes = _log_limit_bytes(plan, ctx)
     log, problem = b"", ""
     result = decode(b"", nonce=name, steps=plan.steps, message=message or None)
     for pause_seconds in (0.0, 1.0) if ended else (0.0,):
         if pause_seconds:
             await asyncio.sleep(pause_seconds)
         try:
-            log, problem = await _read(ctx, pod, name, limit_bytes), ""
+            log, problem = await _read(ctx, pod, name), ""
         except ClusterError as error:
             problem = error.message
             continue
@@ -126,18 +121,11 @@ def _injection(
 
 def _with_times(injection: Injection, pod: Pod, ended: StateTerminated | None) -> Injection:
     status = pod.ephemeral_container_status(injection.container)
-    return Injection(
-        container=injection.container,
-        image=injection.image,
+    return msgspec.structs.replace(
+        injection,
         image_id=status.image_id if status is not None else "",
-        profile=injection.profile,
-        strategy=injection.strategy,
-        target_container_name=injection.target_container_name,
-        injected_at=injection.injected_at,
         started_at=ended.started_at if ended is not None else None,
         finished_at=ended.finished_at if ended is not None else None,
-        reused=injection.reused,
-        warnings=injection.warnings,
     )
 
 
@@ -234,6 +222,7 @@ async def _result(
     program, problem = await _collect(
         ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
     )
+    injection = msgspec.structs.replace(injection, warnings=(*injection.warnings, *program.remarks))
     if program.complete and program.ended_by == "signal":
         message = message or "the container was stopped before all steps had ended"
         ended, outcome = ("Stopped", message), PodOutcome.UNKNOWN
