@@ -15,7 +15,8 @@ from runner.cluster import ClusterError, ErrorReason, PodEvent, Scope
 from runner.kube import patching
 from runner.kube.access import find_access
 from runner.kube.errors import Question, one_line
-from runner.kube.http import Answer, HttpClient, Request, RetryPolicy
+from runner.kube.http import Answer, HttpClient, Request
+from runner.kube.retry import RetryPolicy
 from runner.kube.watch import Watch, WatchPolicy
 from runner.model.base import Value
 from runner.model.pod import Event, Pod
@@ -165,6 +166,8 @@ class KubeCluster:
     async def watch_events(
         self, namespace: str | None, resource_version: str, field_selector: str = ""
     ) -> AsyncGenerator[Event]:
+        """Events since then. When the server forgot what came since (410), all events there are
+        come again."""
         watch = Watch(
             self._http,
             _path(namespace, "events"),
@@ -173,7 +176,7 @@ class KubeCluster:
             decode=_event,
             version_of=lambda event: event.metadata.resource_version,
             relist=lambda: self._event_pages(namespace, field_selector),
-            policy=self._watches,
+            policy=self._watches.without_bookmarks(),
         )
         async with aclosing(watch.changes(resource_version)) as changes:
             async for change in changes:

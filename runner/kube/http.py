@@ -1,26 +1,22 @@
 """One aiohttp session: rate limit, retries, credentials and counting around every request."""
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
 
 import aiohttp
-import tenacity
 from yarl import URL
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.kube import network
 from runner.kube.access import Access
-from runner.kube.backoff import delay_seconds, retry_after
+from runner.kube.backoff import retry_after
 from runner.kube.errors import TEXT_LIMIT, Question, classify, is_transient, one_line
 from runner.kube.limit import RateLimiter
-
-T = TypeVar("T")
+from runner.kube.retry import FailedAttemptError, Retrier, RetryPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,40 +40,6 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
-class FailedAttemptError(Exception):
-    """One attempt came to nothing; `final` when another one is useless."""
-
-    def __init__(
-        self, error: ClusterError, *, final: bool, retry_after_seconds: float | None = None
-    ) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.final = final
-        self.retry_after_seconds = retry_after_seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How often and how long one request is tried; waiting for the rate limit does not count.
-
-    Without an answer it is tried more often than with one: an API server that restarts refuses
-    connections for half a minute, all of them at once, and costs nothing meanwhile.
-    """
-
-    attempts: int = 5
-    attempts_without_answer: int = 10
-    attempts_before_first_answer: int = 3
-    total_seconds: float = 60.0
-    base_seconds: float = 0.5
-    cap_seconds: float = 8.0
-
-
-# What all retries together may add to the load: a tenth of the requests, a tenth of the rate.
-_RETRIES_PER_REQUEST = 0.1
-_RETRIES_AT_ONCE = 10
-_RETRIES_PER_SECOND = 5.0
-
-
 class HttpClient:
     """Sends requests of ours; raises ClusterError and nothing else."""
 
@@ -92,11 +54,8 @@ class HttpClient:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._access = access
-        self._policy = policy
         self._limiter = RateLimiter(qps, burst, loop.time)
-        retries_per_second = max(1.0, qps / 10) if qps > 0 else _RETRIES_PER_SECOND
-        self._retry_limiter = RateLimiter(retries_per_second, _RETRIES_AT_ONCE, loop.time)
-        self._answered = False
+        self._retrier = Retrier(policy, self._limiter, qps)
         self.sent: Counter[tuple[str, str]] = Counter()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30.0),
@@ -119,7 +78,7 @@ class HttpClient:
                 warnings = tuple(response.headers.getall("Warning", ()))
                 return Answer(status=response.status, body=body, warnings=warnings)
 
-        return await self.retrying(attempt)
+        return await self._retrier.run(attempt)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -129,7 +88,7 @@ class HttpClient:
             async def attempt() -> aiohttp.ClientResponse:
                 return await stack.enter_async_context(self.open(request))
 
-            response = await self.retrying(attempt)
+            response = await self._retrier.run(attempt)
 
             async def chunks() -> AsyncIterator[bytes]:
                 try:
@@ -139,83 +98,6 @@ class HttpClient:
                     raise failed.error from failed.__cause__
 
             yield chunks()
-
-    async def retrying(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Run an attempt until it gives an answer or the policy has enough of it."""
-        loop = asyncio.get_running_loop()
-        spent_seconds = 0.0
-
-        async def limited() -> T:
-            nonlocal spent_seconds
-            await self._limiter.wait()
-            started_at = loop.time()
-            try:
-                return await attempt()
-            finally:
-                spent_seconds += loop.time() - started_at
-
-        self._retry_limiter.deposit(_RETRIES_PER_REQUEST)
-        try:
-            return await limited()
-        except FailedAttemptError as failed:
-            if failed.final:
-                raise failed.error from failed.__cause__
-            latest, is_replayed = failed, False
-
-        async def again() -> T:
-            # Tenacity costs more CPU than the request itself, so it only gets to see requests
-            # that failed: it is given that failure as the outcome of its first attempt.
-            nonlocal latest, is_replayed, spent_seconds
-            if not is_replayed:
-                is_replayed = True
-                raise latest
-            waiting_since = loop.time()
-            try:
-                async with asyncio.timeout(self._policy.total_seconds - spent_seconds):
-                    await self._retry_limiter.wait()
-            except TimeoutError:
-                latest.final = True
-                raise latest from latest.__cause__
-            spent_seconds += loop.time() - waiting_since
-            try:
-                return await limited()
-            except FailedAttemptError as failed:
-                latest = failed
-                raise
-
-        retries = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_is_worth_another),
-            wait=self._wait,
-            stop=lambda state: self._is_enough(state, spent_seconds),
-            reraise=True,
-        )
-        try:
-            return await retries(again)
-        except FailedAttemptError as failed:
-            raise failed.error from failed.__cause__
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        failed = state.outcome.exception() if state.outcome else None
-        assert isinstance(failed, FailedAttemptError)
-        return delay_seconds(
-            state.attempt_number,
-            random.random(),  # noqa: S311
-            base_seconds=self._policy.base_seconds,
-            cap_seconds=self._policy.cap_seconds,
-            retry_after_seconds=failed.retry_after_seconds,
-        )
-
-    def _is_enough(self, state: tenacity.RetryCallState, spent_seconds: float) -> bool:
-        policy = self._policy
-        failed = state.outcome.exception() if state.outcome else None
-        assert isinstance(failed, FailedAttemptError)
-        attempts = policy.attempts
-        if failed.error.status is None:
-            attempts = policy.attempts_without_answer
-            if not self._answered:
-                attempts = policy.attempts_before_first_answer
-        too_long = spent_seconds + state.idle_for + state.upcoming_sleep > policy.total_seconds
-        return state.attempt_number >= attempts or too_long
 
     @asynccontextmanager
     async def once(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -270,7 +152,7 @@ class HttpClient:
             self.sent[verb, "error"] += 1
             raise
         self.sent[verb, str(response.status)] += 1
-        self._answered = True
+        self._retrier.answered = True
         return response
 
     async def _refusal(
@@ -334,7 +216,3 @@ def _leave(response: aiohttp.ClientResponse) -> None:
     response.close()
     if transport is not None:
         transport.abort()
-
-
-def _is_worth_another(error: BaseException) -> bool:
-    return isinstance(error, FailedAttemptError) and not error.final

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -17,8 +17,9 @@ import msgspec
 from runner.cluster import ClusterError, ErrorReason
 from runner.kube.backoff import delay_seconds
 from runner.kube.errors import Question, Status, is_transient, one_line
-from runner.kube.http import FailedAttemptError, HttpClient, Request
+from runner.kube.http import HttpClient, Request
 from runner.kube.lines import LineSplitter, LineTooLongError
+from runner.kube.retry import FailedAttemptError
 from runner.model.base import Value
 
 T = TypeVar("T")
@@ -27,13 +28,19 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchPolicy:
     """`idle_seconds` without a byte mean that the stream is dead: a living one brings a bookmark
-    about once a minute. `timeout_seconds` is after how long the server is to end it."""
+    once a minute. `timeout_seconds` is the range of times after which the server is to end it."""
 
     idle_seconds: float = 90.0
     timeout_seconds: tuple[float, float] = (240.0, 300.0)
     least_seconds_between_requests: float = 1.0
     base_seconds: float = 1.0
     cap_seconds: float = 30.0
+
+    def without_bookmarks(self) -> "WatchPolicy":
+        """For what the API server does not keep in its watch cache, as events: the server's own
+        end of the stream is the sign of life then."""
+        most = self.idle_seconds * 0.9
+        return replace(self, timeout_seconds=(most * 0.8, most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,14 +180,13 @@ class Watch(Generic[T]):
         self._version = latest
         yield Change(type="synced")
 
-    def _request(self) -> Request:
-        seconds = random.uniform(*self._policy.timeout_seconds)  # noqa: S311
+    def _request(self, timeout_seconds: int) -> Request:
         query = [
             *self._query,
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", self._version),
-            ("timeoutSeconds", str(max(1, round(seconds)))),
+            ("timeoutSeconds", str(timeout_seconds)),
         ]
         return Request(
             method="GET",
@@ -193,8 +199,10 @@ class Watch(Generic[T]):
 
     async def _stream(self) -> AsyncGenerator[Change[T]]:
         loop = asyncio.get_running_loop()
-        request, lines, pacer = self._request(), LineSplitter(), Pacer(loop.time())
+        timeout_seconds = max(1, int(random.uniform(*self._policy.timeout_seconds)))  # noqa: S311
+        request, lines, pacer = self._request(timeout_seconds), LineSplitter(), Pacer(loop.time())
         async with self._http.once(request) as response:
+            ends_at = loop.time() + timeout_seconds
             while chunk := await self._http.next_chunk(request, response):
                 complete = self._lines(lines, chunk)
                 for line in complete:
@@ -205,6 +213,8 @@ class Watch(Generic[T]):
                 seconds = pacer.pause_seconds(loop.time(), len(complete))
                 if seconds > 0.0:
                     await self._http.rest(response, seconds)
+            # Ended when it was to end: it lived, though nothing happened.
+            self._heard = self._heard or loop.time() >= ends_at - 0.5
 
     def _lines(self, splitter: LineSplitter, chunk: bytes) -> list[bytes]:
         try:

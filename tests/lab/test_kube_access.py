@@ -18,7 +18,7 @@ from lab.handle import Lab
 from lab.proxy import service_account_token
 from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.kube import access, connect
-from runner.kube.http import RetryPolicy
+from runner.kube.retry import RetryPolicy
 from tests.lab.kube import listed, pending_pods
 
 QUICK = RetryPolicy(base_seconds=0.01, cap_seconds=0.02)

@@ -1,5 +1,6 @@
 """The Kubernetes adapter on a real API server: what it does when nothing is wrong with the way."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,7 @@ from lab.handle import Lab
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason, PodEvent, Scope
 from runner.kube import KubeCluster, connect
 from runner.kube import cluster as cluster_module
+from runner.kube.watch import WatchPolicy
 from runner.model.pod import Event, Pod
 from tests.lab.kube import CONTAINER, Follower, listed, pending_pods, the_pod
 
@@ -292,6 +294,40 @@ async def test_events_are_listed_and_watched(lab: Lab, kube: KubeCluster, namesp
     assert events == [watched]
     assert isinstance(watched, Event)
     assert (watched.reason, watched.message, watched.count) == ("Failed", "no such image", 3)
+
+
+async def test_a_quiet_watch_of_events(lab: Lab, namespace: str) -> None:
+    """The API server sends no bookmarks for events: silence alone does not make a dead stream."""
+    watches = WatchPolicy(idle_seconds=3.0)
+    async with await connect(kubeconfig=str(lab.kubeconfig), watches=watches) as kube:
+        _, version = await kube.list_events(namespace)
+        async with Follower(kube.watch_events(namespace, version)) as follower:
+            await asyncio.sleep(7.0)
+            lab.apply(json.dumps(event_of(namespace, "late", "spec.containers{app}")))
+            await follower.until(lambda event: event.metadata.name == "late", 5.0)
+
+    assert len(follower.seen) == 1
+    assert 3 <= kube.requests_sent["watch", "200"] <= 8
+    assert set(kube.requests_sent) == {("list", "200"), ("watch", "200")}
+
+
+async def test_a_pod_of_a_megabyte(lab: Lab, kube: KubeCluster, namespace: str) -> None:
+    """As large as the API server takes it: listed, patched and watched whole."""
+    pending_pods(lab, namespace, "web")
+    pod = await the_pod(kube, namespace, "web")
+    large = {**CONTAINER, "env": [{"name": "LARGE", "value": "x" * 1_000_000}]}
+    scope = Scope(namespace=namespace)
+    _, version = await listed(kube, scope)
+
+    async with Follower(kube.watch_pods(scope, version)) as follower:
+        await kube.add_ephemeral_container(pod, large)
+        event = await follower.until(lambda event: event.type == "modified")
+
+    assert event.pod is not None
+    container = event.pod.ephemeral_container("pm-1")
+    assert container is not None
+    assert container.env[0].value == "x" * 1_000_000
+    assert await the_pod(kube, namespace, "web") == event.pod
 
 
 def event_of(namespace: str, name: str, field_path: str) -> dict[str, Any]:
