@@ -280,16 +280,22 @@ async def test_a_watch_that_cannot_start_does_not_hammer(
     assert tried == counted
 
 
+def talk(lab: Lab, namespace: str) -> None:
+    """A pod that wrote half a megabyte and ended; a moment later, or the end may be lost."""
+    lab.images("busybox:1.36")
+    lab.kubectl(
+        *("run", "talker", "-n", namespace, "--image=busybox:1.36", "--restart=Never"),
+        *("--", "sh", "-c", "seq 1 100000; sleep 1"),
+    )
+    ended = "--for=jsonpath={.status.phase}=Succeeded"
+    lab.kubectl("wait", "-n", namespace, "pod/talker", ended, "--timeout=60s")
+
+
 async def test_a_log_that_breaks_off(
     lab: Lab, kube: KubeCluster, proxy: FaultProxy, namespace: str
 ) -> None:
     """What came is given, then the break is said: the rest is not made up."""
-    lab.images("busybox:1.36")
-    lab.kubectl(
-        *("run", "talker", "-n", namespace, "--image=busybox:1.36", "--restart=Never"),
-        *("--", "sh", "-c", "seq 1 100000; sleep 60 & wait"),
-    )
-    lab.kubectl("wait", "-n", namespace, "pod/talker", "--for=condition=Ready", "--timeout=60s")
+    talk(lab, namespace)
     proxy.add(Fault.cut(path=r".*/log", after_bytes=50_000))
     received = b""
 
@@ -307,12 +313,7 @@ async def test_a_log_that_stands_still(
     lab: Lab, kube: KubeCluster, proxy: FaultProxy, namespace: str
 ) -> None:
     """The time-out is for all of it, however much came before."""
-    lab.images("busybox:1.36")
-    lab.kubectl(
-        *("run", "talker", "-n", namespace, "--image=busybox:1.36", "--restart=Never"),
-        *("--", "sh", "-c", "seq 1 100000; sleep 60 & wait"),
-    )
-    lab.kubectl("wait", "-n", namespace, "pod/talker", "--for=condition=Ready", "--timeout=60s")
+    talk(lab, namespace)
     proxy.add(Fault.half_open(path=r".*/log", after_bytes=50_000))
 
     with pytest.raises(ClusterError) as caught:
