@@ -66,21 +66,24 @@ class Access:
     def is_due(self) -> bool:
         return self._login.changes and _now() - self._loaded_at > REFRESH_SECONDS
 
-    async def refresh(self, *, forced: bool = False) -> None:
-        """Read credentials again when that is due; after a 401 in any case."""
-        asked_at = _now()
+    async def refresh(self) -> None:
+        """Read credentials again when that is due."""
         async with self._refreshing:
-            # Of many requests that met a 401 together, the first refreshes for all.
-            if self._loaded_at >= asked_at or not (forced or self.is_due):
+            if not self.is_due:
                 return
             try:
-                await self._update(forced=forced)
+                await self._update(forced=False)
             except ClusterError:
                 # What we have may be good for a while: a file is just being replaced, a plug-in
                 # has a bad minute. The server will say when it is not.
-                if forced:
-                    raise
                 self._loaded_at = _now()
+
+    async def replace(self, refused: CIMultiDict[str]) -> None:
+        """Read credentials again after a 401 to a request with these headers; raises
+        ClusterError. Of many requests that met it, whenever, the first does it for all."""
+        async with self._refreshing:
+            if self.headers is refused:
+                await self._update(forced=True)
 
     async def _update(self, *, forced: bool) -> None:
         configuration = self._configuration

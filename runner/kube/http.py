@@ -114,11 +114,12 @@ class HttpClient:
         """
         if self._access.is_due:
             await self._access.refresh()
+        credentials = self._access.headers
         response = await self._exchange(request)
         try:
             if response.status == 401:
                 _leave(response)
-                await self._access.refresh(forced=True)
+                await self._access.replace(credentials)
                 await self._limiter.wait()
                 response = await self._exchange(request)
             if not 200 <= response.status < 300:
