@@ -119,6 +119,12 @@ class Started:
         """Everything it wrote; a program that hangs is a failure of the test."""
         try:
             log, errors = self.process.communicate(timeout=20)
+        except subprocess.TimeoutExpired as still_open:
+            if self.process.poll() is None:
+                raise
+            # In a container the end of the first process ends all others; here one of them may
+            # hold the pipe for longer.
+            log, errors = still_open.output or b"", still_open.stderr or b""
         finally:
             self.process.kill()
         assert errors == b""
