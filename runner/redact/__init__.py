@@ -5,7 +5,8 @@
 Bytes in, bytes out. It never raises, whatever the bytes, and redacting twice changes nothing more.
 """
 
-from runner.redact.engine import Redaction, Redactor
+from runner.redact.engine import Redactor
+from runner.redact.ledger import Redaction
 from runner.redact.rules import Rule, RuleError, builtin_rules, parse_rules
 
 __all__ = ["Redaction", "Redactor", "Rule", "RuleError", "builtin_rules", "parse_rules"]

@@ -1,32 +1,41 @@
-"""Finds secrets in bytes and puts tokens in their place."""
+"""Puts tokens in the place of secrets."""
 
+import functools
 import hmac
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from runner.redact.regex import compile_bytes, escape
+from runner.redact import encoded, pem
+from runner.redact.budget import Budget
+from runner.redact.encoded import Encoded
+from runner.redact.ledger import Ledger, Redaction
+from runner.redact.matcher import Span
 from runner.redact.rules import Rule, builtin_rules
+from runner.redact.scan import Scanner
 
-_MARKER = compile_bytes(rb"\[redacted:[a-z0-9-]+:[0-9a-f]{8}\]")
-# Each round leaves fewer bytes outside markers; more than a few rounds is a hostile text.
-_MAX_ROUNDS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Redaction:
-    """That something was redacted, never what. `line` counts from 1 in the text as it came in,
-    `length` is in bytes."""
-
-    rule: str
-    line: int
-    length: int
+# A marker can complete what another rule takes for a secret, so a text is searched again until
+# nothing is found: that is what makes redaction idempotent. Two rounds are usual; a text that
+# still changes after these is hostile, and loses whole lines.
+_ROUNDS = 4
+_MAX_BASE64_DEPTH = 2
+_LAST_RANK = 1 << 30
+_LINES_AROUND = 3
+_SMALL_PART = 3
+_SEPARATOR = b"\n\x01\n"
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    start: int
-    end: int
-    rule: str
+class _Pack:
+    scanner: Scanner
+    encoded: Encoded
+
+
+@functools.lru_cache(maxsize=8)
+def _compile(rules: tuple[Rule, ...]) -> _Pack:
+    """A pack takes tens of milliseconds to compile, so the same pack is compiled once."""
+    keywords = {keyword for rule in rules for keyword in rule.keywords}
+    return _Pack(Scanner(rules), Encoded({*keywords, pem.MARK.decode()}))
 
 
 class Redactor:
@@ -35,24 +44,26 @@ class Redactor:
 
     def __init__(self, key: bytes, rules: Sequence[Rule] | None = None) -> None:
         self._key = key
-        self._rules = tuple(
-            (rule, compile_bytes(rule.regex.encode(), ignore_case=rule.ignore_case))
-            for rule in (builtin_rules() if rules is None else rules)
-        )
-        keywords = {keyword.lower() for rule, _ in self._rules for keyword in rule.keywords}
-        self._gate = compile_bytes(
-            b"|".join(escape(keyword.encode()) for keyword in sorted(keywords)), ignore_case=True
-        )
+        self._pack = _compile(tuple(builtin_rules() if rules is None else rules))
 
     def redact_bytes(self, data: bytes) -> tuple[bytes, tuple[Redaction, ...]]:
         """The data with its secrets replaced, and what was replaced in order of place."""
         redactions: list[Redaction] = []
-        for _ in range(_MAX_ROUNDS):
-            spans = self._find(data)
+        ledger = Ledger()
+        for number in itertools.count():
+            budget = Budget()
+            spans = _merge(self._candidates(data, budget, 0))
             if not spans:
                 break
-            redactions += _ledger(data, spans)
-            data = self._replace(data, spans)
+            if number >= _ROUNDS:
+                spans = _whole_lines(data, spans)
+            markers = self._markers(data, spans)
+            redactions += ledger.entries(data, spans)
+            ledger.replaced(data, spans, markers)
+            before = len(data)
+            data, places = _replace(data, spans, markers)
+            if budget.is_ample(before - len(data)) and self._is_settled(data, places):
+                break
         return data, tuple(sorted(redactions, key=lambda redaction: redaction.line))
 
     def redact_text(self, text: str) -> tuple[str, tuple[Redaction, ...]]:
@@ -65,49 +76,109 @@ class Redactor:
         except UnicodeDecodeError:
             return clean.decode("utf-8", "replace"), redactions
 
-    def _find(self, data: bytes) -> list[_Span]:
-        if self._gate.search(data) is None:
-            return []
-        return _merge(self._candidates(data))
+    def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], tuple[Redaction, ...]]:
+        """A command line, whose words explain each other: `--password`, `hunter2`. As many words
+        come out as go in; `line` in the redactions is 1."""
+        clean, redactions = self.redact_text("\0".join(words))
+        parts = tuple(clean.split("\0"))
+        if not redactions or len(parts) != len(words):  # a word that has a NUL is none of argv
+            each = [self.redact_text(word) for word in words]
+            return tuple(word for word, _ in each), tuple(r for _, found in each for r in found)
+        return parts, redactions
 
-    def _candidates(self, data: bytes) -> Iterator[_Span]:
-        lowered = data.lower()
-        for rule, regex in self._rules:
-            if not any(keyword.lower().encode() in lowered for keyword in rule.keywords):
-                continue
-            group = regex.groupindex[b"secret"]
-            for match in regex.finditer(data):
-                start, end = match.span(group)
-                if end - start >= rule.min_length and not _MARKER.fullmatch(data[start:end]):
-                    yield _Span(start, end, rule.id)
+    def _is_settled(self, data: bytes, places: Sequence[int]) -> bool:
+        """Whether another round would find nothing, seen from the lines around the new markers:
+        what no marker is near to was searched before."""
+        around = _around(data, places)
+        if sum(map(len, around)) > len(data) // _SMALL_PART or any(pem.find_keys(data)):
+            return False
+        lines = _SEPARATOR.join(around)
+        return not any(True for _ in self._candidates(lines, Budget(), 0))
 
-    def _replace(self, data: bytes, spans: Sequence[_Span]) -> bytes:
-        pieces: list[bytes] = []
-        kept = 0
+    def _candidates(self, data: bytes, budget: Budget, depth: int) -> Iterator[Span]:
+        for start, end in pem.find_keys(data):
+            yield Span(start, end, -1, pem.RULE)
+        yield from self._pack.scanner.find(data, budget)
+        if depth < _MAX_BASE64_DEPTH:
+
+            def is_secret(decoded: bytes) -> bool:
+                return any(True for _ in self._candidates(decoded, budget, depth + 1))
+
+            for start, end in self._pack.encoded.find(data, budget, is_secret):
+                yield Span(start, end, _LAST_RANK, encoded.RULE)
+
+    def _markers(self, data: bytes, spans: Sequence[Span]) -> list[bytes]:
+        known: dict[tuple[str, bytes], bytes] = {}
+        markers: list[bytes] = []
         for span in spans:
-            token = hmac.digest(self._key, data[span.start : span.end], "sha256")[:4].hex()
-            pieces += (data[kept : span.start], f"[redacted:{span.rule}:{token}]".encode())
-            kept = span.end
-        pieces.append(data[kept:])
-        return b"".join(pieces)
+            secret = data[span.start : span.end]
+            marker = known.get((span.rule, secret))
+            if marker is None:
+                token = hmac.digest(self._key, secret, "sha256")[:4].hex()
+                marker = known[span.rule, secret] = f"[redacted:{span.rule}:{token}]".encode()
+            markers.append(marker)
+        return markers
 
 
-def _merge(spans: Iterable[_Span]) -> list[_Span]:
-    """In order of place, without overlap; of two that overlap the rule that starts first names
-    the whole, and of two that start together the one that stands first in the pack."""
-    merged: list[_Span] = []
+def _replace(
+    data: bytes, spans: Sequence[Span], markers: Sequence[bytes]
+) -> tuple[bytes, list[int]]:
+    """The new text, and where in it the markers are."""
+    pieces: list[bytes] = []
+    places: list[int] = []
+    kept = length = 0
+    for span, marker in zip(spans, markers, strict=True):
+        pieces += (data[kept : span.start], marker)
+        length += span.start - kept
+        places.append(length)
+        length += len(marker)
+        kept = span.end
+    pieces.append(data[kept:])
+    return b"".join(pieces), places
+
+
+def _around(data: bytes, places: Sequence[int]) -> list[bytes]:
+    """The lines with these places, with some lines before and behind."""
+    parts: list[bytes] = []
+    end = 0
+    for place in places:
+        if place < end:
+            continue
+        start = place
+        for _ in range(_LINES_AROUND + 1):
+            start = data.rfind(b"\n", end, max(end, start))
+            if start < 0:
+                start = end
+                break
+        end = place
+        for _ in range(_LINES_AROUND + 1):
+            end = data.find(b"\n", end) + 1
+            if end == 0:
+                end = len(data)
+                break
+        parts.append(data[start:end])
+    return parts
+
+
+def _merge(spans: Iterable[Span]) -> list[Span]:
+    """In order of place, without overlap; of two that overlap the earlier rule of the pack, which
+    is the more specific one, names the whole."""
+    merged: list[Span] = []
     for span in sorted(spans, key=lambda span: span.start):
         last = merged[-1] if merged else None
         if last is None or span.start >= last.end:
             merged.append(span)
-        elif span.end > last.end:
-            merged[-1] = _Span(last.start, span.end, last.rule)
+        else:
+            named = span if span.rank < last.rank else last
+            merged[-1] = Span(last.start, max(last.end, span.end), named.rank, named.rule)
     return merged
 
 
-def _ledger(data: bytes, spans: Sequence[_Span]) -> Iterator[Redaction]:
-    line, counted = 1, 0
+def _whole_lines(data: bytes, spans: Sequence[Span]) -> list[Span]:
+    lines: list[Span] = []
     for span in spans:
-        line += data.count(b"\n", counted, span.start)
-        counted = span.start
-        yield Redaction(span.rule, line, span.end - span.start)
+        end = data.find(b"\n", span.end)
+        start = max(lines[-1].end if lines else 0, data.rfind(b"\n", 0, span.start) + 1)
+        if not lines or span.start >= lines[-1].end:
+            lines.append(Span(start, len(data) if end < 0 else end, span.rank, span.rule))
+    return lines

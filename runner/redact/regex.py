@@ -1,7 +1,7 @@
 """RE2 over bytes: the only regular expressions that may see what came from a pod, because Python's
 own can be made to run for ever by the text they read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
 import re2  # type: ignore[import-untyped]
@@ -39,23 +39,43 @@ class Regex(Protocol):
     def fullmatch(self, text: bytes) -> Match | None: ...
 
 
+class RegexSet(Protocol):
+    """Many patterns at once."""
+
+    def Match(self, text: bytes) -> list[int] | None:  # noqa: N802
+        """Which patterns match at the start of the text, in no order; None for none."""
+
+
 class RegexError(ValueError):
     """RE2 refuses the pattern: bad syntax, look-around, a backreference, or it is too large."""
 
 
-def compile_bytes(pattern: bytes, *, ignore_case: bool = False) -> Regex:
-    """Any bytes are text: RE2 is told they are Latin-1. Raises RegexError."""
+def _options(*, ignore_case: bool) -> object:
     options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
+    options.encoding = re2.Options.Encoding.LATIN1  # any bytes are text then
     options.case_sensitive = not ignore_case
     options.log_errors = False
     options.max_mem = _MAX_MEMORY_BYTES
+    return options
+
+
+def compile_bytes(pattern: bytes, *, ignore_case: bool = False) -> Regex:
+    """Raises RegexError."""
     try:
-        return cast(Regex, re2.compile(pattern, options))
+        return cast(Regex, re2.compile(pattern, _options(ignore_case=ignore_case)))
     except re2.error as error:
         reason = error.args[0] if error.args else "refused"
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise RegexError(text) from error
+
+
+def compile_set(patterns: Sequence[bytes]) -> RegexSet:
+    """For patterns that compile one by one."""
+    patterns_set = re2.Set.MatchSet(_options(ignore_case=False))
+    for pattern in patterns:
+        patterns_set.Add(pattern)
+    patterns_set.Compile()
+    return cast(RegexSet, patterns_set)
 
 
 def escape(literal: bytes) -> bytes:

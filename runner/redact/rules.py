@@ -1,54 +1,120 @@
 """The rule pack: what a secret looks like, as data."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib import resources
+from typing import Annotated
 
+import msgspec
 import yaml
 
-from runner.redact.regex import RegexError, compile_bytes
+from runner.redact.regex import Regex, RegexError, compile_bytes
+
+# A rule names a fragment as %{NAME}; RE2 has no use for that spelling of its own.
+_FRAGMENT = "%{"
+_GROUP = b"secret"
+
+# The rules searched together under this name look for words of ordinary talk; all others are
+# searched only near words of their own, which are rare.
+COMMON = "names"
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=40)]
 
 
 class RuleError(ValueError):
-    """A rule pack that cannot be used; the message names the rule and the field."""
+    """A rule pack that cannot be used. The message is one line: rule, field, what is expected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One kind of secret.
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kind of secret. All regular expressions are RE2 over bytes.
 
-    `regex` is RE2 syntax over bytes and names the part to replace `secret`. A rule is tried only
-    where one of `keywords` occurs, whatever the case.
+    `regex` names the part to replace `secret`; further alternatives are `secret_2`, `secret_3`.
+    `keywords`: literals of which each match, or what `after` finds, holds at least one, so that
+    text without them is not searched; `gate` is a regex to the same end, where literals would be
+    found too often; without both the regex is its own filter.
+    `allow`: whole values that are no secret. `unless`: found in what stands before the value (the
+    name, with 32 bytes before it), it is no secret either. `after`: what must stand before the
+    match on its line, at most 256 bytes away. `together`: rules that say the same here are
+    searched as one automaton; that is fast where their beginnings are alike and explodes where
+    many can be half way through at once.
     """
 
-    id: str
+    id: Name
     description: str
-    keywords: tuple[str, ...]
     regex: str
+    keywords: tuple[Annotated[str, msgspec.Meta(min_length=2)], ...] = ()
     ignore_case: bool = False
-    min_length: int = 1
+    min_length: Annotated[int, msgspec.Meta(ge=1)] = 1
+    allow: str = ""
+    unless: str = ""
+    after: str = ""
+    gate: str = ""
+    together: Name = "prefixes"
+
+
+class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rules: tuple[dict[str, object], ...]
+    fragments: dict[str, str] = {}
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
-    """Rules from YAML: `rules: [{id, description, keywords, regex, …}]`. Raises RuleError."""
-    document = yaml.safe_load(text)
-    rules = tuple(
-        Rule(**{**entry, "keywords": tuple(entry["keywords"])}) for entry in document["rules"]
-    )
-    for rule in rules:
-        _check(rule)
-    return rules
+    """Rules from YAML: `fragments: {NAME: regex}`, `rules: [{id, description, regex, …}]`.
 
-
-def _check(rule: Rule) -> None:
-    if not rule.keywords:
-        raise RuleError(f"rule {rule.id}: keywords: at least one expected")
+    Raises RuleError for the first rule that cannot be used.
+    """
     try:
-        regex = compile_bytes(rule.regex.encode(), ignore_case=rule.ignore_case)
+        pack = msgspec.convert(yaml.load(text, yaml.CSafeLoader), _Pack)
+    except yaml.YAMLError as error:
+        raise RuleError(f"rule pack: {' '.join(str(error).split())}") from error
+    except msgspec.ValidationError as error:
+        raise RuleError(f"rule pack: {error}") from error
+    fragments: dict[str, str] = {}
+    for name, regex in pack.fragments.items():
+        fragments[name] = _expand(regex, fragments, f"fragment {name}")
+    rules: dict[str, Rule] = {}
+    for number, entry in enumerate(pack.rules, 1):
+        rule = _rule(entry, fragments, f"rule {entry.get('id', f'number {number}')}")
+        if rule.id in rules:
+            raise RuleError(f"rule {rule.id}: id: is used twice")
+        rules[rule.id] = rule
+    return tuple(rules.values())
+
+
+def _rule(entry: dict[str, object], fragments: Mapping[str, str], where: str) -> Rule:
+    try:
+        rule = msgspec.convert(entry, Rule)
+    except msgspec.ValidationError as error:
+        raise RuleError(f"{where}: {error}") from error
+    expanded = {
+        field: _expand(getattr(rule, field), fragments, f"{where}: {field}")
+        for field in ("regex", "allow", "unless", "after", "gate")
+    }
+    rule = msgspec.structs.replace(rule, **expanded)
+    for field in ("allow", "unless", "after", "gate"):
+        compile_field(rule, field)
+    regex = compile_field(rule, "regex")
+    if not any(name.startswith(_GROUP) for name in regex.groupindex):
+        raise RuleError(f"{where}: regex: a group (?P<secret>…) is expected")
+    if regex.fullmatch(b""):
+        raise RuleError(f"{where}: regex: must not match nothing")
+    return rule
+
+
+def _expand(regex: str, fragments: Mapping[str, str], where: str) -> str:
+    for name, fragment in fragments.items():
+        regex = regex.replace(f"{_FRAGMENT}{name}}}", f"(?:{fragment})")
+    if _FRAGMENT in regex:
+        unknown = regex.split(_FRAGMENT, 1)[1].split("}")[0]
+        raise RuleError(f"{where}: fragment {unknown} is not defined before it is used")
+    return regex
+
+
+def compile_field(rule: Rule, field: str) -> Regex:
+    """One of the rule's regular expressions. Raises RuleError."""
+    try:
+        return compile_bytes(getattr(rule, field).encode(), ignore_case=rule.ignore_case)
     except RegexError as error:
-        raise RuleError(f"rule {rule.id}: regex: {error}") from error
-    if b"secret" not in regex.groupindex:
-        raise RuleError(f"rule {rule.id}: regex: a group named (?P<secret>…) expected")
+        raise RuleError(f"rule {rule.id}: {field}: {error}") from error
 
 
 @functools.cache

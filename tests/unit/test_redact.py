@@ -10,10 +10,10 @@ KEY = b"k" * 32
 def test_the_name_stays_and_the_value_goes() -> None:
     token = hmac.digest(KEY, b"hunter2hunter2", "sha256").hex()[:8]
 
-    clean, redactions = Redactor(KEY).redact_text("a\nDB_PASSWORD=hunter2hunter2 tail\n")
+    clean, redactions = Redactor(KEY).redact_text("a\nconnecting password=hunter2hunter2 tail\n")
 
-    assert clean == f"a\nDB_PASSWORD=[redacted:assigned-secret:{token}] tail\n"
-    assert redactions == (Redaction(rule="assigned-secret", line=2, length=14),)
+    assert clean == f"a\nconnecting password=[redacted:pw-assigned:{token}] tail\n"
+    assert redactions == (Redaction(rule="pw-assigned", line=2, length=14),)
 
 
 def test_redacting_twice_changes_nothing() -> None:
