@@ -4,6 +4,7 @@ import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine.context import Context, Redact
+from runner.examine.logs import read_log
 from runner.model.examination import LogExcerpt
 from runner.model.pod import Container, ContainerState, ContainerStatus, EnvVar, Event, Pod
 
@@ -67,7 +68,7 @@ def clean_event(event: Event, redact: Redact) -> Event:
     return msgspec.structs.replace(event, message=redact.redact_text(event.message)[0])
 
 
-async def read_logs(
+async def app_log(
     ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int
 ) -> tuple[tuple[LogExcerpt, ...], str]:
     """The end of the container's log, or of the instance before it if that one died and this one
@@ -90,7 +91,9 @@ async def read_logs(
     # One request: what it said before it died, if it is alive again, else what it says now.
     previous = status.state.running is not None and status.restart_count > 0
     try:
-        data = await _log_end(ctx, pod, container, tail_lines, limit_bytes, previous=previous)
+        data = await read_log(
+            ctx, pod, container, tail_lines=tail_lines, limit_bytes=limit_bytes, previous=previous
+        )
     except ClusterError as error:
         forbidden = error.reason is ErrorReason.FORBIDDEN
         return (), "forbidden: get pods/log" if forbidden else error.message
@@ -104,21 +107,3 @@ async def read_logs(
         truncated=len(data) >= limit_bytes,
     )
     return (excerpt,), ""
-
-
-async def _log_end(
-    ctx: Context, pod: Pod, container: str, tail_lines: int, limit_bytes: int, *, previous: bool
-) -> bytes:
-    chunks = [
-        chunk
-        async for chunk in ctx.cluster.read_log(
-            pod.metadata.namespace,
-            pod.metadata.name,
-            container,
-            limit_bytes=limit_bytes,
-            previous=previous,
-            tail_lines=tail_lines,
-            timeout_seconds=ctx.limits.log_read_seconds,
-        )
-    ]
-    return b"".join(chunks)

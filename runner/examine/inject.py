@@ -8,6 +8,7 @@ import msgspec
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
+from runner.examine.logs import read_log
 from runner.examine.steps import step_results, steps_lost
 from runner.injection import Built, Choice, build_container, container_name
 from runner.model.pod import Pod, StateTerminated
@@ -66,20 +67,6 @@ async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generati
             return Verdict(Stage.WAITING, *explain_absence(ctx.hub.latest(uid), name, generation))
 
 
-async def _read(ctx: Context, pod: Pod, name: str) -> bytes:
-    chunks = [
-        chunk
-        async for chunk in ctx.cluster.read_log(
-            pod.metadata.namespace,
-            pod.metadata.name,
-            name,
-            limit_bytes=_LOG_LIMIT_BYTES,
-            timeout_seconds=ctx.limits.log_read_seconds,
-        )
-    ]
-    return b"".join(chunks)
-
-
 async def _collect(
     ctx: Context, plan: InjectionPlan, pod: Pod, name: str, message: str, *, ended: bool
 ) -> tuple[ProgramResult, str]:
@@ -94,7 +81,7 @@ async def _collect(
         if pause_seconds:
             await asyncio.sleep(pause_seconds)
         try:
-            log, problem = await _read(ctx, pod, name), ""
+            log, problem = await read_log(ctx, pod, name, limit_bytes=_LOG_LIMIT_BYTES), ""
         except ClusterError as error:
             problem = error.message
             continue

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from runner.examine.context import Context
-from runner.examine.evidence import clean_event, clean_pod, read_logs
+from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
 from runner.examine.steps import steps_lost, steps_not_run
 from runner.model.examination import Examination, LogExcerpt
@@ -140,7 +140,7 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
     unknown: dict[str, str] = {}
     if with_logs:
         wanted = [p.spec.evidence.logs for p in plan.playbooks]
-        logs, problem = await read_logs(
+        logs, problem = await app_log(
             ctx, pod, plan.target,
             tail_lines=max(w.tail_lines for w in wanted),
             limit_bytes=max(w.limit_bytes for w in wanted),
