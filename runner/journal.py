@@ -5,6 +5,7 @@ and so computes the same container names: what is in the pods already is found, 
 """
 
 import asyncio
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -45,6 +46,10 @@ def unfinished_run(lines: list[dict[str, Any]], identity: str) -> str | None:
     return run_id if isinstance(run_id, str) and not ended else None
 
 
+class JournalInUseError(Exception):
+    """Two runs at once cannot share a directory."""
+
+
 class Journal:
     """Appends are grouped: whoever waits at the same time shares one fsync."""
 
@@ -55,6 +60,14 @@ class Journal:
         self._flushing: asyncio.Task[None] | None = None
         # Ours until close: every record goes to the same file.
         self._file: IO[bytes] = path.open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise JournalInUseError(f"another run is writing to {path.parent}") from None
+        except OSError:
+            # Some network file systems know no locks; there one has to take care oneself.
+            pass
         if self._file.tell():
             # A line that a killed process left torn must not swallow ours.
             self._pending.append(b"\n")

@@ -176,6 +176,8 @@ def _open_journal(request: Request, cluster: str) -> tuple[journal.Journal, str,
         unfinished = journal.unfinished_run(journal.read(path), _identity(request, cluster))
         run_id = unfinished or f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         return journal.Journal(path, run_id, _now), run_id, unfinished is not None
+    except journal.JournalInUseError as error:
+        raise OutputError(f"{error}; give this one another directory with -o") from error
     except OSError as error:
         raise OutputError(f"cannot write to {request.directory}: {error.strerror}") from error
 

@@ -5,7 +5,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.journal import Journal, read, unfinished_run
+import pytest
+
+from runner.journal import Journal, JournalInUseError, read, unfinished_run
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 
@@ -41,6 +43,16 @@ async def test_an_unfinished_run_is_found_after_a_kill(tmp_path: Path) -> None:
     await again.record("finished")
     again.close()
     assert unfinished_run(read(path), "a") is None
+
+
+def test_two_runs_cannot_share_a_directory(tmp_path: Path) -> None:
+    """The second learns it at once; the first one's end, even by a kill, frees the directory."""
+    path = tmp_path / "journal.jsonl"
+    first = journal(path)
+    with pytest.raises(JournalInUseError, match=f"another run is writing to {tmp_path}"):
+        journal(path, "r2")
+    first.close()
+    journal(path, "r2").close()
 
 
 def test_no_journal_no_run(tmp_path: Path) -> None:
