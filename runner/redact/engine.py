@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runner.redact import encoded, pem
 from runner.redact.budget import Budget
+from runner.redact.echo import find_echoes
 from runner.redact.encoded import Encoded
 from runner.redact.ledger import Ledger, Redaction
 from runner.redact.matcher import Span
@@ -46,13 +47,20 @@ class Redactor:
         self._key = key
         self._pack = _compile(tuple(builtin_rules() if rules is None else rules))
 
-    def redact_bytes(self, data: bytes) -> tuple[bytes, tuple[Redaction, ...]]:
-        """The data with its secrets replaced, and what was replaced in order of place."""
+    def redact_bytes(
+        self, data: bytes, *, known: Sequence[bytes] = ()
+    ) -> tuple[bytes, tuple[Redaction, ...]]:
+        """The data with its secrets replaced, and what was replaced in order of place.
+
+        `known` are secrets that the caller knows of, as from the pod's spec: they go wherever
+        they stand, unless shorter than six bytes.
+        """
         redactions: list[Redaction] = []
         ledger = Ledger()
         for number in itertools.count():
             budget = Budget()
             spans = _merge(self._candidates(data, budget, 0))
+            spans = _merge((*spans, *find_echoes(data, spans, known, budget)))
             if not spans:
                 break
             if number >= _ROUNDS:
@@ -66,9 +74,12 @@ class Redactor:
                 break
         return data, tuple(sorted(redactions, key=lambda redaction: redaction.line))
 
-    def redact_text(self, text: str) -> tuple[str, tuple[Redaction, ...]]:
+    def redact_text(
+        self, text: str, *, known: Sequence[bytes] = ()
+    ) -> tuple[str, tuple[Redaction, ...]]:
         """Like `redact_bytes`; lone surrogates pass through. Lengths are in bytes of UTF-8."""
-        clean, redactions = self.redact_bytes(text.encode("utf-8", "surrogatepass"))
+        data = text.encode("utf-8", "surrogatepass")
+        clean, redactions = self.redact_bytes(data, known=known)
         if not redactions:
             return text, ()
         try:

@@ -13,6 +13,7 @@ _SHORT_BYTES = 256  # of a match are looked at for its groups
 _LONG_BYTES = 8192  # are looked at for its end; a longer value is taken up to the end of its line
 # An unquoted value goes on over these, as passwords do, unless what follows is plainly not of it.
 _NEXT_SETTING = compile_bytes(rb"[,;&]+(?:[\w.\-]+(?: [\w.\-]+){0,2}=|[\w.\-]+:|[\s\"'`\\\x00]|\z)")
+_OPENING = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{"}
 _NAMED_GROUP = compile_bytes(rb"\(\?P<secret[a-z0-9_]*>")
 
 
@@ -94,10 +95,17 @@ class Matcher:
 
 
 def _cut(data: bytes, begin: int, end: int) -> int:
-    if not any(data.find(mark, begin, end) >= 0 for mark in (b",", b";", b"&")):
-        return end
-    setting = _NEXT_SETTING.search(data, begin, min(len(data), end + _NAME_BYTES))
-    return min(end, setting.start()) if setting else end
+    """Where a value without quotes ends: before the next setting, and before a bracket that was
+    opened before it."""
+    if any(data.find(mark, begin, end) >= 0 for mark in (b",", b";", b"&")):
+        setting = _NEXT_SETTING.search(data, begin, min(len(data), end + _NAME_BYTES))
+        end = min(end, setting.start()) if setting else end
+    for _ in range(4):
+        opening = _OPENING.get(data[end - 1]) if end - 1 > begin else None
+        if opening is None or data.find(opening, begin, end) >= 0:
+            break
+        end -= 1
+    return end
 
 
 def uncaptured(rule: Rule, pattern: str) -> bytes:

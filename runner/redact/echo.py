@@ -1,0 +1,57 @@
+"""The same secret once more, where nothing tells that it is one: `login failed for app/S3cr3t!x`
+after `DB_PASSWORD=S3cr3t!x`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from runner.redact.budget import Budget
+from runner.redact.matcher import Span
+from runner.redact.regex import compile_bytes, escape
+
+KNOWN = "known"
+
+_MAX_SECRETS = 200
+_MIN_BYTES = 8
+_MIN_PLAIN_BYTES = 20
+_MAX_BYTES = 256
+_MIN_KNOWN_BYTES = 6
+_LOWER = frozenset(b"abcdefghijklmnopqrstuvwxyz")
+_UPPER = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_DIGITS = frozenset(b"0123456789")
+_SPECIAL = frozenset(b"!#$%&*+=?@^|~")
+
+
+def find_echoes(
+    data: bytes, spans: Sequence[Span], known: Sequence[bytes], budget: Budget
+) -> Iterator[Span]:
+    """Other places of what the spans hold, and all places of what is known beforehand. A value
+    that may be an ordinary word or name is not looked for: the report would lose that name."""
+    names: dict[bytes, tuple[int, str]] = {
+        secret: (-1, KNOWN) for secret in known if _MIN_KNOWN_BYTES <= len(secret) <= _MAX_BYTES
+    }
+    for span in spans:
+        if len(names) >= _MAX_SECRETS:
+            break
+        if _MIN_BYTES <= span.end - span.start <= _MAX_BYTES:
+            secret = data[span.start : span.end]
+            if secret not in names and _is_telling(secret):
+                names[secret] = (span.rank, span.rule)
+    return _find(data, names, budget) if names else iter(())
+
+
+def _is_telling(secret: bytes) -> bool:
+    kinds = sum(not kind.isdisjoint(secret) for kind in (_LOWER, _UPPER, _DIGITS, _SPECIAL))
+    if any(byte <= 0x20 for byte in secret):
+        return False
+    return kinds >= 3 or (kinds == 2 and len(secret) >= _MIN_PLAIN_BYTES and secret.isalnum())
+
+
+def _find(data: bytes, names: Mapping[bytes, tuple[int, str]], budget: Budget) -> Iterator[Span]:
+    """The longest first, as one secret may begin like another."""
+    longest_first = sorted(names, key=len, reverse=True)
+    for match in compile_bytes(b"|".join(map(escape, longest_first))).finditer(data):
+        start, end = match.span()
+        if not budget.take():
+            yield Span(start, len(data), -1, "too-many")
+            return
+        rank, rule = names[data[start:end]]
+        yield Span(start, end, rank, rule)
