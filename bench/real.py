@@ -1,5 +1,9 @@
 """Forty real pods on the lab's kubelet, limits lifted: podmedic against a bare PATCH-and-watch
-loop that runs the same step in the same image. Every run has pods of its own."""
+loop whose containers do the same work. Every run has pods of its own.
+
+The loop runs podmedic's own step program, so that what is compared is podmedic and not the
+program. A second loop, which runs the step alone, shows what the program costs the node.
+"""
 
 import statistics
 import sys
@@ -9,8 +13,9 @@ from typing import Any
 
 from bench.measure import Finished, VoidError, command_line, costs, environment, limit, run, spread
 from bench.objects import remove_pods
-from bench.sweeps import IMAGE, LIFTED, SCRIPT, expected_stdout, sweep
+from bench.sweeps import IMAGE, LIFTED, SCRIPT, expected_stdout, program_step, sweep
 from lab.handle import Lab
+from runner.program import build
 
 PODS = 40
 _OF_BARE_LOOP = 1.15
@@ -47,8 +52,8 @@ def _pods(lab: Lab, count: int) -> Iterator[str]:
             remove_pods(lab, namespace)
 
 
-def _bare(lab: Lab, namespace: str, pods: int) -> Finished:
-    command = [sys.executable, "-m", "bench.bare_loop", namespace, IMAGE, SCRIPT]
+def _bare(lab: Lab, namespace: str, pods: int, script: str) -> Finished:
+    command = [sys.executable, "-m", "bench.bare_loop", namespace, IMAGE, script]
     done = run(command, environment=environment(lab)).must_end_with(0)
     if done.stdout.strip() != str(pods).encode():
         raise VoidError(f"the bare loop: {done.stdout!r} containers of {pods} have ended")
@@ -60,9 +65,12 @@ def measure(lab: Lab, runs: int, pods: int = PODS) -> dict[str, Any]:
     stdout = expected_stdout()
     ours: list[Finished] = []
     bare: list[Finished] = []
+    step_alone: list[Finished] = []
+    program = build([program_step()], nonce="bare-loop", deadline_seconds=120)
     for _ in range(runs):
-        with _pods(lab, pods) as namespace:
-            bare.append(_bare(lab, namespace, pods))
+        for found, script in ((step_alone, SCRIPT), (bare, program)):
+            with _pods(lab, pods) as namespace:
+                found.append(_bare(lab, namespace, pods, script))
         with _pods(lab, pods) as namespace:
             done = sweep(lab, namespace, LIFTED, pods=pods, stdout=stdout, script=SCRIPT)
             ours.append(done.process)
@@ -70,6 +78,7 @@ def measure(lab: Lab, runs: int, pods: int = PODS) -> dict[str, Any]:
     return {
         "pods": pods,
         "bare_loop": costs(bare),
+        "bare_loop_step_alone": costs(step_alone),
         "podmedic": costs(ours),
         "wall_of_bare_loop": spread(ratios),
         "limits": [limit("wall, of a bare loop's", statistics.median(ratios), _OF_BARE_LOOP)],
