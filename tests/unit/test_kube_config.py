@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import gc
 import json
 import stat
+from asyncio.base_subprocess import BaseSubprocessTransport
 from pathlib import Path
 from typing import Any
 
@@ -289,16 +291,28 @@ def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not waited for, for ever."""
     monkeypatch.setattr(access_module, "LOGIN_SECONDS", 0.2)
-    path = exec_plugin(tmp_path, "exec sleep 5", {"token": "t"})
+    path = exec_plugin(tmp_path, "exec sleep 1", {"token": "t"})
 
-    message = error_of(tmp_path, kubeconfig=str(path))
+    with pytest.raises(ClusterError) as caught:
+        await loaded(tmp_path, kubeconfig=str(path))
 
-    assert message == (
+    assert caught.value.message == (
         "context c: no credentials within 0 s: does the exec plug-in wait for input?"
     )
+    await subprocesses_ended()
+
+
+async def subprocesses_ended() -> None:
+    """The library leaves its plug-in behind; its end must not fall into another test."""
+    for _ in range(1000):
+        transports = [o for o in gc.get_objects() if isinstance(o, BaseSubprocessTransport)]
+        if all(t.is_closing() and t.get_returncode() is not None for t in transports):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("a plug-in does not end")
 
 
 async def test_user_and_password(tmp_path: Path) -> None:
