@@ -36,6 +36,7 @@ _ADDRESS = "127.0.0.1"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 0.2
 _JOIN_SECONDS = 10.0
+_GOODBYE_SECONDS = 0.1
 _REQUEST_MAX_BYTES = 16 << 20
 
 
@@ -180,6 +181,8 @@ class FaultProxy:
                 yield f"https://{_ADDRESS}:{runner.addresses[0][1]}"
             finally:
                 await runner.cleanup()
+        # A request that was cancelled before its answer says goodbye over TLS, which takes a turn.
+        await asyncio.sleep(_GOODBYE_SECONDS)
 
 
 class _LoopThread:
