@@ -2,9 +2,10 @@
 after `DB_PASSWORD=S3cr3t!x`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from runner.redact.budget import Budget
-from runner.redact.matcher import Span
+from runner.redact.matcher import TOO_MANY, Span
 from runner.redact.regex import compile_bytes, escape
 
 KNOWN = "known"
@@ -20,9 +21,7 @@ _DIGITS = frozenset(b"0123456789")
 _SPECIAL = frozenset(b"!#$%&*+=?@^|~")
 
 
-def find_echoes(
-    data: bytes, spans: Sequence[Span], known: Sequence[bytes], budget: Budget
-) -> Iterator[Span]:
+def find_echoes(data: bytes, spans: Sequence[Span], known: Sequence[bytes]) -> Iterator[Span]:
     """Other places of what the spans hold, and all places of what is known beforehand. A value
     that may be an ordinary word or name is not looked for: the report would lose that name."""
     names: dict[bytes, tuple[int, str]] = {
@@ -35,7 +34,7 @@ def find_echoes(
             secret = data[span.start : span.end]
             if secret not in names and _is_telling(secret):
                 names[secret] = (span.rank, span.rule)
-    return _find(data, names, budget) if names else iter(())
+    return _find(data, names, {span.start for span in spans}) if names else iter(())
 
 
 def _is_telling(secret: bytes) -> bool:
@@ -45,13 +44,21 @@ def _is_telling(secret: bytes) -> bool:
     return kinds >= 3 or (kinds == 2 and len(secret) >= _MIN_PLAIN_BYTES and secret.isalnum())
 
 
-def _find(data: bytes, names: Mapping[bytes, tuple[int, str]], budget: Budget) -> Iterator[Span]:
+def _find(
+    data: bytes, names: Mapping[bytes, tuple[int, str]], found: AbstractSet[int]
+) -> Iterator[Span]:
     """The longest first, as one secret may begin like another."""
     longest_first = sorted(names, key=len, reverse=True)
+    budget = Budget()
+    passed = 0
     for match in compile_bytes(b"|".join(map(escape, longest_first))).finditer(data):
         start, end = match.span()
+        if start in found:
+            continue
+        budget.fill(start - passed)
+        passed = start
         if not budget.take():
-            yield Span(start, len(data), -1, "too-many")
+            yield Span(start, len(data), -1, TOO_MANY)
             return
         rank, rule = names[data[start:end]]
         yield Span(start, end, rank, rule)

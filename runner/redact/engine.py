@@ -60,7 +60,7 @@ class Redactor:
         for number in itertools.count():
             budget = Budget()
             spans = _merge(self._candidates(data, budget, 0))
-            spans = _merge((*spans, *find_echoes(data, spans, known, budget)))
+            spans = _merge((*spans, *find_echoes(data, spans, known)))
             if not spans:
                 break
             if number >= _ROUNDS:

@@ -6,6 +6,7 @@ from runner.redact.budget import Budget
 from runner.redact.regex import Match, compile_bytes
 from runner.redact.rules import Rule, compile_field
 
+TOO_MANY = "too-many"  # the name of what is redacted because there is no time to look at it
 LINE_BYTES = 256  # before the match are searched for `after`
 _NAME_BYTES = 32  # before the match may belong to the name
 _ALLOW_BYTES = 256  # a longer value is never an ordinary word

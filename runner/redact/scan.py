@@ -13,15 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.redact.budget import Budget
-from runner.redact.matcher import LINE_BYTES, Matcher, Span, uncaptured
+from runner.redact.matcher import LINE_BYTES, TOO_MANY, Matcher, Span, uncaptured
 from runner.redact.regex import Regex, RegexSet, compile_bytes, compile_set, escape
 from runner.redact.rules import COMMON, Rule
 
 MARKER = compile_bytes(rb"\[redacted:[a-z0-9-]+:[0-9a-f]{8}\]")
 MARKER_START = b"[redacted:"
 _MARKER_MAX_BYTES = 64
-
-TOO_MANY = "too-many"
 
 _SEGMENT_BYTES = 8192
 _GATE_BYTES = 65536

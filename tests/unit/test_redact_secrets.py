@@ -33,7 +33,7 @@ def _of(prefix: str, alphabet: str, length: int, suffix: str = "") -> Draw:
 
 
 def _jwt(rng: random.Random) -> str:
-    def part(value: dict[str, object]) -> str:
+    def part(value: dict[str, str]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
     claims = {"iss": "kubernetes/serviceaccount", "sub": _s(rng, _LOWER, 20)}
