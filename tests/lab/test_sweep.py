@@ -213,6 +213,21 @@ def test_hostile_output_arrives_byte_for_byte(lab: Lab, namespace: str, tmp_path
     assert "\x1b" not in html + outcome.stdout + outcome.stderr
 
 
+def test_much_output_of_many_pods_arrives_whole(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """The end of a log is lost when its container ends right after writing much of it; the
+    program does not end so soon."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=12))
+    pm.wait_ready(lab, namespace, "web")
+    path = pm.playbook(
+        tmp_path,
+        [{"name": "noise", "script": "head -c 200000 /dev/urandom", "timeoutSeconds": 30}],
+    )
+    outcome = pm.run(lab, namespace, path, *LIFTED, directory=tmp_path / "out")
+    assert [p["outcome"] for p in outcome.report["pods"]] == ["passed"] * 12
+    kept = [p["steps"][0]["attempts"][0]["stdoutInfo"]["keptBytes"] for p in outcome.report["pods"]]
+    assert kept == [200000] * 12
+
+
 def test_a_debugger_image_that_does_not_exist_is_said_at_once(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
