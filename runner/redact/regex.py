@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import re2  # type: ignore[import-untyped]
 
 # RE2 builds its automaton lazily and starts over when it is larger than this.
-_MAX_MEMORY_BYTES = 64 << 20
+_MAX_MEMORY_BYTES = 32 << 20
 
 
 class Match(Protocol):

@@ -27,6 +27,7 @@ _OVERLAP_BYTES = 512  # of the next lines are seen, for a name and a value on tw
 _CUT_OVERLAP_BYTES = 2048  # the same where a line is longer than a segment
 _BEFORE_KEYWORD_BYTES = 1024  # a match holds its first keyword within these
 _HEAD_BYTES = 4096  # of a match is looked at to learn which rule it is
+_LONG_BYTES = 1024  # of a match that is none count as one more place
 _BEFORE_VALUE = b"=:\"' \t\0@/,"
 
 
@@ -84,7 +85,6 @@ class Scanner:
                     return
                 start = max(start, keyword - _BEFORE_KEYWORD_BYTES)
             end, seen = _segment(data, start)
-            budget.fill(end - start)
             if keyword < end:
                 has_rare = self._rare_gate.search(data, before, seen) is not None
                 for number, group in enumerate(self._groups):
@@ -92,6 +92,7 @@ class Scanner:
                         search = _Search(group, data, seen, budget, has_markers=has_markers)
                         yield from search.run(max(start, positions[number]), end)
                         positions[number] = search.at
+            budget.fill(end - start)
             start = end
 
     def _next_keyword(self, data: bytes, at: int) -> int:
@@ -148,18 +149,26 @@ class _Search:
                 at = start + 1
                 continue
             if not budget.take():
-                yield Span(start, end, -1, TOO_MANY)
+                yield Span(start, _word_end(data, end), -1, TOO_MANY)
                 at = end
                 break
             span = group.resolve(data, start, budget)
             if span is not None and self._has_markers:
                 span = _settle(data, start, span)
             if span is None:
+                budget.take((match_end - start) // _LONG_BYTES)
                 at = start + 1
             else:
                 yield span
                 at = max(span.end, start + 1)
         self.at = at
+
+
+def _word_end(data: bytes, at: int) -> int:
+    """A rest of a word behind a marker would be taken for a secret together with it."""
+    blank = data.find(b" ", at, at + _LONG_BYTES)
+    newline = data.find(b"\n", at, blank if blank >= 0 else at + _LONG_BYTES)
+    return newline if newline >= 0 else max(at, blank)
 
 
 def _is_marked(data: bytes, start: int, end: int) -> bool:
