@@ -13,7 +13,9 @@ _ALLOW_BYTES = 256  # a longer value is never an ordinary word
 _SHORT_BYTES = 256  # of a match are looked at for its groups
 _LONG_BYTES = 8192  # are looked at for its end; a longer value is taken up to the end of its line
 # An unquoted value goes on over these, as passwords do, unless what follows is plainly not of it.
-_NEXT_SETTING = compile_bytes(rb"[,;&]+(?:[\w.\-]+(?: [\w.\-]+){0,2}=|[\w.\-]+:|[\s\"'`\\\x00]|\z)")
+_NEXT_SETTING = compile_bytes(
+    rb"[,;&]+(?:[\w.\-]+[=:]|[\s\"'`\\\x00]|\z)|;[\w.\-]+(?: [\w.\-]+){1,2}="
+)
 _OPENING = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{"}
 _NAMED_GROUP = compile_bytes(rb"\(\?P<secret[a-z0-9_]*>")
 

@@ -272,6 +272,30 @@ def test_a_password_goes_from_a_url(form: str) -> None:
     assert leaked == []
 
 
+# Passwords that look like something else at first.
+AWKWARD = (
+    "%aB3x9kz", "%s9aB3xkz", "&amp9Xyz", "$ecret9X", "${half9X", "$(half9X", "{brace9X}", "(par9X)",
+    "[sq9X]", "#hash9Xy", "a,b;c&d9X", "no9X!yes", "null9Xyz", "true!9Xyz", "x9=y==", "9X9X9X9X",
+    "1234567890", "12345678", "hunter", "correcthorse", "p:a:s:s9X", "a@b9Xyz", "a/b9Xyz", "/slash9X",
+    "\xc3\xbc\xe9n\xef9X", "self.9Xyz", "get9X(yz", "...9X...y", "****9Xyz", "<lt9X", "a<b>c9X",
+    "C0mplex|Pipe", "back\\\\slash9X", "a`b9Xyz", "~tilde9X", "^caret9X", "!bang9X", "+plus9X",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", AWKWARD)
+@pytest.mark.parametrize("form", ["env", "environ", "json", "yaml quoted pw", "pod env"])
+def test_an_awkward_password_goes(form: str, secret: str) -> None:
+    forms = {**NAMED, "yaml quoted pw": '  password: "{0}"\n'}
+
+    assert not _leaks(forms[form].format(secret), secret)
+
+
+@pytest.mark.parametrize("secret", [s for s in AWKWARD if s[0] not in "<(["])
+@pytest.mark.parametrize("form", ["log", "argv equals", "properties", "ado", "describe"])
+def test_an_awkward_password_goes_without_quotes(form: str, secret: str) -> None:
+    assert not _leaks(NAMED[form].format(secret), secret)
+
+
 _LONG = {**NAMED, **{f"url {name}": form for name, form in URLS.items()}}
 
 
