@@ -45,6 +45,8 @@ invalid password: must contain at least 8 characters
 secrets "db-creds" is forbidden: User "system:serviceaccount:default:app" cannot get resource "secrets"
 Failed to pull image "registry.example.com/app:1": failed to authorize: failed to fetch anonymous token: unexpected status: 403 Forbidden
 pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed
+status installed passwd:amd64 1:4.13+dfsg1-1
+            gmsaCredentialSpec: spec9Value
 Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed.
 Error from server (Forbidden): secrets is forbidden
 x509: certificate signed by unknown authority
