@@ -1,5 +1,6 @@
 """The `podmedic` command. Each subcommand is imported when it is called: `--help` stays quick."""
 
+import gc
 import importlib
 import os
 import sys
@@ -94,6 +95,9 @@ def _explain(error: Exception) -> tuple[str, ExitCode]:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command and leave with its exit code: docs/exit-codes.md."""
+    # A sweep keeps what it makes until the report is written and leaves few cycles behind. To
+    # look for them after every 700 objects, as is the default, takes a fifth of its CPU.
+    gc.set_threshold(20_000, 50, 100)
     try:
         code = podmedic.main(args=args, prog_name="podmedic", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.OK)
