@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import concurrency, kubectl_debug, real, selection, simulated, startup
-from bench.measure import VoidError, document
+from bench.measure import VOID, document
 from lab.handle import Lab
 from lab.layout import LabError
 
@@ -56,7 +56,7 @@ def _measure(lab: Lab, names: list[str]) -> Iterator[dict[str, Any]]:
         _say(f"{name}: {runs} runs ...")
         try:
             found = document(name, measure(lab, runs))
-        except VoidError as error:
+        except VOID as error:
             found = document(name, {"void": str(error), "limits": []})
             _say(f"  void: {error}")
         for one in found["limits"]:

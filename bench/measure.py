@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.handle import Lab
+from lab.handle import KubectlError, Lab
 from lab.layout import LabError
 
 PODMEDIC = Path(sys.executable).with_name("podmedic")
@@ -25,6 +25,10 @@ _TIMEOUT_SECONDS = 900.0
 
 class VoidError(Exception):
     """What was measured is not what was meant; the numbers are worth nothing."""
+
+
+VOID = (VoidError, LabError, KubectlError, subprocess.TimeoutExpired)
+"""Whatever makes a benchmark void."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,7 @@ def command_line(
     given = parser.parse_args()
     try:
         result = measure(Lab.named(given.lab), given.runs)
-    except (LabError, VoidError) as error:
+    except VOID as error:
         print(f"bench.{name}: void: {error}", file=sys.stderr)
         sys.exit(1)
     print(json.dumps(document(name, result), indent=2))

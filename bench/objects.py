@@ -41,14 +41,17 @@ class Objects:
         content_type: str = "application/json",
     ) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        async with self._session.request(
-            method, self._server + path, data=data, headers={"Content-Type": content_type}
-        ) as answer:
-            text = await answer.read()
-            if answer.status >= 300:
-                raise VoidError(f"{method} {path}: {answer.status} {text[:300]!r}")
-            value: dict[str, Any] = json.loads(text)
-            return value
+        try:
+            async with self._session.request(
+                method, self._server + path, data=data, headers={"Content-Type": content_type}
+            ) as answer:
+                status, text = answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise VoidError(f"{method} {path}: {error!r}") from error
+        if status >= 300:
+            raise VoidError(f"{method} {path}: {status} {text[:300]!r}")
+        value: dict[str, Any] = json.loads(text)
+        return value
 
     async def for_each(self, items: Iterable[T], act: Callable[[T], Awaitable[Any]]) -> None:
         """A few at a time: the API server queues what is more."""
@@ -58,9 +61,12 @@ class Objects:
             async with slots:
                 await act(item)
 
-        async with asyncio.TaskGroup() as group:
-            for item in items:
-                group.create_task(one(item))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for item in items:
+                    group.create_task(one(item))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
 
     async def count(self, path: str) -> int:
         """How many objects a list has: one is sent, and how many remain."""
