@@ -9,10 +9,11 @@ import fcntl
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
+MAX_AGE = timedelta(minutes=15)
 FILE_NAME = "journal.jsonl"
 # A journal is a few lines per pod; more than this is not ours.
 _MAX_READ_BYTES = 256 * 1024 * 1024
@@ -36,10 +37,18 @@ def read(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def unfinished_run(lines: list[dict[str, Any]], identity: str) -> str | None:
-    """Id of the last run, if it did not finish and was the same: playbooks, selection, cluster."""
+def _age(line: dict[str, Any], now: datetime) -> timedelta:
+    try:
+        return now - datetime.fromisoformat(line["time"])
+    except (KeyError, TypeError, ValueError):
+        return timedelta.max
+
+
+def unfinished_run(lines: list[dict[str, Any]], identity: str, now: datetime) -> str | None:
+    """Id of the last run, if it was killed a short while ago and was the same: playbooks,
+    selection, cluster. An older one says how things were, not how they are."""
     starts = [line for line in lines if line.get("event") == "run"]
-    if not starts or starts[-1].get("identity") != identity:
+    if not starts or starts[-1].get("identity") != identity or _age(starts[-1], now) > MAX_AGE:
         return None
     run_id = starts[-1].get("run")
     ended = any(line.get("event") == "finished" and line.get("run") == run_id for line in lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from runner.cli.exit_codes import ExitCode
+from runner.plan import program_problems
 from runner.playbook import PlaybookErrors, builtin, json_schema, load_file
 from runner.report import one_line
 from runner.report.output import table
@@ -23,6 +24,12 @@ def validate(files: tuple[str, ...]) -> int:
             wrong = True
             click.echo(str(errors), err=True)
         else:
+            problems = program_problems([playbook])
+            for problem in problems:
+                wrong = True
+                click.echo(f"{file}: spec.steps: {problem}", err=True)
+            if problems:
+                continue
             steps, findings = len(playbook.spec.steps), len(playbook.spec.findings)
             click.echo(
                 f"{file}: valid: playbook {playbook.metadata.name}, "

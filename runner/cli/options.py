@@ -1,5 +1,7 @@
 """Options that several commands share, spelt as kubectl spells them."""
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -8,11 +10,36 @@ from typing import Any
 
 import click
 
+from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
 from runner.sweep import Selection
 
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# HOST[:PORT]/PATH[:TAG][@DIGEST], as far as a typo can be told without a registry.
+_IMAGE = re.compile(
+    r"(?=.{1,512}$)[A-Za-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
+    r"(@[a-z0-9]+:[0-9a-f]{32,})?"
+)
 DEFAULT_PLAYBOOKS = ("crashloop", "triage")
 OUTPUTS = ("json", "yaml", "name", "wide")
+
+
+class Seconds(click.ParamType[float]):
+    """A number that is not negative; float also knows nan and inf, which no wait can end by."""
+
+    name = "number"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not math.isfinite(number) or number < 0:
+            self.fail(f"{value!r} is not a number of at least 0", param, ctx)
+        return number
+
 
 _SELECTION: tuple[Callable[[Any], Any], ...] = (
     click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NAMESPACE",
@@ -30,9 +57,10 @@ _CONNECTION: tuple[Callable[[Any], Any], ...] = (
                  help="Default: $KUBECONFIG, ~/.kube/config, then the pod's service account."),
     click.option("--as", "impersonate", default=None, metavar="USER",
                  help="User to impersonate."),
-    click.option("--qps", default=50.0, show_default=True,
+    click.option("--qps", default=50.0, type=Seconds(), show_default=True,
                  help="Requests per second to the API server; 0 lifts the limit."),
-    click.option("--burst", default=100, show_default=True, help="Requests at once above that."),
+    click.option("--burst", default=100, type=click.IntRange(min=1), show_default=True,
+                 help="Requests at once above that."),
 )  # fmt: skip
 
 _DEBUGGER: tuple[Callable[[Any], Any], ...] = (
@@ -64,6 +92,12 @@ def make_selection(
 ) -> Selection:
     if namespaces and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
+    for namespace in namespaces:
+        # An empty one would mean every namespace to the API server.
+        if not _DNS_LABEL.fullmatch(namespace):
+            raise click.UsageError(
+                f"-n {namespace!r} is no name of a namespace: lower case letters, digits and '-'"
+            )
     return Selection(
         namespaces=None if all_namespaces else tuple(namespaces),
         label_selector=selector,
@@ -82,9 +116,14 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
                 f"two playbooks are named {playbook.metadata.name}: "
                 f"{known.source} and {playbook.source}"
             )
-    if image is None:
-        return tuple(found.values())
-    return tuple(with_image(playbook, image) for playbook in found.values())
+    playbooks = tuple(found.values())
+    if image is not None:
+        if not _IMAGE.fullmatch(image):
+            raise click.UsageError(f"--debugger-image {image!r} is no reference of an image")
+        playbooks = tuple(with_image(playbook, image) for playbook in playbooks)
+    for problem in program_problems(playbooks):
+        raise click.UsageError(problem)
+    return playbooks
 
 
 def with_image(playbook: Playbook, image: str) -> Playbook:
@@ -127,3 +166,11 @@ def nothing_selected(playbooks: Sequence[Playbook], selection: Selection, looked
     meant = " or ".join(p.metadata.name for p in playbooks)
     seen = f"; {looked_at} pods looked at, none meant by {meant}" if looked_at else ""
     return f"no pod selected in {where}{labels}{seen}"
+
+
+def check_textfile(path: Path) -> None:
+    """The collector reads *.prom only, and a directory made here is one that it does not watch."""
+    if path.suffix != ".prom":
+        raise click.UsageError(f"--metrics-textfile {path}: the name must end in .prom")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--metrics-textfile {path}: there is no directory {path.parent}")

@@ -25,7 +25,7 @@ from runner.examine import Limits
 from runner.model.report import Report
 from runner.playbook import Playbook
 from runner.progress import Progress, progress
-from runner.report.files import OutputError
+from runner.report.files import OutputError, write_atomically
 from runner.sweep import Budget, Outside, Selection, prepare, sweep
 
 DEFAULT_DIRECTORY = Path("podmedic-report")
@@ -72,6 +72,7 @@ class Request:
     "--timeout",
     "timeout_seconds",
     default=900.0,
+    type=options.Seconds(),
     show_default=True,
     help="Seconds for the whole sweep; 0: none.",
 )
@@ -79,18 +80,21 @@ class Request:
     "--start-timeout",
     "start_seconds",
     default=60.0,
+    type=options.Seconds(),
     show_default=True,
     help="Seconds for an ephemeral container to start.",
 )
 @click.option(
     "--max-in-flight",
     default=32,
+    type=click.IntRange(min=0),
     show_default=True,
     help="Pods examined at a time; 0 lifts the limit.",
 )
 @click.option(
     "--max-per-node",
     default=10,
+    type=click.IntRange(min=0),
     show_default=True,
     help="Pods examined at a time on one node; 0 lifts the limit.",
 )
@@ -118,6 +122,8 @@ def run(  # one argument per option
     written to a directory; run the same command again after a kill and it finishes the work.
     """
     directory, output = options.split_outputs(outputs)
+    if metrics_textfile is not None:
+        options.check_textfile(metrics_textfile)
     request = Request(
         playbooks=options.load_playbooks(playbooks, debugger_image),
         selection=options.make_selection(
@@ -156,16 +162,24 @@ def _identity(request: Request, cluster: str) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _store(directory: Path, data: bytes) -> str:
-    """Keep bytes under the name of their hash; equal outputs are kept once."""
-    name = f"blobs/{hashlib.sha256(data).hexdigest()}"
-    path = directory / name
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    return name
+class _Blobs:
+    """Outputs too long or too odd for report.json, kept under the name of their hash, so that
+    equal ones are kept once. A full disk costs the blob, never the examination."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.failure: OutputError | None = None
+
+    def store(self, data: bytes) -> str | None:
+        name = f"blobs/{hashlib.sha256(data).hexdigest()}"
+        path = self._directory / name
+        try:
+            if not path.exists():
+                write_atomically(path, data)
+        except OutputError as error:
+            self.failure = error
+            return None
+        return name
 
 
 def _open_journal(request: Request, cluster: str) -> tuple[journal.Journal, str, bool]:
@@ -173,7 +187,7 @@ def _open_journal(request: Request, cluster: str) -> tuple[journal.Journal, str,
     try:
         request.directory.mkdir(parents=True, exist_ok=True)
         path = request.directory / journal.FILE_NAME
-        unfinished = journal.unfinished_run(journal.read(path), _identity(request, cluster))
+        unfinished = journal.unfinished_run(journal.read(path), _identity(request, cluster), _now())
         run_id = unfinished or f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         return journal.Journal(path, run_id, _now), run_id, unfinished is not None
     except journal.JournalInUseError as error:
@@ -190,7 +204,7 @@ async def _run(request: Request) -> ExitCode:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _on_signal, stop, number)
     async with AsyncExitStack() as stack:
         cluster = await connect(
@@ -204,11 +218,12 @@ async def _run(request: Request) -> ExitCode:
         selection = options.with_default_namespace(request.selection, cluster.default_namespace)
         watcher = _progress(request)
         stack.callback(watcher.close)
+        blobs = _Blobs(request.directory)
         outside = Outside(
             cluster=cluster,
             redact=Redactor(secrets.token_bytes(32)),
             record=_no_journal,
-            store=lambda data: _store(request.directory, data),
+            store=blobs.store,
             now=_now,
             watcher=watcher,
             stop=stop,
@@ -226,7 +241,10 @@ async def _run(request: Request) -> ExitCode:
             return await server_dry_run(cluster, plans, request.output)
         book, run_id, resumed = _open_journal(request, cluster.description)
         stack.callback(book.close)
-        await book.record("run", identity=_identity(request, cluster.description))
+        try:
+            await book.record("run", identity=_identity(request, cluster.description))
+        except OSError as error:
+            raise OutputError(f"cannot write to {request.directory}: {error.strerror}") from error
         report = await sweep(
             _with_record(outside, book),
             request.playbooks,
@@ -240,9 +258,19 @@ async def _run(request: Request) -> ExitCode:
         )
         watcher.close()
         code = _deliver(request, report, dict(cluster.requests_sent))
-        if not report.run.interrupted:
-            await book.record("finished", exit_code=int(code))
+        if blobs.failure is not None:
+            complain(f"{blobs.failure}; outputs are missing beside the report")
+            code = ExitCode.NOT_STORED
+        await _finish(book, code)
         return code
+
+
+async def _finish(book: journal.Journal, code: ExitCode) -> None:
+    """The run has its report, interrupted or not: the same command again is new work."""
+    try:
+        await book.record("finished", exit_code=int(code))
+    except OSError as error:
+        complain(f"the journal could not be finished: {error.strerror}")
 
 
 def _on_signal(stop: asyncio.Event, number: int) -> None:
@@ -274,7 +302,7 @@ def _progress(request: Request) -> Progress:
 
 def _deliver(request: Request, report: Report, requests: dict[tuple[str, str], int]) -> ExitCode:
     """Report first, then what may fail alone; what failed is said and never hides the result."""
-    from runner.report import render, summary_text, write  # noqa: PLC0415
+    from runner.report import render, write  # noqa: PLC0415
 
     code = of_report(report)
     try:
@@ -288,12 +316,23 @@ def _deliver(request: Request, report: Report, requests: dict[tuple[str, str], i
     if request.output is not None:
         click.echo(render(report, request.output), nl=False)
     elif not request.quiet or not stored:
-        width = shutil.get_terminal_size((100, 24)).columns
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        click.echo(summary_text(report, width=width, color=colour), nl=False)
+        click.echo(_summary(report), nl=False)
     if stored and not request.quiet:
         click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
     return code
+
+
+def _summary(report: Report) -> str:
+    """One screen for a person; in a log there is room for all."""
+    from runner.report.terminal import MAX_LINES, summary_text  # noqa: PLC0415
+
+    on_terminal = sys.stdout.isatty()
+    return summary_text(
+        report,
+        width=shutil.get_terminal_size((100, 24)).columns,
+        color=on_terminal and "NO_COLOR" not in os.environ,
+        max_lines=MAX_LINES if on_terminal else 1000,
+    )
 
 
 def _export_metrics(

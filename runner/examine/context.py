@@ -32,14 +32,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`store` keeps bytes in the run directory and returns the file's name there; `stage` hears
+    """`store` keeps bytes in the run directory and returns the file's name there, None
+    if they could not be kept; `stage` hears
     of each pod's progress: `injected`, `running`, `stopped`."""
 
     cluster: Cluster
     hub: PodHub
     redact: Redact
     record: Record
-    store: Callable[[bytes], str]
+    store: Callable[[bytes], str | None]
     stage: Callable[[str], None]
     now: Callable[[], datetime]
     run_id: str

@@ -19,6 +19,8 @@ from runner.program import ProgramResult, build, decode
 # The program leaves output out before its log passes 8 MiB.
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
+# containerd's, the kubelet's and CRI-O's words for a target that is not there.
+_TARGET_LOST = ("invalid target container", "unable to find target container", "target PID")
 # Without the subresource or a valid login no other pod will fare better.
 _HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
 _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
@@ -203,7 +205,8 @@ async def _result(
             outcome=PodOutcome.TIMEOUT if timed_out else PodOutcome.ERROR,
             reason=verdict.reason,
             message=message,
-            target_lost="target" in verdict.message and plan.choice.strategy == "target",
+            target_lost=plan.choice.strategy == "target"
+            and any(words in verdict.message for words in _TARGET_LOST),
         )
     termination = verdict.message if verdict.stage is Stage.ENDED else ""
     program, problem = await _collect(
@@ -225,6 +228,8 @@ async def _result(
     else:
         ended = _why_incomplete(verdict, program, problem)
         outcome = PodOutcome.UNKNOWN
+    if outcome is not None and ctx.hub.gone(uid):
+        ended = ("PodGone", "the pod was deleted before its result was read")
     ended = (ended[0], ctx.redact.redact_text(ended[1])[0])
     return Injected(
         injection=injection,

@@ -12,7 +12,7 @@ MAX_INLINE_BYTES = 64 * 1024
 
 
 def _output(
-    stream: StreamRecord, redact: Redact, store: Callable[[bytes], str]
+    stream: StreamRecord, redact: Redact, store: Callable[[bytes], str | None]
 ) -> tuple[str, OutputInfo]:
     if not stream.data:
         return "", OutputInfo(bytes=stream.total_bytes, truncated=stream.truncated)
@@ -37,7 +37,9 @@ def _attempt_outcome(attempt: AttemptRecord) -> StepOutcome:
     return StepOutcome.PASSED if attempt.exit_code == 0 else StepOutcome.FAILED
 
 
-def _attempt(attempt: AttemptRecord, redact: Redact, store: Callable[[bytes], str]) -> Attempt:
+def _attempt(
+    attempt: AttemptRecord, redact: Redact, store: Callable[[bytes], str | None]
+) -> Attempt:
     stdout, stdout_info = _output(attempt.stdout, redact, store)
     stderr, stderr_info = _output(attempt.stderr, redact, store)
     return Attempt(
@@ -76,7 +78,7 @@ def _step(
     record: StepRecord,
     ended: tuple[str, str],
     redact: Redact,
-    store: Callable[[bytes], str],
+    store: Callable[[bytes], str | None],
 ) -> StepResult:
     if record.not_run:
         return _not_run(step, record.not_run)
@@ -110,7 +112,7 @@ def step_results(
     program: ProgramResult,
     ended: tuple[str, str],
     redact: Redact,
-    store: Callable[[bytes], str],
+    store: Callable[[bytes], str | None],
 ) -> tuple[StepResult, ...]:
     """`ended` is reason and sentence for steps that left no frame."""
     return tuple(

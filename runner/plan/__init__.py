@@ -1,6 +1,6 @@
 """From playbooks and pods to what will be done to each pod. Pure: `podmedic plan` stops here."""
 
-from runner.plan.groups import DebuggerGroup, group_playbooks
+from runner.plan.groups import DebuggerGroup, group_playbooks, program_problems
 from runner.plan.pods import (
     InjectionPlan,
     NotRun,
@@ -21,4 +21,5 @@ __all__ = [
     "plan_as",
     "plan_injection",
     "plan_pod",
+    "program_problems",
 ]

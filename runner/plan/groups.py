@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.playbook import Debugger, Playbook
+from runner.playbook import Debugger, Playbook, Step
+from runner.program import ProgramStep, build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +35,31 @@ def group_playbooks(playbooks: Sequence[Playbook]) -> tuple[DebuggerGroup, ...]:
         )
         for key, (debugger, members) in groups.items()
     )
+
+
+def program_step(playbook: Playbook, step: Step) -> ProgramStep:
+    return ProgramStep(
+        name=step.name,
+        playbook=playbook.metadata.name,
+        argv=step.run or (),
+        script=step.script or "",
+        timeout_seconds=step.timeout_seconds,
+        attempts=step.retry.attempts,
+        backoff_seconds=step.retry.backoff_seconds,
+        output_limit_bytes=step.output_limit_bytes,
+        tools=step.needs.tools,
+    )
+
+
+def program_problems(playbooks: Sequence[Playbook]) -> tuple[str, ...]:
+    """What keeps the steps of these playbooks from being sent as one program: its size."""
+    problems = []
+    for group in group_playbooks(playbooks):
+        steps = [program_step(p, step) for p in group.playbooks for step in p.spec.steps]
+        try:
+            # The longest name that a container may have.
+            build(steps, nonce="n" * 63, deadline_seconds=3600)
+        except ValueError as error:
+            names = ", ".join(p.metadata.name for p in group.playbooks)
+            problems.append(f"the steps of {names} cannot be sent: {error}")
+    return tuple(problems)

@@ -8,7 +8,7 @@ from runner.injection import Choice, choose_strategy
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
 from runner.model.report import Workload
-from runner.plan.groups import DebuggerGroup, group_playbooks
+from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Playbook, Step
 from runner.program import ProgramStep
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
@@ -60,20 +60,6 @@ class PodPlan:
         return next(c for c in (*spec.containers, *spec.init_containers) if c.name == self.target)
 
 
-def _program_step(playbook: Playbook, step: Step) -> ProgramStep:
-    return ProgramStep(
-        name=step.name,
-        playbook=playbook.metadata.name,
-        argv=step.run or (),
-        script=step.script or "",
-        timeout_seconds=step.timeout_seconds,
-        attempts=step.retry.attempts,
-        backoff_seconds=step.retry.backoff_seconds,
-        output_limit_bytes=step.output_limit_bytes,
-        tools=step.needs.tools,
-    )
-
-
 def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | None:
     if choice.strategy == "none":
         return choice.reason, choice.message
@@ -92,7 +78,7 @@ def _plan(
         for step in playbook.spec.steps:
             why_not = _why_not_run(step, target, choice)
             if why_not is None:
-                steps.append(_program_step(playbook, step))
+                steps.append(program_step(playbook, step))
             else:
                 name = playbook.metadata.name
                 reason, message = why_not

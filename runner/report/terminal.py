@@ -20,30 +20,30 @@ _TONES = {Tone.BAD: "1;31", Tone.WARN: "1;33", Tone.UNSURE: "1;35", Tone.GOOD: "
 _MARGIN = " " * 14  # where causes begin: the longest verdict is `not examined`
 
 
-def summary_text(report: Report, *, width: int, color: bool) -> str:
-    """The rows of the report, worst first, at most about one screen of lines of `width` columns;
-    ends with a newline. Where the files are is for the caller to add."""
+def summary_text(report: Report, *, width: int, color: bool, max_lines: int = MAX_LINES) -> str:
+    """The rows of the report, worst first, at most `max_lines` (about one screen) of `width`
+    columns; ends with a newline. Where the files are is for the caller to add."""
     width = max(width, _NARROWEST)
     paint = _paint if color else _leave
     lines = [paint(cut(one_line(notice), width), "1") for notice in notices(report)]
     lines.append(paint(cut(headline(report.summary), width), _TONES[tone(report)]))
     made = rows(report)
-    lines += _not_healthy(made, width, color=color)
+    lines += _not_healthy(made, width, max_lines, color=color)
     lines += _healthy(made, width, color=color)
     lines += _unanswered(report, width)
     return "\n".join(lines) + "\n"
 
 
-def _not_healthy(made: Sequence[Row], width: int, *, color: bool) -> list[str]:
+def _not_healthy(made: Sequence[Row], width: int, max_lines: int, *, color: bool) -> list[str]:
     """As much of every row as fits on the screen: with evidence, else with the cause below the
     name, else on one line each; at last the worst ones only."""
     shown = [row for row in made if row.verdict is not Verdict.HEALTHY]
-    if len(shown) * 2 <= MAX_LINES:
+    if len(shown) * 2 <= max_lines:
         for lines_of in (_with_evidence, _with_cause):
             lines = [line for row in shown for line in lines_of(row, width, color=color)]
-            if len(lines) <= MAX_LINES:
+            if len(lines) <= max_lines:
                 return lines
-    kept = shown if len(shown) <= MAX_LINES else shown[: MAX_LINES - 1]
+    kept = shown if len(shown) <= max_lines else shown[: max_lines - 1]
     lines = [_in_one_line(row, width, color=color) for row in kept]
     return lines if kept == shown else [*lines, f"… and {len(shown) - len(kept)} more"]
 

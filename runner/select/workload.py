@@ -45,6 +45,9 @@ def _sickness(pod: Pod, status: ContainerStatus, now: datetime, *, init: bool) -
         return 3
     if not init and not status.ready and status.state.running is not None:
         return 2
+    if init and not status.ready and status.state.running is not None:
+        # The others wait for it.
+        return 1
     return 0
 
 

@@ -47,7 +47,9 @@ async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists
 def _alike(plan: PodPlan) -> tuple[object, ...]:
     """Equal for replicas that may share a log: same workload and container, ended the same way."""
     workload = plan.workload
-    key = (workload.namespace, workload.kind, workload.name, plan.target)
+    # Replicas of a StatefulSet have their own volumes and names, and so their own causes.
+    own = plan.pod.metadata.name if workload.kind == "StatefulSet" else ""
+    key = (workload.namespace, workload.kind, workload.name, plan.target, own)
     for status, _ in app_statuses(plan.pod):
         if status.name == plan.target:
             ended = status.state.terminated or status.last_state.terminated

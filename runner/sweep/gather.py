@@ -1,7 +1,7 @@
 """From playbooks and a selection to the pods they mean: one LIST per distinct query."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,9 +57,14 @@ def watch_scopes(listed: Sequence[tuple[Scope, str]]) -> tuple[tuple[Scope, str]
     for scope, version in listed:
         by_namespace.setdefault(scope.namespace, []).append((scope, version))
     return tuple(
-        found[0] if len(found) == 1 else (Scope(namespace=namespace), found[0][1])
+        found[0] if len(found) == 1 else (Scope(namespace=namespace), _oldest(v for _, v in found))
         for namespace, found in by_namespace.items()
     )
+
+
+def _oldest(versions: Iterable[str]) -> str:
+    """Of the lists of one namespace: what changed after any of them must be seen."""
+    return min(versions, key=lambda version: (len(version), version))
 
 
 async def gather(

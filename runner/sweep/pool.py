@@ -31,10 +31,18 @@ class Tally:
 
 
 class Cut(NamedTuple):
-    """`reason` is `Interrupted`, `SweepDeadline` or `ClusterLost`; `message` a sentence."""
+    """`reason` is `Interrupted`, `SweepDeadline`, `ClusterLost` or `NotStored`; `message` a
+    sentence."""
 
     reason: str
     message: str
+
+
+def _concerns_everyone(error: ClusterError | OSError) -> Cut:
+    if isinstance(error, ClusterError):
+        return Cut("ClusterLost", f"the cluster was lost: {error.message}")
+    # Nothing may be injected that is not in the journal first.
+    return Cut("NotStored", f"the journal cannot be written: {error.strerror or error}")
 
 
 def without_examination(plan: PodPlan, outcome: PodOutcome, reason: str, message: str) -> Examined:
@@ -78,7 +86,7 @@ async def run_pool(
     per_node: dict[str, asyncio.Semaphore] = defaultdict(
         lambda: asyncio.Semaphore(budget.max_per_node)
     )
-    fatal: list[ClusterError] = []
+    fatal: list[Cut] = []
 
     async def one(plan: PodPlan) -> Examined:
         async with AsyncExitStack() as slots:
@@ -89,9 +97,9 @@ async def run_pool(
                 await slots.enter_async_context(in_flight)
             try:
                 examined = await examine(plan)
-            except ClusterError as error:
+            except (ClusterError, OSError) as error:
                 # Results are values; an error that comes here concerns everyone.
-                fatal.append(error)
+                fatal.append(_concerns_everyone(error))
                 stop.set()
                 raise asyncio.CancelledError from error
             except Exception as error:
@@ -119,7 +127,7 @@ async def run_pool(
     why = "the sweep's deadline passed" if cut == "SweepDeadline" else "the run was interrupted"
     reason = cut
     if fatal:
-        reason, why = "ClusterLost", f"the cluster was lost: {fatal[0].message}"
+        reason, why = fatal[0]
     results = [
         task.result() if not task.cancelled() else _cut_short(plan, tally, reason, why)
         for plan, task in zip(plans, tasks, strict=True)

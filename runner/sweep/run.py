@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -12,7 +12,7 @@ import msgspec
 from runner import __version__
 from runner.analyze import judge
 from runner.cluster import Cluster
-from runner.examine import Context, Examined, PodHub, examine_pod
+from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
 from runner.examine.context import Record, Redact
 from runner.model.examination import TargetCondition
 from runner.model.report import (
@@ -53,7 +53,7 @@ class Outside:
     cluster: Cluster
     redact: Redact
     record: Record
-    store: Callable[[bytes], str]
+    store: Callable[[bytes], str | None]
     now: Callable[[], datetime]
     watcher: Watcher
     stop: asyncio.Event
@@ -124,7 +124,11 @@ async def _examine_all(
         examined, cut = await run_pool(to_examine, examine, budget, tally, outside.stop)
     finally:
         await hub.stop()
-    by_uid = {one.plan.pod.metadata.uid: one for one in examined}
+    by_uid = {
+        uid: replace(one, result=with_harm(one.result, one.plan.pod, hub.latest(uid)))
+        for one in examined
+        for uid in (one.plan.pod.metadata.uid,)
+    }
     for plan in plans:
         if plan.skip is not None:
             by_uid[plan.pod.metadata.uid] = without_examination(
@@ -140,7 +144,7 @@ def _outcome(
     judged: frozenset[str],
 ) -> PodResult:
     """What the findings make of an examination that went well."""
-    if result.outcome is not PodOutcome.PASSED:
+    if result.outcome not in (PodOutcome.PASSED, PodOutcome.WARNED):
         return result
     if Severity.CRITICAL in severities:
         return msgspec.structs.replace(result, outcome=PodOutcome.FAILED)

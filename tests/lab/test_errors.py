@@ -1,5 +1,6 @@
 """Mistakes cost one clear line and the documented exit code, and no pod is changed."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,3 +138,49 @@ def test_report_directory_that_cannot_be_written(lab: Lab, shop: str, tmp_path: 
     assert outcome.code == 6
     assert "cannot write" in one_line(outcome.stderr)
     assert pm.generations(lab, shop) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-n", ""), "-n '' is no name of a namespace"),
+        (("-n", "Bad_NS!"), "-n 'Bad_NS!' is no name of a namespace"),
+        (("-n", "shop", "-A"), "-n and -A exclude each other"),
+        (("--debugger-image", "BAD image"), "'BAD image' is no reference of an image"),
+        (("--timeout", "nan"), "'nan' is not a number of at least 0"),
+        (("--qps=-1",), "'-1' is not a number of at least 0"),
+        (("--max-in-flight=-3",), "-3"),
+        (("--metrics-textfile", "m.txt"), "the name must end in .prom"),
+        (("-o", "a", "-o", "b"), "-o takes one directory"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    """None of them reaches a cluster: there is none."""
+    outcome = pm.podmedic(None, "run", *arguments, directory=tmp_path / "out")
+    assert outcome.code == 4
+    assert said in one_line(outcome.stderr)
+
+
+def test_steps_too_long_to_be_sent(tmp_path: Path) -> None:
+    """Said by validate and before anything is asked of a cluster."""
+    path = pm.playbook(tmp_path, [{"name": "long", "script": "# " + "x" * 110_000}])
+    for command in ("validate", "plan", "run"):
+        outcome = pm.podmedic(None, command, path, directory=tmp_path / "out")
+        assert outcome.code == 4
+        assert "the steps of probe cannot be sent" in one_line(outcome.stderr)
+
+
+def test_a_full_disk_costs_no_pod(lab: Lab, shop: str, tmp_path: Path) -> None:
+    """Where the journal cannot be written nothing is injected; one line, no traceback."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", small], check=True)
+    try:
+        (small / "fill").write_bytes(b"x" * 4096)
+        before = pm.generations(lab, shop)
+        outcome = pm.podmedic(lab, "run", "triage", "-n", shop, "-o", small, directory=small)
+        assert outcome.code == 6
+        assert "No space left on device" in one_line(outcome.stderr)
+        assert pm.generations(lab, shop) == before
+    finally:
+        subprocess.run(["umount", small], check=True)

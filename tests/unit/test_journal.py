@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,13 +36,14 @@ async def test_an_unfinished_run_is_found_after_a_kill(tmp_path: Path) -> None:
     book.close()
     with path.open("ab") as file:
         file.write(b'{"time": "2026-11-23T03:00:00+00:00", "run": "r1", "eve')
-    assert unfinished_run(read(path), "a") == "r1"
-    assert unfinished_run(read(path), "other work") is None
+    assert unfinished_run(read(path), "a", NOW) == "r1"
+    assert unfinished_run(read(path), "other work", NOW) is None
+    assert unfinished_run(read(path), "a", NOW + timedelta(minutes=16)) is None
 
     again = journal(path)
     await again.record("finished")
     again.close()
-    assert unfinished_run(read(path), "a") is None
+    assert unfinished_run(read(path), "a", NOW) is None
 
 
 def test_two_runs_cannot_share_a_directory(tmp_path: Path) -> None:
@@ -56,4 +57,4 @@ def test_two_runs_cannot_share_a_directory(tmp_path: Path) -> None:
 
 
 def test_no_journal_no_run(tmp_path: Path) -> None:
-    assert unfinished_run(read(tmp_path / "journal.jsonl"), "a") is None
+    assert unfinished_run(read(tmp_path / "journal.jsonl"), "a", NOW) is None

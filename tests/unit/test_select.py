@@ -155,6 +155,7 @@ def test_workload(given: Pod, kind: str, name: str) -> None:
         (pod(running(), terminated(1, restartCount=3)), "", "app2"),
         (pod(running(ready=False), waiting("CrashLoopBackOff")), "", "app2"),
         (pod(waiting("PodInitializing"), init=terminated(1, restartCount=1)), "", "setup"),
+        (pod(waiting("PodInitializing"), init=running(ready=False)), "", "setup"),
         (
             pod(
                 running(),
