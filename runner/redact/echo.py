@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from runner.redact.budget import Budget
+from runner.redact.marker import MARKER_START, marker_at
 from runner.redact.matcher import TOO_MANY, Span
 from runner.redact.regex import compile_bytes, escape
 
@@ -49,11 +50,12 @@ def _find(
 ) -> Iterator[Span]:
     """The longest first, as one secret may begin like another."""
     longest_first = sorted(names, key=len, reverse=True)
+    has_markers = MARKER_START in data
     budget = Budget()
     passed = 0
     for match in compile_bytes(b"|".join(map(escape, longest_first))).finditer(data):
         start, end = match.span()
-        if start in found:
+        if start in found or (has_markers and _touches_marker(data, start, end)):
             continue
         budget.fill(start - passed)
         passed = start
@@ -62,3 +64,8 @@ def _find(
             return
         rank, rule = names[data[start:end]]
         yield Span(start, end, rank, rule)
+
+
+def _touches_marker(data: bytes, start: int, end: int) -> bool:
+    """A secret may be a part of a marker: `redacted`."""
+    return marker_at(data, start) is not None or marker_at(data, end - 1) is not None

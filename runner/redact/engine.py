@@ -2,7 +2,6 @@
 
 import functools
 import hmac
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from runner.redact.budget import Budget
 from runner.redact.echo import find_echoes
 from runner.redact.encoded import Encoded
 from runner.redact.ledger import Ledger, Redaction
-from runner.redact.matcher import Span
+from runner.redact.marker import make_marker
+from runner.redact.matcher import TOO_MANY, Span
 from runner.redact.rules import Rule, builtin_rules
 from runner.redact.scan import Scanner
 
@@ -19,6 +19,7 @@ from runner.redact.scan import Scanner
 # nothing is found: that is what makes redaction idempotent. Two rounds are usual; a text that
 # still changes after these is hostile, and loses whole lines.
 _ROUNDS = 4
+_MAX_ROUNDS = 16  # and then all of the text
 _MAX_BASE64_DEPTH = 2
 _LAST_RANK = 1 << 30
 _LINES_AROUND = 3
@@ -57,7 +58,7 @@ class Redactor:
         """
         redactions: list[Redaction] = []
         ledger = Ledger()
-        for number in itertools.count():
+        for number in range(_MAX_ROUNDS):
             budget = Budget()
             spans = _merge(self._candidates(data, budget, 0))
             spans = _merge((*spans, *find_echoes(data, spans, known)))
@@ -65,6 +66,8 @@ class Redactor:
                 break
             if number >= _ROUNDS:
                 spans = _whole_lines(data, spans)
+            if number == _MAX_ROUNDS - 1:
+                spans = [Span(0, len(data), -1, TOO_MANY)]
             markers = self._markers(data, spans)
             redactions += ledger.entries(data, spans)
             ledger.replaced(data, spans, markers)
@@ -125,8 +128,8 @@ class Redactor:
             secret = data[span.start : span.end]
             marker = known.get((span.rule, secret))
             if marker is None:
-                token = hmac.digest(self._key, secret, "sha256")[:4].hex()
-                marker = known[span.rule, secret] = f"[redacted:{span.rule}:{token}]".encode()
+                token = hmac.digest(self._key, secret, "sha256")
+                marker = known[span.rule, secret] = make_marker(span.rule, token)
             markers.append(marker)
         return markers
 

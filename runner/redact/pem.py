@@ -8,8 +8,8 @@ with `\n` written out.
 
 from collections.abc import Iterator
 
+from runner.redact.marker import MARKER
 from runner.redact.regex import Match, compile_bytes
-from runner.redact.scan import MARKER
 
 RULE = "pem"
 MARK = b"PRIVATE KEY"

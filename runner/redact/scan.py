@@ -13,13 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.redact.budget import Budget
+from runner.redact.marker import MARKER, MARKER_START, marker_at
 from runner.redact.matcher import LINE_BYTES, TOO_MANY, Matcher, Span, uncaptured
 from runner.redact.regex import Regex, RegexSet, compile_bytes, compile_set, escape
 from runner.redact.rules import COMMON, Rule
-
-MARKER = compile_bytes(rb"\[redacted:[a-z0-9-]+:[0-9a-f]{8}\]")
-MARKER_START = b"[redacted:"
-_MARKER_MAX_BYTES = 64
 
 _SEGMENT_BYTES = 8192
 _GATE_BYTES = 65536
@@ -184,21 +181,13 @@ def _is_marked(data: bytes, start: int, end: int) -> bool:
 def _settle(data: bytes, start: int, span: Span) -> Span | None:
     """What of the span is left to redact in a text that holds markers of ours: nothing if the
     match begins inside one or the value is one, and never a part of one."""
-    first = _marker_at(data, span.start)
+    first = marker_at(data, span.start)
     if first is not None and first[1] >= span.end:
         return None
-    around = _marker_at(data, start)
+    around = marker_at(data, start)
     if around is not None and around[0] < start:
         return None
-    last = _marker_at(data, span.end - 1)
+    last = marker_at(data, span.end - 1)
     begin = first[0] if first else span.start
     end = last[1] if last else span.end
     return Span(begin, end, span.rank, span.rule)
-
-
-def _marker_at(data: bytes, at: int) -> tuple[int, int] | None:
-    """Start and end of the marker that the byte belongs to."""
-    floor = max(0, at - _MARKER_MAX_BYTES)
-    start = data.rfind(MARKER_START, floor, at + len(MARKER_START))
-    marker = MARKER.match(data, start) if start >= 0 else None
-    return marker.span() if marker and start <= at < marker.end() else None

@@ -80,6 +80,22 @@ def test_what_the_caller_knows_goes() -> None:
     assert redactions == (Redaction(rule="known", line=1, length=10),)
 
 
+def test_what_is_known_may_be_a_part_of_a_marker() -> None:
+    redactor = Redactor(KEY)
+    known = [b"redacted", b"known:", b"pw-assigned"]
+
+    clean, _ = redactor.redact_bytes(b"redacted password=hunter2x", known=known)
+
+    assert (
+        clean
+        == (
+            f"[redacted:known:{_token(b'redacted')}] "
+            f"password=[redacted:pw-assigned:{_token(b'hunter2x')}]"
+        ).encode()
+    )
+    assert redactor.redact_bytes(clean, known=known) == (clean, ())
+
+
 def test_a_command_line_is_read_as_a_whole() -> None:
     words = ["sh", "-c", "x", "--password", "hunter2x", "--token=t0k3n99", "--port", "80"]
 
