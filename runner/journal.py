@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 MAX_AGE = timedelta(minutes=15)
 FILE_NAME = "journal.jsonl"
@@ -68,7 +68,8 @@ class Journal:
         self._pending: list[bytes] = []
         self._flushing: asyncio.Task[None] | None = None
         # Ours until close: every record goes to the same file.
-        self._file: IO[bytes] = path.open("ab")
+        # Without a buffer, that a full disk would fill again when the file is closed.
+        self._file = path.open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -104,8 +105,9 @@ class Journal:
             await asyncio.to_thread(self._write, b"".join(lines))
 
     def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

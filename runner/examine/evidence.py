@@ -17,13 +17,12 @@ _NO_LOG = (
 
 def _clean_container(container: Container, redact: Redact) -> Container:
     """Names of variables stay, their values go: the endpoints in them were read before."""
-
-    def clean(words: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(redact.redact_text(word)[0] for word in words)
-
     env = tuple(EnvVar(name=v.name, value_from=v.value_from) for v in container.env)
     return msgspec.structs.replace(
-        container, env=env, command=clean(container.command), args=clean(container.args)
+        container,
+        env=env,
+        command=redact.redact_argv(container.command)[0],
+        args=redact.redact_argv(container.args)[0],
     )
 
 
