@@ -58,7 +58,7 @@ class HttpClient:
         self._retrier = Retrier(policy, self._limiter, qps)
         self.sent: Counter[tuple[str, str]] = Counter()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30.0),
+            connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=30.0),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
         )
