@@ -12,18 +12,25 @@ from runner.playbook.spec import FindingRule
 
 MAX_LINES = 10
 MAX_BYTES = 2048
+MAX_LINE = 1000  # characters by which a decisive line is known again
 _MAX_EVENTS = 3
 _OWN_WORDS = ("log ", "previous log ", "step ")  # of the application and of ours
 _BEFORE, _AFTER = 2, 3  # lines around the one that decides
 
 
 def evidence_of(
-    rule: FindingRule, examination: Examination, playbook: str, decisive: Sequence[str]
+    rule: FindingRule,
+    examination: Examination,
+    playbook: str,
+    decisive: Sequence[str],
+    source: str = "",
 ) -> tuple[Evidence, ...]:
-    """What the rule refers to, in its order; `decisive` are lines that must be among the shown."""
+    """What the rule refers to, in its order, but first `source`, where it found its match;
+    `decisive` are lines that must be among the shown."""
     found: list[Evidence] = []
     choose = _chooser(rule, decisive)
-    for reference in rule.evidence:
+    references = [each for each in rule.evidence if each != source]
+    for reference in [source, *references] if source else references:
         if reference.startswith("events"):
             more = _events(reference.partition(".")[2], examination, rule)
         else:
@@ -52,15 +59,25 @@ def _chooser(rule: FindingRule, decisive: Sequence[str]) -> Choose:
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
         if pattern is not None:
             lines = [line for line in lines if pattern.search(line)] or lines
-        return _bounded(_around(lines, decisive))
+        chosen = _around(lines, decisive)
+        shown = _bounded(chosen)
+        at = _places(chosen, decisive)
+        if at and chosen[at[-1]].rstrip() not in shown:
+            # Long lines after it left it no room.
+            shown = _bounded(chosen[: at[-1] + 1])
+        return shown
 
     return choose
 
 
+def _places(lines: Sequence[str], decisive: Sequence[str]) -> Sequence[int]:
+    wanted = {line.strip()[:MAX_LINE] for line in decisive if line.strip()}
+    return [index for index, line in enumerate(lines) if line.strip()[:MAX_LINE] in wanted]
+
+
 def _around(lines: Sequence[str], decisive: Sequence[str]) -> Sequence[str]:
     """The neighbourhood of the last decisive line, else the last lines."""
-    wanted = {line.strip() for line in decisive if line.strip()}
-    at = [index for index, line in enumerate(lines) if line.strip() in wanted]
+    at = _places(lines, decisive)
     if not at or at[-1] >= len(lines) - MAX_LINES:
         return lines[-MAX_LINES:]
     if len(at) > 1:
@@ -96,7 +113,7 @@ def _evidence(
 
 
 def _log(which: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:
-    log = _log_called(which, examination)
+    log = log_called(which, examination)
     if log is not None:
         words = "previous log" if log.previous else "log"
         pod = log.read_from or examination.pod.metadata.name
@@ -105,7 +122,8 @@ def _log(which: str, examination: Examination, choose: Choose) -> Iterator[Evide
         )
 
 
-def _log_called(which: str, examination: Examination) -> LogExcerpt | None:
+def log_called(which: str, examination: Examination) -> LogExcerpt | None:
+    """The excerpt that `logs.WHICH` stands for: `current`, `previous` or `last`."""
     mine = [each for each in examination.logs if each.container == examination.target_container]
     current = next((each for each in mine if not each.previous), None)
     previous = next((each for each in mine if each.previous), None)

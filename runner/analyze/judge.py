@@ -64,7 +64,13 @@ class _Cause:
     container: str
     fingerprint: str
     evidence: tuple[Evidence, ...]
+    borrowed: bool
     pods: set[tuple[str, str]] = field(default_factory=set)
+
+    def _confidence(self) -> Confidence:
+        """One level less when no pod of the finding said it in a log of its own."""
+        level = _CONFIDENCES.index(self.hit.rule.confidence)
+        return _CONFIDENCES[min(level + self.borrowed, len(_CONFIDENCES) - 1)]
 
     def finding(self) -> Finding:
         rule = self.hit.rule
@@ -72,7 +78,7 @@ class _Cause:
             rule=rule.id,
             playbook=self.hit.playbook,
             severity=rule.severity,
-            confidence=rule.confidence,
+            confidence=self._confidence(),
             title=self.hit.title,
             message=self.hit.message,
             remediation=self.hit.remediation,
@@ -92,11 +98,12 @@ def _add(causes: dict[tuple[str, ...], _Cause], examination: Examination, hit: H
     cause = causes.get(key)
     if cause is None:
         mark = fingerprint(words, container, hit.rule.id, hit.cause)
-        cause = _Cause(hit, workload, container, mark, hit.evidence)
+        cause = _Cause(hit, workload, container, mark, hit.evidence, hit.borrowed)
         causes[key] = cause
     elif _borrowed(cause.evidence, cause.pods) and len(hit.evidence) >= len(cause.evidence):
         # Better shown from a pod whose own log was read.
         cause.evidence = hit.evidence
+    cause.borrowed = cause.borrowed and hit.borrowed
     cause.pods.add(_pod_key(examination))
 
 

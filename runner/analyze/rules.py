@@ -1,6 +1,7 @@
 """One pod, one playbook: which of its findings hold."""
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,13 +9,12 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from runner.analyze.excerpts import evidence_of
+from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called
 from runner.analyze.facts import texts
 from runner.model.examination import Examination
 from runner.model.report import Evidence
 from runner.playbook.conditions import (
     FALSE,
-    TRUE,
     Answer,
     Condition,
     Facts,
@@ -27,6 +27,12 @@ from runner.playbook.templates import Text, TextError
 
 MAX_ITEMS = 100
 MAX_MATCHES = 10_000
+_MAX_FRAMES = 200
+_FRAME = re.compile(
+    r"\s|at |from |goroutine \d+ \[|created by |stack backtrace:|note: run with |Node\.js v"
+    r"|Traceback \(most recent|[})\]]+;?$|[^\s()]+\([^()]*\)$"
+)
+"""A line of a stack trace in the languages that we meet, but for the error itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,16 @@ class Hit:
     remediation: str
     cause: str
     evidence: tuple[Evidence, ...]
+    borrowed: bool = False
+    """It rests on a log that was read from another pod, a replica of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a rule's `match` found, and the reference of the text it is in."""
+
+    groups: Mapping[str, str]
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +123,33 @@ class Judge:
         for item in items[:MAX_ITEMS]:
             yield self._facts.with_values(item=item)
 
-    def _holds(self, rule: FindingRule, facts: Facts) -> tuple[Verdict, Mapping[str, str] | None]:
+    def _holds(self, rule: FindingRule, facts: Facts) -> tuple[Verdict, _Found | None]:
+        """With `match`, the first find for which `when` holds."""
         when = Condition.compile(rule.when)
         if rule.match is None:
             return when.evaluate(facts), None
-        verdict, match = self._match(rule.match, facts)
-        if match is None:
-            return verdict, None
-        return when.evaluate(facts.with_values(match=match)), match
-
-    def _match(self, wanted: Match, facts: Facts) -> tuple[Verdict, dict[str, str] | None]:
-        missing = ""
-        for reference in wanted.sources:
-            found = texts(self._examination, facts, reference)
-            if found is None:
-                missing = missing or _why(facts, reference)
+        open_question: Verdict | None = None
+        for reference in rule.match.sources:
+            known = texts(self._examination, facts, reference)
+            if known is None:
+                missing = Verdict(Answer.NOT_EVALUATED, _why(facts, reference))
+                open_question = open_question or missing
                 continue
-            for text in reversed(found):
-                match = find(wanted, text)
-                if match is not None:
-                    return TRUE, match
-        return (Verdict(Answer.NOT_EVALUATED, missing) if missing else FALSE), None
+            for text in reversed(known):
+                for groups in finds(rule.match, text):
+                    verdict = when.evaluate(facts.with_values(match=groups))
+                    if verdict.answer is Answer.TRUE:
+                        return verdict, _Found(groups, reference)
+                    if verdict.answer is Answer.NOT_EVALUATED:
+                        open_question = open_question or verdict
+        return open_question or FALSE, None
 
-    def _hit(self, rule: FindingRule, facts: Facts, match: Mapping[str, str] | None) -> Hit:
+    def _hit(self, rule: FindingRule, facts: Facts, match: _Found | None) -> Hit:
         values: dict[str, Any] = dict(facts.values)
         decisive = []
         if match is not None:
-            values["match"] = match
-            decisive.append(match["line"])
+            values["match"] = match.groups
+            decisive.extend(match.groups["line"].splitlines())
         item = values.get("item")
         if isinstance(item, Mapping) and isinstance(item.get("line"), str):
             decisive.append(item["line"])
@@ -146,8 +161,23 @@ class Judge:
             message=message,
             remediation=Text.compile(rule.remediation).render(values),
             cause=self._cause(message),
-            evidence=evidence_of(rule, self._examination, self._playbook.metadata.name, decisive),
+            evidence=evidence_of(
+                rule,
+                self._examination,
+                self._playbook.metadata.name,
+                decisive,
+                match.source if match is not None else "",
+            ),
+            borrowed=self._borrowed(rule, match),
         )
+
+    def _borrowed(self, rule: FindingRule, match: _Found | None) -> bool:
+        which = match.source if match is not None else ""
+        if "logs." in rule.when:
+            which = "logs.last"
+        root, _, which = which.partition(".")
+        log = log_called(which, self._examination) if root == "logs" else None
+        return log is not None and log.read_from not in ("", self._examination.pod.metadata.name)
 
     def _cause(self, message: str) -> str:
         """The message without what names this one pod: the same for every replica."""
@@ -158,9 +188,9 @@ class Judge:
         return message
 
 
-def find(wanted: Match, text: str) -> dict[str, str] | None:
-    """Named groups of the last match of the first pattern that matches, and the `line` it ends
-    in."""
+def finds(wanted: Match, text: str) -> Iterator[dict[str, str]]:
+    """For each pattern, in their order, the named groups of its last match and the `line` it is
+    in (several, if the match goes over several)."""
     if wanted.last_lines is not None:
         text = _last_lines(text, wanted.last_lines)
     for pattern in wanted.patterns:
@@ -171,14 +201,26 @@ def find(wanted: Match, text: str) -> dict[str, str] | None:
             begin = text.rfind("\n", 0, last.start()) + 1
             end = text.find("\n", last.end())
             line = text[begin : end if end >= 0 else len(text)]
-            return {**groups, "line": line.strip()[:1000]}
-    return None
+            # Of a trace the end says most.
+            yield {
+                **groups,
+                "line": line.strip()[-MAX_LINE:] if "\n" in line else line.strip()[:MAX_LINE],
+            }
 
 
 @lru_cache(maxsize=64)
 def _last_lines(text: str, count: int) -> str:
-    """Replicas share a log, and many rules look at the same end of it."""
-    return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
+    """Replicas share a log, and many rules look at the same end of it. The frames of a stack trace
+    do not count: they would push the error that they belong to out of sight."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    begin, frames = len(lines), 0
+    while begin > 0 and count > 0:
+        begin -= 1
+        if frames < _MAX_FRAMES and _FRAME.match(lines[begin]):
+            frames += 1
+        else:
+            count -= 1
+    return "\n".join(lines[begin:])
 
 
 def fingerprint(workload: tuple[str, str, str], container: str, rule: str, cause: str) -> str:

@@ -182,9 +182,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because the host db.shop (env:DB_URL) does not resolve.",
     ),
     (
-        "host-unresolvable",
+        "host-unresolvable-unmentioned",
         {"log": "socket.gaierror: [Errno -2] Name or service not known\n", "steps": steps("endpoint env:DB_URL db.shop 5432 dns=fail tcp=none\n")},
-        "Container app exits with code 1 because the host db.shop (env:DB_URL) does not resolve.",
+        "Container app exits with code 1, and the host db.shop (env:DB_URL) of its configuration does not resolve.",
     ),
     (
         "connection-refused",
@@ -193,8 +193,13 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "connection-timed-out",
-        {"log": "context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
+        {"log": "amqp://queue:5672: context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
         "Container app exits with code 1 because queue:5672 (env:Q) does not answer.",
+    ),
+    (
+        "connection-unmentioned",
+        {"log": "context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
+        "Container app exits with code 1, and queue:5672 (env:Q) of its configuration does not accept connections (timeout).",
     ),
     (
         "file-missing",
@@ -213,7 +218,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "port-in-use",
         {"log": "Error: listen EADDRINUSE: address already in use 0.0.0.0:8080\n"},
-        "Container app exits with code 1 because port 8080 is already taken by another container of the pod.",
+        "Container app exits with code 1 because, as its log says, port 8080 is already in use.",
     ),
     (
         "permission-denied",
@@ -254,6 +259,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
         },
         "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 503.",
+    ),
+    (
+        "last-words",
+        {"log": "starting\nFATAL invalid config: replicas must be positive\n"},
+        "Container app exits with code 1; its last words are: FATAL invalid config: replicas must be positive",
     ),
     (
         "host-unresolvable-unmentioned",
@@ -302,6 +312,16 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     }),
     ("hosts that answer", {"state": running(), "ready": True, "restarts": 0, "steps": steps("endpoint env:A a 80 dns=ok tcp=open\n")}),
     ("a pod that still starts", {"state": waiting("ContainerCreating"), "restarts": 0}),
+    ("a pod that is refused now and then", {
+        "state": running(), "ready": True, "restarts": 0,
+        "log": "serving\ncache:6379: Connection refused, trying again\n" * 20,
+        "steps": steps("endpoint env:CACHE cache 6379 dns=ok tcp=refused\n"),
+    }),
+    ("a pod that was restarted once and is refused now and then", {
+        "state": running(), "last": exited(0, "Completed"), "ready": True, "restarts": 1,
+        "log": "Connection refused\n", "previous": "Connection refused\n",
+        "steps": steps("endpoint env:CACHE cache 6379 dns=ok tcp=refused\n"),
+    }),
     ("a failed readiness probe of before", {
         "state": running(), "ready": True, "restarts": 0, "readiness_probe": True,
         "events": [event("Unhealthy", "Readiness probe failed: connection refused")],
@@ -317,7 +337,7 @@ def test_says_nothing_of(pod: dict[str, Any]) -> None:
 def test_every_rule_has_a_case() -> None:
     by_log = {"host-unresolvable", "connection-refused", "connection-timed-out", "file-missing"}
     tested = {case[0] for case in CASES} | {f"{rule}-by-log" for rule in by_log}
-    tested.add("variable-missing")  # these are in test_analyze_wordings.py
+    tested |= {"variable-missing", "variable-missing-by-log"}  # in test_analyze_wordings.py
     assert tested == {rule.id for rule in CRASHLOOP.spec.findings}
 
 
@@ -361,7 +381,7 @@ def test_the_log_of_the_instance_that_crashed_counts() -> None:
         state=running(),
         last=exited(1),
         log="starting\n",
-        previous="starting\nKeyError: 'LEDGER_URL'\n",
+        previous="starting\nfatal: LEDGER_URL is not set\n",
         steps=steps(),
         conditions=[TargetCondition.CRASH_LOOP_BACK_OFF],
     )

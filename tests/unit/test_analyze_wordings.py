@@ -67,7 +67,24 @@ def test_understands_many_wordings(rule: str, log: str, words: str) -> None:
 
 VARIABLES = [
     ("fatal: required environment variable LEDGER_URL is not set", "LEDGER_URL"),
-    ("KeyError: 'LEDGER_URL'", "LEDGER_URL"),
+    (
+        ("Traceback (most recent call last):\n"
+        '  File "/app/main.py", line 3, in <module>\n'
+        "    ledger = os.environ['LEDGER_URL']\n"
+        "             ~~~~~~~~~~^^^^^^^^^^^^^^\n"
+        '  File "<frozen os>", line 714, in __getitem__\n'
+        "KeyError: 'LEDGER_URL'"),
+        "LEDGER_URL",
+    ),
+    (
+        ("Traceback (most recent call last):\n"
+        '  File "/app/main.py", line 3, in <module>\n'
+        '  File "/usr/lib/python3.9/os.py", line 679, in __getitem__\n'
+        "    raise KeyError(key) from None\n"
+        "KeyError: 'LEDGER_URL'"),
+        "LEDGER_URL",
+    ),
+    ('config/boot.rb:3: ENV.fetch: key not found: "LEDGER_URL" (KeyError)', "LEDGER_URL"),
     ("LEDGER_URL is not set", "LEDGER_URL"),
     ("Error: LEDGER_URL must be set", "LEDGER_URL"),
     ("missing required environment variable LEDGER_URL", "LEDGER_URL"),
@@ -80,7 +97,6 @@ VARIABLES = [
     ("/entrypoint.sh: line 4: LEDGER_URL: please tell me where the ledger is", "LEDGER_URL"),
     ('env: required environment variable "LEDGER_URL" is not set', "LEDGER_URL"),
     ("required key LEDGER_URL missing value", "LEDGER_URL"),
-    ('key not found: "LEDGER_URL" (KeyError)', "LEDGER_URL"),
     ("Could not resolve placeholder 'LEDGER_URL' in value \"${LEDGER_URL}\"", "LEDGER_URL"),
     ("pydantic_core.ValidationError: 1 validation error for Settings\nledger_url\n  Field required [type=missing]", "ledger_url"),
     ("Error: You must specify POSTGRES_PASSWORD to a non-empty value: POSTGRES_PASSWORD is not specified", "POSTGRES_PASSWORD"),
@@ -99,3 +115,13 @@ def test_missing_variable_in_many_wordings(log: str, variable: str) -> None:
             f"Container app exits with code 1 because the environment variable {variable} is not set.",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    "log", ["KeyError: 'LEDGER_URL'", 'key not found: "LEDGER_URL" (KeyError)']
+)
+def test_a_key_of_which_nobody_says_where_it_is_missing(log: str) -> None:
+    """It has the shape of a variable, and may still be one of any table."""
+    (finding,) = findings_of(CRASHLOOP, examination(log=f"starting\n{log}\n", steps=steps()))
+    assert (finding.rule, finding.confidence) == ("variable-missing-by-log", "likely")
+    assert "there is no LEDGER_URL" in finding.message
