@@ -138,11 +138,16 @@ def test_a_host_that_the_last_words_do_not_blame_is_possible_at_most(log: str) -
     assert {each.confidence for each in told(log, CACHE)} == {"possible"}
 
 
-def test_the_fatal_line_wins_over_an_endpoint_that_was_only_mentioned() -> None:
-    log = (
-        "exporting traces to kubernetes.default.svc:9411\n"
-        "FATAL invalid config: replicas must be positive\n"
-    )
+@pytest.mark.parametrize(
+    "early",
+    [
+        "exporting traces to kubernetes.default.svc:9411",
+        "timeout for kubernetes.default.svc:9411 set to 5 s",
+        "failed to export traces to kubernetes.default.svc:9411: timeout",
+    ],
+)
+def test_the_fatal_line_wins_over_an_endpoint_that_was_only_mentioned(early: str) -> None:
+    log = f"{early}\nFATAL invalid config: replicas must be positive\n"
     findings = told(log, TRACING)
     assert brief(findings) == [("last-words", "likely"), ("connection-unmentioned", "possible")]
     assert findings[0].message == (
@@ -157,6 +162,37 @@ def test_of_a_port_only_that_it_is_in_use_is_known() -> None:
     findings = told("OSError: [Errno 98] listen tcp 0.0.0.0:8080: bind: address already in use\n")
     assert brief(findings) == [("port-in-use", "likely")]
     assert "another container" not in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("log", "port"),
+    [
+        ("2026/11/23 06:31:19 listen tcp :8080: bind: address already in use", "8080"),
+        ("2026/11/23 06:31:19 listen tcp 0.0.0.0:8080: bind: address already in use", "8080"),
+        ("ERROR: [Errno 98] bind on address ('0.0.0.0', 8080): address already in use", "8080"),
+        ("Error: listen EADDRINUSE: address already in use :::3000", "3000"),
+    ],
+)
+def test_the_port_is_not_taken_from_the_time_of_day(log: str, port: str) -> None:
+    assert f"port {port} is already in use" in told(f"{log}\n")[0].message
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "2026/11/23 06:31:19 connection refused\n",
+        "exporting to tracing:9411\nbad timeout value\n",
+        "2026/11/23 06:31:19 address already in use\n",
+    ],
+)
+def test_no_target_is_made_up(log: str) -> None:
+    assert brief(told(log)) == [("exits", "possible")]
+
+
+def test_an_error_in_the_last_line_is_quoted() -> None:
+    findings = told("error: replicas must be positive\n", TRACING)
+    assert brief(findings) == [("last-words", "likely"), ("connection-unmentioned", "possible")]
+    assert "replicas must be positive" in findings[0].message
 
 
 def test_what_the_demo_shows_is_still_named() -> None:
