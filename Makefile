@@ -4,12 +4,13 @@ PYTHON := .venv/bin/python
 ARTIFACTS := build/artifacts
 LAB ?= demo
 
-.PHONY: help demo test test-unit lint lab-up lab-down clean venv
+.PHONY: help demo test test-unit bench lint lab-up lab-down clean venv
 
 help:
 	@echo "make demo       bring up a lab cluster, break things in it, sweep it, show the report"
 	@echo "make test       all tests, on a real cluster that is removed afterwards"
 	@echo "make test-unit  the tests that need no cluster"
+	@echo "make bench      what it costs, beside what it replaces (half an hour, an idle machine)"
 	@echo "make lint       ruff, mypy, import-linter"
 	@echo "make lab-up     a lab cluster to play with (LAB=name)"
 	@echo "make lab-down   remove it"
@@ -28,6 +29,10 @@ test: venv
 test-unit: venv
 	@$(PYTHON) -m lab.prepare unit
 	@$(PYTHON) -m pytest -q tests/unit $(PYTEST_ARGS)
+
+bench: venv
+	@mkdir -p $(ARTIFACTS)
+	@$(PYTHON) -m bench.all --output $(ARTIFACTS)/bench.json
 
 lint: venv
 	@.venv/bin/ruff check .

@@ -10,10 +10,13 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,6 +30,9 @@ from runner.playbook import Playbook
 from runner.progress import Progress, progress
 from runner.report.files import OutputError, write_atomically
 from runner.sweep import Budget, Outside, Selection, prepare, sweep
+
+if TYPE_CHECKING:
+    from runner.redact import Redactor
 
 DEFAULT_DIRECTORY = Path("podmedic-report")
 
@@ -162,6 +168,25 @@ def _identity(request: Request, cluster: str) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+class _LazyRedactor:
+    """Its rules are compiled while the first containers start, not before."""
+
+    @cached_property
+    def _redactor(self) -> "Redactor":
+        from runner.redact import Redactor  # noqa: PLC0415
+
+        return Redactor(secrets.token_bytes(32))
+
+    def redact_bytes(self, data: bytes) -> tuple[bytes, Sequence[object]]:
+        return self._redactor.redact_bytes(data)
+
+    def redact_text(self, text: str) -> tuple[str, Sequence[object]]:
+        return self._redactor.redact_text(text)
+
+    def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], Sequence[object]]:
+        return self._redactor.redact_argv(words)
+
+
 class _Blobs:
     """Outputs too long or too odd for report.json, kept under the name of their hash, so that
     equal ones are kept once. A full disk costs the blob, never the examination."""
@@ -200,7 +225,6 @@ async def _run(request: Request) -> ExitCode:
     # Imported here: `run --help` and a misspelt playbook need neither.
     from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
     from runner.kube import connect  # noqa: PLC0415
-    from runner.redact import Redactor  # noqa: PLC0415
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -221,7 +245,7 @@ async def _run(request: Request) -> ExitCode:
         blobs = _Blobs(request.directory)
         outside = Outside(
             cluster=cluster,
-            redact=Redactor(secrets.token_bytes(32)),
+            redact=_LazyRedactor(),
             record=_no_journal,
             store=blobs.store,
             now=_now,
@@ -245,6 +269,8 @@ async def _run(request: Request) -> ExitCode:
             await book.record("run", identity=_identity(request, cluster.description))
         except OSError as error:
             raise OutputError(f"cannot write to {request.directory}: {error.strerror}") from error
+        # What the report needs is loaded while the containers run.
+        loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
         report = await sweep(
             _with_record(outside, book),
             request.playbooks,
@@ -263,6 +289,12 @@ async def _run(request: Request) -> ExitCode:
             code = ExitCode.NOT_STORED
         await _finish(book, code)
         return code
+
+
+def _warm_up() -> None:
+    from runner.report import html  # noqa: PLC0415
+
+    html.load_templates()
 
 
 async def _finish(book: journal.Journal, code: ExitCode) -> None:

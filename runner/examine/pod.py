@@ -147,8 +147,9 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
         )  # fmt: skip
         if problem:
             unknown["logs"] = problem
-    snapshot = clean_pod(pod, ctx.redact)
     result = await _examine_inside(ctx, plan)
+    # The pod as it was before; cleaned only now, when nobody waits for the injection.
+    snapshot = clean_pod(pod, ctx.redact)
     events = tuple(clean_event(e, ctx.redact) for e in ctx.hub.events(pod.metadata.uid))
     examination = Examination(
         pod=snapshot,

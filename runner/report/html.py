@@ -54,6 +54,11 @@ def to_html(report: Report) -> str:
     )
 
 
+def load_templates() -> None:
+    """Import and compile what `to_html` needs, which may be done while there is time."""
+    _templates().get_template("report.html.j2")
+
+
 @cache
 def _templates() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415

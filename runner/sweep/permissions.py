@@ -21,6 +21,8 @@ async def require_permissions(cluster: Cluster, namespaces: Sequence[str]) -> No
 
     With several namespaces one question about all of them usually settles it.
     """
+    if not namespaces:
+        return
     if len(namespaces) > 1 and not await cluster.denied(_questions(None)):
         return
     questions = [q for n in namespaces[:_MAX_NAMESPACES_ASKED] for q in _questions(n)]

@@ -256,10 +256,11 @@ async def sweep(
     """Raises ClusterError while nothing has been changed yet; afterwards there is a report."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
-    if to_inject:
-        await require_permissions(outside.cluster, to_inject)
     wanted = any(p.spec.evidence.events for p in playbooks)
-    events = await list_events(outside.cluster, namespaces if wanted else ())
+    events, _ = await asyncio.gather(
+        list_events(outside.cluster, namespaces if wanted else ()),
+        require_permissions(outside.cluster, to_inject),
+    )
     examined, cut = await _examine_all(
         outside, plans, gathered, events, run_id=run_id, budget=budget
     )
