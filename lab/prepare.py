@@ -11,8 +11,8 @@ from lab.layout import LabError
 # util-linux gives a test a root file system of its own.
 UNIT_PACKAGES = ("bash", "busybox", "dash", "gzip", "shellcheck", "util-linux")
 # chromium: the report is opened in a real browser. prometheus, prometheus-pushgateway: promtool
-# and a real Pushgateway.
-ALL_PACKAGES = (*UNIT_PACKAGES, "chromium", "prometheus", "prometheus-pushgateway")
+# and a real Pushgateway. jq: what the documentation shows is run.
+ALL_PACKAGES = (*UNIT_PACKAGES, "chromium", "jq", "prometheus", "prometheus-pushgateway")
 # For the yaml-language-server, where the machine has no Node.js of its own.
 NODE_PACKAGES = ("nodejs", "npm")
 

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "kubectl create job": "tests/lab/test_cronjob.py",
     "kubectl apply -n shop -f cronjob.yaml": "tests/lab/test_cronjob.py",
     "python -m bench": "tests/lab/test_bench.py",
+    "kubectl logs POD": "tests/unit/test_program_run.py reads such logs",
 }
 
 
@@ -38,7 +39,7 @@ def shown(page: Path) -> Iterator[str]:
         yield from (c.split("   #")[0] for c in comments if c.startswith(("kubectl ", "podmedic ")))
         return
     for _, block in BLOCK.findall(text):
-        for line in block.replace("\\\n", " ").splitlines():
+        for line in re.sub(r"\\\n|(?<=\|)\n", " ", block).splitlines():
             command = re.split(r"\s+#", line, maxsplit=1)[0].strip().removeprefix("$ ")
             if command:
                 yield command
@@ -58,7 +59,7 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "database.yaml").write_text(example[1])
     lab.images("busybox", "tools")
     lab.kubectl("create", "namespace", "shop")
-    pm.apply(lab, "shop", pm.deployment("web", SLEEP))
+    pm.apply(lab, "shop", pm.deployment("web", SLEEP), pm.deployment("ledger", "exit 1"))
     pm.wait_ready(lab, "shop", "web")
     yield folder
     lab.kubectl("delete", "namespace", "shop", "--wait=false")
@@ -82,7 +83,8 @@ def test_command(lab: Lab, desk: Path, page: str, command: str) -> None:
     done = subprocess.run(
         ["sh", "-c", command],
         env=pm.environment(lab) | {"PATH": tools, "PYTHONPATH": str(ROOT)},
-        cwd=desk,
+        # The page about report.json speaks to somebody who is where it is.
+        cwd=desk / "podmedic-report" if first == "jq" else desk,
         capture_output=True,
         text=True,
         check=False,
