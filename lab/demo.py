@@ -1,10 +1,12 @@
 """python -m lab.demo: README's first command. A lab, broken workloads in it, a sweep, a report."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from lab import cluster
 from lab.handle import KubectlError, Lab
@@ -18,6 +20,9 @@ REPORT = Path("podmedic-report")
 # Long enough for each sample to show what is wrong with it: two crashes, a few failed probes.
 _SETTLE_SECONDS = 60.0
 _POLL_SECONDS = 1.0
+_PODS = 12
+_RESTARTS = {"ledger": 2, "orders": 2, "thumbnails": 1}
+_HEALTHY = ("catalog", "queue")
 
 
 def _said(text: str) -> None:
@@ -26,23 +31,20 @@ def _said(text: str) -> None:
 
 def _settled(lab: Lab) -> bool:
     """Has every broken sample broken, and is every healthy one up?"""
-    columns = "{.metadata.labels.app} {.status.containerStatuses[*].restartCount} "
-    state = "{.status.containerStatuses[*].state.waiting.reason}"
-    ready = " {.status.containerStatuses[*].ready}"
-    lines = lab.kubectl(
-        "get", "pods", "-n", NAMESPACE, "-o",
-        f'jsonpath={{range .items[*]}}{columns}{ready}{state}{{"\\n"}}{{end}}',
-    ).splitlines()  # fmt: skip
-    pods = [line.split() for line in lines if line.split()]
-    wanted = {"ledger": 2, "orders": 2, "thumbnails": 1}
-    if len(pods) < 12:
-        return False
-    for app, restarts, ready_now, *_ in pods:
-        if app in wanted and int(restarts) < wanted[app]:
-            return False
-        if app in ("catalog", "queue") and "true" not in ready_now:
-            return False
-    return True
+    pods = json.loads(lab.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json"))["items"]
+    return len(pods) == _PODS and all(_shows(pod) for pod in pods)
+
+
+def _shows(pod: dict[str, Any]) -> bool:
+    """What this sample is there to show."""
+    app = pod["metadata"]["labels"]["app"]
+    # A pod that the kubelet has not seen yet has no statuses.
+    statuses = pod["status"].get("containerStatuses") or []
+    if app in _RESTARTS:
+        return any(status["restartCount"] >= _RESTARTS[app] for status in statuses)
+    if app in _HEALTHY:
+        return any(status["ready"] for status in statuses)
+    return bool(statuses)
 
 
 def _wait_until_broken(lab: Lab) -> None:
