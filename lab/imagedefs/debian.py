@@ -16,7 +16,6 @@ from lab.layout import LabError, cache_folder
 
 BASE_IMAGE = "localhost/base:bookworm"
 _SUITE = "bookworm"
-_DEFAULT_MIRROR = "http://deb.debian.org/debian/"
 _CA_BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _TIMEOUT_SECONDS = 900
@@ -37,12 +36,14 @@ _LEFTOVERS = (
 
 def _fill(root: Path) -> None:
     packages.ensure(["debootstrap"])
-    sources = packages.repositories(_SUITE) or {_SUITE: _DEFAULT_MIRROR}
+    # On a machine with another release, debootstrap knows where Debian is.
+    sources = packages.repositories(_SUITE)
+    mirror = [sources[_SUITE]] if sources else []
     debs = cache_folder() / "images" / "debootstrap"
     debs.mkdir(parents=True, exist_ok=True)
     options = ("--variant=minbase", "--include=ca-certificates", f"--cache-dir={debs}")
     done = subprocess.run(
-        [*_PRIVATE_MOUNTS, "debootstrap", *options, _SUITE, str(root), sources[_SUITE]],
+        [*_PRIVATE_MOUNTS, "debootstrap", *options, _SUITE, str(root), *mirror],
         capture_output=True,
         text=True,
         check=False,
@@ -53,9 +54,10 @@ def _fill(root: Path) -> None:
         raise LabError(f"debootstrap failed: {' '.join(last)}")
     for name in (*_LEFTOVERS, *roots.UNREAD):
         _empty(root / name)
-    (root / "etc/apt/sources.list").write_text(
-        "".join(f"deb {uri} {suite} main\n" for suite, uri in sorted(sources.items()))
-    )
+    if sources:
+        (root / "etc/apt/sources.list").write_text(
+            "".join(f"deb {uri} {suite} main\n" for suite, uri in sorted(sources.items()))
+        )
     _trust(root)
     # A venv's pip brings its own list of authorities and does not look at the system's.
     (root / "etc/pip.conf").write_text(f"[global]\ncert = /{_CA_BUNDLE}\n")
