@@ -77,8 +77,8 @@ async def _collect(
     The terminated state can reach us before the last bytes reach the log file, so a log that is
     not whole is read once more.
     """
-    log, problem = b"", ""
-    result = decode(b"", nonce=name, steps=plan.steps, message=message or None)
+    result: ProgramResult | None = None
+    problem = ""
     for pause_seconds in (0.0, 1.0) if ended else (0.0,):
         if pause_seconds:
             await asyncio.sleep(pause_seconds)
@@ -90,6 +90,8 @@ async def _collect(
         result = decode(log, nonce=name, steps=plan.steps, message=message or None)
         if result.complete:
             break
+    if result is None:
+        result = decode(b"", nonce=name, steps=plan.steps, message=message or None)
     return result, problem
 
 

@@ -124,11 +124,10 @@ async def _examine_all(
         examined, cut = await run_pool(to_examine, examine, budget, tally, outside.stop)
     finally:
         await hub.stop()
-    by_uid = {
-        uid: replace(one, result=with_harm(one.result, one.plan.pod, hub.latest(uid)))
-        for one in examined
-        for uid in (one.plan.pod.metadata.uid,)
-    }
+    by_uid: dict[str, Examined] = {}
+    for one in examined:
+        uid = one.plan.pod.metadata.uid
+        by_uid[uid] = replace(one, result=with_harm(one.result, one.plan.pod, hub.latest(uid)))
     for plan in plans:
         if plan.skip is not None:
             by_uid[plan.pod.metadata.uid] = without_examination(
