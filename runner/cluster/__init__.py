@@ -6,9 +6,11 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from runner.model.pod import Event, Pod
+
+T = TypeVar("T")
 
 
 class ErrorReason(StrEnum):
@@ -20,6 +22,8 @@ class ErrorReason(StrEnum):
     POD_SECURITY = "PodSecurity"  # namespace's pod security level refuses the pod
     ADMISSION = "AdmissionRefused"  # webhook, ValidatingAdmissionPolicy
     GONE = "PodGone"
+    NOT_FOUND = "NotFound"  # any object but a pod
+    CONFLICT = "Conflict"  # 409: changed meanwhile, or there already
     REPLACED = "PodReplaced"  # same name, other uid
     NAME_TAKEN = "ContainerNameTaken"  # an ephemeral container of that name differs
     STATIC_POD = "StaticPod"
@@ -78,8 +82,64 @@ class Access:
     group: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A kind of object, as URLs and RBAC name it: `Resource(plural="leases",
+    group="coordination.k8s.io")`."""
+
+    plural: str
+    group: str = ""
+    version: str = "v1"
+
+
+class Objects(Protocol):
+    """Rare requests about any kind of object, decoded into the caller's own projection `as_`, a
+    msgspec Struct with the fields that are read. Raises ClusterError: NOT_FOUND, CONFLICT and
+    the reasons of every request; namespace None is for cluster-scoped kinds and for all of them.
+    """
+
+    async def get(self, resource: Resource, name: str, namespace: str | None, as_: type[T]) -> T:
+        ...
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        as_: type[T],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> Sequence[T]:
+        """All of them, in pages. `metadata_only` asks for PartialObjectMetadata: what an object
+        holds, a Secret's data say, never leaves the API server."""
+
+    async def create(
+        self, resource: Resource, namespace: str | None, body: Mapping[str, Any], as_: type[T],
+        *, dry_run: bool = False,
+    ) -> T:  # fmt: skip
+        """A create whose answer was lost is repeated and then CONFLICT: give objects names that
+        say whose they are."""
+
+    async def replace(
+        self, resource: Resource, name: str, namespace: str | None, body: Mapping[str, Any],
+        as_: type[T],
+    ) -> T:  # fmt: skip
+        """PUT; with `metadata.resourceVersion` in the body, CONFLICT when it changed since."""
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None, *, uid: str = "",
+        grace_period_seconds: int | None = None,
+    ) -> None:  # fmt: skip
+        """Gone already is no error; `uid` protects a namesake."""
+
+
 class Cluster(Protocol):
     """All methods raise ClusterError and nothing else; all of them are bounded in time."""
+
+    @property
+    def objects(self) -> Objects:
+        """Everything that is rare enough to need no method of its own."""
 
     @property
     def description(self) -> str:

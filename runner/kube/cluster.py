@@ -16,6 +16,7 @@ from runner.kube import patching
 from runner.kube.access import find_access
 from runner.kube.errors import Question, one_line
 from runner.kube.http import Answer, HttpClient, Request
+from runner.kube.objects import LIST_RESTARTS, PAGE_SIZE, KubeObjects
 from runner.kube.retry import RetryPolicy
 from runner.kube.watch import Watch, WatchPolicy
 from runner.model.base import Value
@@ -24,9 +25,7 @@ from runner.model.pod import Event, Pod
 T = TypeVar("T")
 Page = TypeVar("Page", "_PodList", "_EventList")
 
-PAGE_SIZE = 500
 EVENTS_LIMIT = 5000
-LIST_RESTARTS = 3
 _PATCH_QUERY = "?fieldManager=podmedic&fieldValidation=Strict"
 _DRY_RUN_QUERY = f"{_PATCH_QUERY}&dryRun=All"
 
@@ -96,6 +95,7 @@ class KubeCluster:
         self._http = http
         self._watches = watches
         self._description = description
+        self.objects = KubeObjects(http)
         self.default_namespace = default_namespace
 
     async def __aenter__(self) -> Self:

@@ -100,6 +100,8 @@ def _reason(status: int, text: str, parsed: Status | None, question: Question) -
             return _forbidden(text, parsed)
         case 404:
             return _not_found(parsed, question)
+        case 409 if "UID in precondition" not in text:
+            return ErrorReason.CONFLICT
         case 410:
             return ErrorReason.EXPIRED
         case 429:
@@ -123,8 +125,12 @@ def _forbidden(text: str, parsed: Status | None) -> ErrorReason:
 
 
 def _not_found(parsed: Status | None, question: Question) -> ErrorReason:
-    if question.resource == "pods/log" or (parsed and parsed.details and parsed.details.name):
+    named = parsed is not None and parsed.details is not None and parsed.details.name != ""
+    if question.resource == "pods/log":
         return ErrorReason.GONE
+    if named:
+        is_pod = question.resource.partition("/")[0] == "pods"
+        return ErrorReason.GONE if is_pod else ErrorReason.NOT_FOUND
     if question.resource == "pods/ephemeralcontainers":
         return ErrorReason.DISABLED
     return ErrorReason.INVALID

@@ -246,6 +246,9 @@ def _from_yaml(path: str, text: str, error: yaml.MarkedYAMLError) -> PlaybookErr
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     words = " ".join(str(error.problem or error.context or "cannot be read").split())
+    if "nesting depth" in words:
+        # libyaml reads ahead: its own limit, of versions that have one, can be met before ours.
+        return _refuse(path, line, column, f"nested deeper than {MAX_DEPTH} levels")
     here = text.split("\n")[line - 1 : line]
     if "cannot start any token" in words and here and here[0][column - 1 : column] == "\t":
         words = "a tab where YAML wants spaces"

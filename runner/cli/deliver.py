@@ -1,0 +1,71 @@
+"""What leaves a run: the report first, then what may fail alone."""
+
+import os
+import shutil
+import sys
+
+import click
+
+from runner.cli.exit_codes import ExitCode, of_report
+from runner.cli.main import complain
+from runner.cli.request import Request
+from runner.model.report import Report
+from runner.report.files import OutputError
+
+
+def deliver(request: Request, report: Report, requests: dict[tuple[str, str], int]) -> ExitCode:
+    """Report first, then what may fail alone; what failed is said and never hides the result."""
+    from runner.report import render, write  # noqa: PLC0415
+
+    code = of_report(report)
+    try:
+        write(request.directory, report)
+        stored = True
+    except OutputError as error:
+        complain(str(error))
+        stored, code = False, ExitCode.NOT_STORED
+    for failure in _export_metrics(request, report, requests):
+        complain(failure)
+    if request.output is not None:
+        click.echo(render(report, request.output), nl=False)
+    elif not request.quiet or not stored:
+        click.echo(_summary(report), nl=False)
+    if stored and not request.quiet:
+        click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
+    return code
+
+
+def _summary(report: Report) -> str:
+    """One screen for a person; in a log there is room for all."""
+    from runner.report.terminal import MAX_LINES, summary_text  # noqa: PLC0415
+
+    on_terminal = sys.stdout.isatty()
+    return summary_text(
+        report,
+        width=shutil.get_terminal_size((100, 24)).columns,
+        color=on_terminal and "NO_COLOR" not in os.environ,
+        max_lines=MAX_LINES if on_terminal else 1000,
+    )
+
+
+def _export_metrics(
+    request: Request, report: Report, requests: dict[tuple[str, str], int]
+) -> list[str]:
+    if request.metrics_textfile is None and request.pushgateway is None:
+        return []
+    from runner import metrics  # noqa: PLC0415
+
+    failures = []
+    registry = metrics.build_registry(report, api_requests=requests)
+    # The Pushgateway first: the file takes over an old success that nobody else must hear of.
+    if request.pushgateway is not None:
+        try:
+            metrics.push(request.pushgateway, registry, job="podmedic", timeout_seconds=10.0)
+        except metrics.MetricsError as error:
+            failures.append(str(error))
+    if request.metrics_textfile is not None:
+        try:
+            metrics.write_textfile(request.metrics_textfile, registry)
+        except OutputError as error:
+            failures.append(str(error))
+    return failures
