@@ -15,6 +15,11 @@ from runner.cli.exit_codes import ExitCode
 _COMMANDS = {
     "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
+    "containers": (
+        "runner.cli.containers",
+        "containers",
+        "List the ephemeral containers that pods carry.",
+    ),
     "validate": ("runner.cli.documents", "validate", "Check playbook files."),
     "list": ("runner.cli.documents", "list_", "List the built-in playbooks."),
     "schema": ("runner.cli.documents", "schema", "Print the JSON Schema of a document."),

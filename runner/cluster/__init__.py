@@ -98,8 +98,23 @@ class Objects(Protocol):
     the reasons of every request; namespace None is for cluster-scoped kinds and for all of them.
     """
 
-    async def get(self, resource: Resource, name: str, namespace: str | None, as_: type[T]) -> T:
-        ...
+    async def get(
+        self, resource: Resource, name: str, namespace: str | None, as_: type[T]
+    ) -> T: ...
+
+    def pages(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        as_: type[T],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[Sequence[T]]:
+        """At most 500 at a time. `metadata_only` asks for PartialObjectMetadata: what an object
+        holds, a Secret's data say, never leaves the API server. When the server forgot where we
+        were (410) the list starts again from the top: an object may then come twice."""
 
     async def list(
         self,
@@ -111,8 +126,7 @@ class Objects(Protocol):
         field_selector: str = "",
         metadata_only: bool = False,
     ) -> Sequence[T]:
-        """All of them, in pages. `metadata_only` asks for PartialObjectMetadata: what an object
-        holds, a Secret's data say, never leaves the API server."""
+        """All of them, each once."""
 
     async def create(
         self, resource: Resource, namespace: str | None, body: Mapping[str, Any], as_: type[T],

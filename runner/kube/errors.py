@@ -100,7 +100,7 @@ def _reason(status: int, text: str, parsed: Status | None, question: Question) -
             return _forbidden(text, parsed)
         case 404:
             return _not_found(parsed, question)
-        case 409 if "UID in precondition" not in text:
+        case 409 if "UID in the precondition" not in text:
             return ErrorReason.CONFLICT
         case 410:
             return ErrorReason.EXPIRED
@@ -143,7 +143,7 @@ def _refused(text: str, question: Question) -> ErrorReason:
         return ErrorReason.ADMISSION
     if "static pods do not support ephemeral containers" in text:
         return ErrorReason.STATIC_POD
-    if "metadata.uid" in text or "UID in precondition" in text:
+    if "metadata.uid" in text or "UID in the precondition" in text:
         return ErrorReason.REPLACED
     if re.search(r"existing ephemeral containers .* may not be changed|\.name: Duplicate", text):
         return ErrorReason.NAME_TAKEN

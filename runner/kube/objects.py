@@ -1,12 +1,13 @@
 """Get, list, create, replace and delete any kind of object: `runner.cluster.Objects` over HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from runner.cluster import ClusterError, ErrorReason, Resource
+from runner.cluster import ClusterError, ErrorReason, Resource, Scope
 from runner.kube.errors import Question, one_line
 from runner.kube.http import Answer, HttpClient, Request
 from runner.model.base import Value
@@ -17,9 +18,7 @@ PAGE_SIZE = 500
 LIST_RESTARTS = 3
 _QUERY = "fieldManager=podmedic&fieldValidation=Strict"
 _JSON = {"Content-Type": "application/json"}
-_METADATA_ONLY = {
-    "Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-}
+_METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
 
 class _ListMeta(Value, frozen=True, kw_only=True):
@@ -58,6 +57,26 @@ class KubeObjects:
         path = _path(resource, namespace, name)
         return await self._send("GET", path, question, as_)
 
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        as_: type[T],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncGenerator[Sequence[T]]:
+        scope = Scope(
+            namespace=namespace, label_selector=label_selector, field_selector=field_selector
+        )
+        async with aclosing(
+            self._pages(resource, scope, as_, metadata_only=metadata_only)
+        ) as pages:
+            async for page in pages:
+                if page is not None:
+                    yield page
+
     async def list(
         self,
         resource: Resource,
@@ -68,29 +87,45 @@ class KubeObjects:
         field_selector: str = "",
         metadata_only: bool = False,
     ) -> Sequence[T]:
-        question = _question("list", resource, namespace)
-        given = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        scope = Scope(
+            namespace=namespace, label_selector=label_selector, field_selector=field_selector
+        )
+        found: list[T] = []
+        async for page in self._pages(resource, scope, as_, metadata_only=metadata_only):
+            if page is None:
+                found.clear()
+            else:
+                found += page
+        return found
+
+    async def _pages(
+        self, resource: Resource, scope: Scope, as_: type[T], *, metadata_only: bool
+    ) -> AsyncGenerator[Sequence[T] | None]:
+        """Page by page; None where the list starts again from the top."""
+        question = _question("list", resource, scope.namespace)
+        given = {"labelSelector": scope.label_selector, "fieldSelector": scope.field_selector}
         query = {"limit": str(PAGE_SIZE)} | {k: v for k, v in given.items() if v}
         headers = _METADATA_ONLY if metadata_only else {}
-        found: list[T] = []
         continue_, restarts = "", 0
         while True:
             asked = query | ({"continue": continue_} if continue_ else {})
-            path = f"{_path(resource, namespace)}?{urlencode(asked)}"
+            path = f"{_path(resource, scope.namespace)}?{urlencode(asked)}"
             request = Request(method="GET", path=path, question=question, headers=headers)
             try:
                 answer = await self._http.send(request)
             except ClusterError as error:
                 if error.reason is not ErrorReason.EXPIRED or restarts == LIST_RESTARTS:
                     raise
-                found, continue_, restarts = [], "", restarts + 1
+                yield None
+                continue_, restarts = "", restarts + 1
                 continue
             with _Understood(answer, question):
                 page = _page(answer.body)
-                found += [msgspec.json.decode(item, type=as_) for item in page.items or ()]
+                items = [msgspec.json.decode(item, type=as_) for item in page.items or ()]
+            yield items
             continue_ = page.metadata.continue_
             if not continue_:
-                return found
+                return
 
     async def create(
         self, resource: Resource, namespace: str | None, body: Mapping[str, Any], as_: type[T],

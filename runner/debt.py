@@ -1,0 +1,168 @@
+"""What ephemeral containers leave behind: they stay in a pod's spec until the pod goes. Pure.
+
+Each one makes every LIST and WATCH of the pod heavier and shrinks the termination messages of all
+its containers (kubernetes-facts.md, "What surprised" 3), so a pod may carry only so many.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from runner.model.pod import Container, ContainerStatus, Pod
+from runner.model.report import Workload
+from runner.select import Skip, workload_of
+
+RUN_VARIABLE = "PODMEDIC_RUN"
+# Defaults that the server adds, and its managedFields: seen on the lab, 1.36.
+_UNSEEN_BYTES = 400
+_RESTARTABLE = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebtLimits:
+    """`max_containers` and `max_bytes` per pod, `cool_down_seconds` between two runs on one pod;
+    0 lifts each."""
+
+    max_containers: int = 10
+    max_bytes: int = 100_000
+    cool_down_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One ephemeral container. `run` is the id of the podmedic run that made it, or empty;
+    `state` is `running`, `waiting`, `terminated` or `unknown` (the kubelet never said)."""
+
+    name: str
+    image: str
+    run: str
+    state: str
+    reason: str
+    exit_code: int | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    bytes: int
+
+
+def run_of(container: Container) -> str:
+    return next((v.value for v in container.env if v.name == RUN_VARIABLE), "")
+
+
+def _size(container: Container, status: ContainerStatus | None) -> int:
+    size = len(msgspec.json.encode(container)) + _UNSEEN_BYTES
+    return size + (len(msgspec.json.encode(status)) if status is not None else 0)
+
+
+def _entry(container: Container, status: ContainerStatus | None) -> Entry:
+    state = status.state if status is not None else None
+    running = state.running if state is not None else None
+    ended = state.terminated if state is not None else None
+    waiting = state.waiting if state is not None else None
+    word = "running" if running else "terminated" if ended else "waiting" if waiting else "unknown"
+    return Entry(
+        name=container.name,
+        image=container.image,
+        run=run_of(container),
+        state=word,
+        reason=waiting.reason if waiting else ended.reason if ended else "",
+        exit_code=ended.exit_code if ended else None,
+        started_at=running.started_at if running else ended.started_at if ended else None,
+        finished_at=ended.finished_at if ended else None,
+        bytes=_size(container, status),
+    )
+
+
+def entries(pod: Pod) -> tuple[Entry, ...]:
+    """In the order of their start; those that never started come last."""
+    found = [
+        _entry(container, pod.ephemeral_container_status(container.name))
+        for container in pod.spec.ephemeral_containers
+    ]
+    # The order in the spec says nothing about age: a patch adds at the front.
+    started = [e for e in found if e.started_at is not None]
+    started.sort(key=lambda e: (e.started_at, e.name))
+    return (*started, *(e for e in found if e.started_at is None))
+
+
+def _seconds(delta: timedelta) -> str:
+    seconds = int(delta.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+
+
+def debt_skip(pod: Pod, limits: DebtLimits, now: datetime, *, run_id: str = "") -> Skip | None:
+    """Why this pod gets no further ephemeral container, or None. What the same run has put there
+    does not count: it is found again, not made again."""
+    others = [e for e in entries(pod) if not run_id or e.run != run_id]
+    carried = sum(e.bytes for e in others)
+    too_many = limits.max_containers and len(others) >= limits.max_containers
+    too_heavy = limits.max_bytes and carried >= limits.max_bytes
+    if too_many or too_heavy:
+        cap = f"{limits.max_containers}" if too_many else f"{limits.max_bytes} bytes"
+        return Skip(
+            "EphemeralBudget",
+            f"the pod carries {len(others)} ephemeral containers (about {carried} bytes), "
+            f"the cap is {cap}; they leave it only with the pod: {advice(workload_of(pod), pod)}",
+        )
+    latest = max((e.started_at for e in others if e.run and e.started_at), default=None)
+    if latest is not None and (now - latest).total_seconds() < limits.cool_down_seconds:
+        return Skip(
+            "CoolDown",
+            f"podmedic examined the pod {_seconds(now - latest)} ago, "
+            f"the cool-down is {_seconds(timedelta(seconds=limits.cool_down_seconds))}",
+        )
+    return None
+
+
+def advice(workload: Workload, pod: Pod) -> str:
+    """The command that replaces the pods and so ends the debt."""
+    if workload.kind in _RESTARTABLE:
+        kind = workload.kind.lower()
+        return f"kubectl rollout restart {kind}/{workload.name} -n {workload.namespace}"
+    return f"kubectl delete pod {pod.metadata.name} -n {pod.metadata.namespace}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A workload whose pods carry ephemeral containers. `due` when one of its pods has used half
+    of what it may carry."""
+
+    workload: Workload
+    pods: int
+    containers: int
+    bytes: int
+    due: bool
+    command: str
+
+
+def _is_due(found: Sequence[Entry], limits: DebtLimits) -> bool:
+    return bool(
+        (limits.max_containers and 2 * len(found) >= limits.max_containers)
+        or (limits.max_bytes and 2 * sum(e.bytes for e in found) >= limits.max_bytes)
+    )
+
+
+def rollouts(pods: Sequence[Pod], limits: DebtLimits) -> tuple[Rollout, ...]:
+    """The workloads of these pods that carry any, the heaviest first."""
+    by_workload: dict[Workload, list[Pod]] = {}
+    for pod in pods:
+        if pod.spec.ephemeral_containers:
+            by_workload.setdefault(workload_of(pod), []).append(pod)
+
+    def summed() -> Iterator[Rollout]:
+        for workload, members in by_workload.items():
+            carried = [entries(pod) for pod in members]
+            yield Rollout(
+                workload=workload,
+                pods=len(members),
+                containers=sum(map(len, carried)),
+                bytes=sum(e.bytes for found in carried for e in found),
+                due=any(_is_due(found, limits) for found in carried),
+                command=advice(workload, members[0]),
+            )
+
+    def order(rollout: Rollout) -> tuple[int, str, str]:
+        return (-rollout.bytes, rollout.workload.namespace, rollout.workload.name)
+
+    return tuple(sorted(summed(), key=order))
