@@ -28,7 +28,7 @@ test: venv
 
 test-unit: venv
 	@$(PYTHON) -m lab.prepare unit
-	@$(PYTHON) -m pytest -q -n 3 --dist worksteal tests/unit $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -q -n 4 --dist worksteal tests/unit $(PYTEST_ARGS)
 
 bench: venv
 	@mkdir -p $(ARTIFACTS)

@@ -1,9 +1,11 @@
 """Two hundred simulated pods, one trivial step: podmedic against kubectl debug, eight at a time.
 
 kubectl waits until the ephemeral container has ended and prints its log: less than podmedic does.
+A bare loop of PATCHes and one watch, which reads no log, shows what Python and aiohttp cost alone.
 """
 
 import statistics
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,12 +42,23 @@ def _kubectl(lab: Lab, namespace: str, pods: int) -> Finished:
     return done
 
 
+def _bare_loop(lab: Lab, namespace: str, pods: int) -> Finished:
+    done = run(
+        [sys.executable, "-m", "bench.bare_loop", namespace, IMAGE, "true"],
+        environment=environment(lab),
+    ).must_end_with(0)
+    if done.stdout.split() != [str(pods).encode()]:
+        raise VoidError(f"the bare loop: {done.stdout.decode()!r} of {pods} pods")
+    return done
+
+
 def measure(
     lab: Lab, runs: int, pods: int = PODS, modes: Sequence[str] = tuple(MODES)
 ) -> dict[str, Any]:
     """`modes` begins with `limits_lifted`, which is what is promised."""
     ours: dict[str, list[Finished]] = {mode: [] for mode in modes}
     theirs: list[Finished] = []
+    floor: list[Finished] = []
     with simulation(lab, record([program_step(TRIVIAL)])) as simulated:
         for _ in range(runs):
             for mode, found in ours.items():
@@ -54,6 +67,8 @@ def measure(
                     found.append(done.process)
             with simulated.pods(pods) as namespace:
                 theirs.append(_kubectl(lab, namespace, pods))
+            with simulated.pods(pods) as namespace:
+                floor.append(_bare_loop(lab, namespace, pods))
 
     def ratio(found: list[Finished], field: str) -> float:
         return float(
@@ -66,9 +81,11 @@ def measure(
         for name, found in ours.items()
         for field in ("wall_seconds", "cpu_seconds")
     }
+    ratios["cpu_seconds, bare loop"] = round(ratio(floor, "cpu_seconds"), 4)
     return {
         "pods": pods,
         "kubectl_debug": {"at_once": _AT_ONCE, **costs(theirs)},
+        "bare_loop": costs(floor),
         **{name: costs(found) for name, found in ours.items()},
         "ratios": ratios,
         "limits": [

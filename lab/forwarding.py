@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp
@@ -47,8 +48,17 @@ class Forwarder:
         self._upstream = upstream
         self._session = session
         self._note = note
+        self._clients: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+
+    def abort(self) -> None:
+        """Ends every connection that a client left half open: a goodbye over TLS waits half a
+        minute for its answer, and the proxy's event loop ends before."""
+        for transport in list(self._clients):
+            transport.abort()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is not None:
+            self._clients.add(request.transport)
         # The body first: a request counts, and a fault strikes, when it is there as a whole.
         body = await request.read()
         actions = self._note(Seen(request.method, request.path, dict(request.query)))

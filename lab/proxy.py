@@ -181,6 +181,7 @@ class FaultProxy:
                 yield f"https://{_ADDRESS}:{runner.addresses[0][1]}"
             finally:
                 await runner.cleanup()
+                forwarder.abort()
         # A request that was cancelled before its answer says goodbye over TLS, which takes a turn.
         await asyncio.sleep(_GOODBYE_SECONDS)
 

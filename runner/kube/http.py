@@ -67,6 +67,10 @@ class HttpClient:
 
     async def close(self) -> None:
         await self._session.close()
+        # A transport that was aborted tells its socket so in the next turns of the loop, which
+        # may be the last ones.
+        for _ in range(5):
+            await asyncio.sleep(0)
 
     async def send(self, request: Request) -> Answer:
         """The whole answer, after as many attempts as the policy allows."""
