@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,12 @@ def _identity(request: Request, cluster: str) -> str:
 
 
 class _LazyRedactor:
-    """Its rules are compiled while the first containers start, not before."""
+    """Its rules are compiled while the first containers start, not before; what replicas have in
+    common is looked at once."""
+
+    def __init__(self) -> None:
+        self.redact_text = lru_cache(maxsize=4096)(self._redact_text)
+        self._redact_argv = lru_cache(maxsize=1024)(self._redact_words)
 
     @cached_property
     def _redactor(self) -> "Redactor":
@@ -53,10 +58,13 @@ class _LazyRedactor:
     def redact_bytes(self, data: bytes) -> tuple[bytes, Sequence[object]]:
         return self._redactor.redact_bytes(data)
 
-    def redact_text(self, text: str) -> tuple[str, Sequence[object]]:
+    def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], Sequence[object]]:
+        return self._redact_argv(tuple(words)) if words else ((), ())
+
+    def _redact_text(self, text: str) -> tuple[str, Sequence[object]]:
         return self._redactor.redact_text(text)
 
-    def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], Sequence[object]]:
+    def _redact_words(self, words: tuple[str, ...]) -> tuple[tuple[str, ...], Sequence[object]]:
         return self._redactor.redact_argv(words)
 
 

@@ -197,7 +197,9 @@ async def _result(
     ctx: Context, plan: InjectionPlan, uid: str, injection: Injection, verdict: Verdict
 ) -> Injected:
     pod = ctx.hub.latest(uid)
-    message = ctx.redact.redact_text(verdict.message)[0]
+    # That of a container which ended is the program's own summary, and decoded below.
+    told = verdict.message if verdict.stage is not Stage.ENDED else ""
+    message = ctx.redact.redact_text(told)[0] if told else ""
     injection = _with_times(injection, pod, verdict.terminated)
     if verdict.stage in (Stage.START_FAILED, Stage.WAITING):
         timed_out = verdict.stage is Stage.WAITING
