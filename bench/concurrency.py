@@ -12,7 +12,7 @@ from typing import Any
 from bench.measure import command_line, limit, spread
 from bench.recording import record
 from bench.simulation import simulation
-from bench.sweeps import SCRIPT, expected_stdout, program_step, sweep
+from bench.sweeps import LIFTED, SCRIPT, expected_stdout, program_step, sweep
 from lab.handle import Lab
 
 PODS = 200
@@ -49,7 +49,7 @@ def measure(lab: Lab, runs: int, pods: int = PODS) -> dict[str, Any]:
     with simulation(lab, record([program_step()])) as simulated:
         for _ in range(runs):
             for at_once in _AT_ONCE:
-                options = (f"--max-in-flight={at_once}", "--max-per-node=0", "--qps=0")
+                options = (f"--max-in-flight={at_once}", "--max-per-node=0", *LIFTED[2:])
                 with simulated.pods(pods) as namespace:
                     offset = lab.audit_offset()
                     done = sweep(lab, namespace, options, pods=pods, stdout=stdout, script=SCRIPT)

@@ -12,7 +12,13 @@ from bench.measure import PODMEDIC, Finished, VoidError, environment, run
 from lab.handle import Lab
 from runner.program import ProgramStep
 
-LIFTED = ("--max-in-flight=0", "--max-per-node=0", "--qps=0")
+LIFTED = (
+    "--max-in-flight=0",
+    "--max-per-node=0",
+    "--max-per-workload=0",
+    "--no-canary",
+    "--qps=0",
+)
 MODES: Mapping[str, Sequence[str]] = {"limits_lifted": LIFTED, "default_limits": ()}
 IMAGE = "busybox:1.36"
 

@@ -4,12 +4,14 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import click
 
+from runner.budget import Limits
 from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
 from runner.sweep import Selection
@@ -39,6 +41,32 @@ class Seconds(click.ParamType[float]):
         if not math.isfinite(number) or number < 0:
             self.fail(f"{value!r} is not a number of at least 0", param, ctx)
         return number
+
+
+class Share(click.ParamType[int | Fraction]):
+    """A number of pods, or a part of them: `3`, `25%`; `0` lifts the limit."""
+
+    name = "number or percent"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Fraction:
+        text = str(value)
+        digits = text.removesuffix("%")
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
+            self.fail(f"{text!r} is neither a number of pods nor a percentage: 3, 25%", param, ctx)
+        if text == digits:
+            return int(digits)
+        if not 1 <= int(digits) <= 100:
+            self.fail(f"{text!r} is not a percentage from 1% to 100%", param, ctx)
+        return Fraction(int(digits), 100)
+
+
+def at_once(*, per_workload: int | Fraction, **limits: Any) -> Limits:
+    """What may be examined at the same time."""
+    if isinstance(per_workload, int):
+        return Limits(per_workload=per_workload, **limits)
+    return Limits(workload_share=per_workload, **limits)
 
 
 _SELECTION: tuple[Callable[[Any], Any], ...] = (

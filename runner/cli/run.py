@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from runner.cli import options
 from runner.cli.execute import execute
 from runner.cli.exit_codes import ExitCode
 from runner.cli.request import DEFAULT_DIRECTORY, Request
+from runner.debt import DebtLimits
 from runner.examine import Limits
 from runner.sweep import Budget
 
@@ -66,6 +68,49 @@ from runner.sweep import Budget
     help="Pods examined at a time on one node; 0 lifts the limit.",
 )
 @click.option(
+    "--max-per-namespace",
+    default=0,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Pods examined at a time in one namespace; 0: no limit of its own.",
+)
+@click.option(
+    "--max-per-workload",
+    default="25%",
+    type=options.Share(),
+    show_default=True,
+    help="Ready pods of one workload examined at a time, a number or a part of them (one at "
+    "least, and what its PodDisruptionBudgets allow); 0 lifts the limit.",
+)
+@click.option(
+    "--canary/--no-canary",
+    default=True,
+    show_default=True,
+    help="Let one container of each image start before the others follow.",
+)
+@click.option(
+    "--max-failures",
+    default=5,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Stop injecting after so many containers in a row that did not start; 0 lifts the limit.",
+)
+@click.option(
+    "--cap",
+    default=10,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Ephemeral containers that a pod may carry, whoever made them; 0 lifts the limit.",
+)
+@click.option(
+    "--cool-down",
+    "cool_down_seconds",
+    default=0.0,
+    type=options.Seconds(),
+    show_default=True,
+    help="Seconds in which a pod is not injected again after another run.",
+)
+@click.option(
     "--metrics-textfile",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -80,8 +125,9 @@ def run(  # one argument per option
     field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
     qps: float, burst: int, debugger_image: str | None, outputs: tuple[str, ...],
     dry_run: str | None, timeout_seconds: float, start_seconds: float, max_in_flight: int,
-    max_per_node: int, metrics_textfile: Path | None, pushgateway: str | None, exit_zero: bool,
-    allow_empty: bool, quiet: bool,
+    max_per_node: int, max_per_namespace: int, max_per_workload: int | Fraction, canary: bool,
+    max_failures: int, cap: int, cool_down_seconds: float, metrics_textfile: Path | None,
+    pushgateway: str | None, exit_zero: bool, allow_empty: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Examine pods with PLAYBOOKs: built-in names or files. Without one: crashloop and triage.
 
@@ -100,8 +146,15 @@ def run(  # one argument per option
             kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
         ),
         budget=Budget(
-            max_in_flight=max_in_flight,
-            max_per_node=max_per_node,
+            at_once=options.at_once(
+                in_flight=max_in_flight,
+                per_node=max_per_node,
+                per_namespace=max_per_namespace,
+                per_workload=max_per_workload,
+                canary=canary,
+                max_failures=max_failures,
+            ),
+            debt=DebtLimits(max_containers=cap, cool_down_seconds=cool_down_seconds),
             timeout_seconds=timeout_seconds,
             limits=Limits(start_seconds=start_seconds),
         ),

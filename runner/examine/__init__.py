@@ -1,8 +1,18 @@
 """Examine one pod: capture, inject, wait, collect."""
 
 from runner.examine.context import Context, Limits
+from runner.examine.harm import sentence as harm_sentence
 from runner.examine.harm import with_harm
 from runner.examine.pod import Examined, examine_pod, pod_result
 from runner.examine.watch import PodHub
 
-__all__ = ["Context", "Examined", "Limits", "PodHub", "examine_pod", "pod_result", "with_harm"]
+__all__ = [
+    "Context",
+    "Examined",
+    "Limits",
+    "PodHub",
+    "examine_pod",
+    "harm_sentence",
+    "pod_result",
+    "with_harm",
+]

@@ -1,48 +1,169 @@
-"""Did an app container end while its pod was being examined? Pure."""
+"""Is the pod what it was before it was examined? Pure: two views of it, compared.
+
+A container that was ill before goes on being ill: its restarts are expected as far as the kubelet's
+back-off allows them in the time that passed.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 
 from runner.model.pod import ContainerStatus, Pod
-from runner.model.report import PodOutcome, PodResult
-from runner.select import app_statuses
-from runner.select.condition import condition_status
+from runner.model.report import Change, Harm, HarmVerdict, PodOutcome, PodResult
+from runner.select import app_statuses, condition_status
+from runner.select.condition import BACK_OFF_MEMORY
 
 REASON = "EndedMeanwhile"
+# The kubelet's: the first restart comes at once, then 10 s, doubling up to 300 s.
+_FIRST_BACK_OFF_SECONDS = 10.0
+_LONGEST_BACK_OFF_SECONDS = 300.0
+
+
+def expected_restarts(restart_count: int, elapsed_seconds: float) -> int:
+    """The most restarts that a crash loop has in that time without anybody's help; the one that
+    was due when we looked comes on top."""
+    restarts, waited = 1, 0.0
+    while True:
+        doublings = min(max(restart_count + restarts - 1, 0), 16)
+        waited += min(_FIRST_BACK_OFF_SECONDS * 2.0**doublings, _LONGEST_BACK_OFF_SECONDS)
+        if waited > elapsed_seconds:
+            return restarts
+        restarts += 1
 
 
 def _how(status: ContainerStatus) -> str:
     ended = status.state.terminated or status.last_state.terminated
     if ended is None:
-        return f"container {status.name} was started anew"
-    return f"container {status.name} ended with exit code {ended.exit_code} ({ended.reason})"
+        return "started anew"
+    return f"ended with exit code {ended.exit_code} ({ended.reason})"
 
 
-def ended_meanwhile(before: Pod, after: Pod) -> tuple[str, ...]:
-    """A sentence for each container that ran and was ready before, and ended since.
+def _back_offs(status: ContainerStatus) -> int:
+    """How often the kubelet has doubled its back-off: it forgets it after a life of 10 minutes."""
+    last = status.state.terminated or status.last_state.terminated
+    if last is None or last.started_at is None or last.finished_at is None:
+        return status.restart_count
+    lived_long = last.finished_at - last.started_at >= BACK_OFF_MEMORY
+    return 0 if lived_long else status.restart_count
 
-    A container that was not ready was ill already: a crash loop goes on while we look at it.
-    """
-    if after.metadata.deletion_timestamp is not None or condition_status(before, "Ready") != "True":
-        return ()
+
+def _was_well(status: ContainerStatus) -> bool:
+    return status.ready and status.state.running is not None
+
+
+def _of_container(
+    was: ContainerStatus, now: ContainerStatus, *, well: bool, elapsed_seconds: float
+) -> Iterator[Change]:
+    restarts = now.restart_count - was.restart_count
+    ended = restarts > 0 or (now.state.terminated is not None and was.state.running is not None)
+    if ended and well:
+        yield Change(
+            what=f"container {was.name}",
+            before="running and ready",
+            after=_how(now),
+            expected=False,
+        )
+    elif restarts > 0:
+        most = expected_restarts(_back_offs(was), elapsed_seconds)
+        yield Change(
+            what=f"restarts of container {was.name}",
+            before=str(was.restart_count),
+            after=str(now.restart_count),
+            expected=restarts <= most,
+        )
+    elif not restarts and was.container_id and now.container_id not in ("", was.container_id):
+        yield Change(
+            what=f"id of container {was.name}",
+            before=was.container_id,
+            after=now.container_id,
+            expected=not well,
+        )
+
+
+def _of_pod(before: Pod, after: Pod) -> Iterator[Change]:
+    was, now = condition_status(before, "Ready"), condition_status(after, "Ready")
+    if was != now and "True" in (was, now):
+        yield Change(
+            what="condition Ready", before=was or "unset", after=now or "unset",
+            expected=now == "True",
+        )  # fmt: skip
+    if before.status.qos_class != after.status.qos_class:
+        yield Change(
+            what="QoS class", before=before.status.qos_class, after=after.status.qos_class,
+            expected=False,
+        )  # fmt: skip
+    if before.status.phase != after.status.phase:
+        yield Change(
+            what="phase", before=before.status.phase, after=after.status.phase,
+            expected=after.status.phase in ("Running", "Succeeded"),
+        )  # fmt: skip
+    if (
+        condition_status(after, "DisruptionTarget")
+        == "True"
+        != condition_status(before, "DisruptionTarget")
+    ):
+        yield Change(what="condition DisruptionTarget", before="unset", after="True", expected=True)
+
+
+def changes(before: Pod, after: Pod, elapsed_seconds: float) -> tuple[Change, ...]:
+    """What differs, in the order of the containers, then of the pod."""
     old = {status.name: status for status, _ in app_statuses(before)}
-    return tuple(
-        _how(status)
-        for status, _ in app_statuses(after)
-        if (was := old.get(status.name)) is not None
-        and was.ready
-        and was.state.running is not None
-        and (status.restart_count > was.restart_count or status.state.terminated is not None)
+    well = condition_status(before, "Ready") == "True"
+    finishes = before.spec.restart_policy != "Always"
+    found: list[Change] = []
+    for now, init in app_statuses(after):
+        was = old.get(now.name)
+        if was is None:
+            continue
+        ended_well = finishes and now.state.terminated is not None and (
+            now.state.terminated.exit_code == 0
+        )  # fmt: skip
+        if init or ended_well:
+            # Init containers come and go, and the work of a Job has an end.
+            continue
+        found += _of_container(
+            was, now, well=well and _was_well(was), elapsed_seconds=elapsed_seconds
+        )
+    finished = after.status.phase == "Succeeded"
+    return (*found, *(c for c in _of_pod(before, after) if not (finished and "Ready" in c.what)))
+
+
+def proof(
+    before: Pod, after: Pod, *, since: datetime | None, now: datetime, gone: bool = False
+) -> Harm:
+    """`before` is what the plan saw, `since` when the injection was sent."""
+    if gone or after.metadata.uid != before.metadata.uid or after.metadata.deletion_timestamp:
+        return Harm(verdict=HarmVerdict.UNKNOWN)
+    elapsed_seconds = (now - since).total_seconds() if since is not None else 0.0
+    found = changes(before, after, elapsed_seconds)
+    unexpected = any(not change.expected for change in found)
+    verdict = HarmVerdict.CHANGED if unexpected else HarmVerdict.UNCHANGED
+    return Harm(verdict=verdict, changes=found)
+
+
+def sentence(harm: Harm) -> str:
+    """What changed for the worse, or the empty string."""
+    return "; ".join(
+        f"{c.what} was {c.before}, now {c.after}" for c in harm.changes if not c.expected
     )
 
 
-def with_harm(result: PodResult, before: Pod, after: Pod) -> PodResult:
-    """Never healthy, whatever else was seen: we may have been the cause."""
-    sentences = ended_meanwhile(before, after)
-    if not sentences or not result.container:
+def with_harm(
+    result: PodResult, before: Pod, after: Pod, now: datetime, *, gone: bool = False
+) -> PodResult:
+    """The result with the proof. Never healthy if the pod changed, whatever else was seen: we may
+    have been the cause."""
+    if not result.injections:
+        return result
+    harm = proof(before, after, since=result.injections[0].injected_at, now=now, gone=gone)
+    result = msgspec.structs.replace(result, harm=harm)
+    changed = sentence(harm)
+    if not changed:
         return result
     message = (
-        f"{'; '.join(sentences)} while the pod was examined: an ephemeral container counts "
-        "against the memory limits of its pod"
+        f"{changed} while the pod was examined: an ephemeral container counts against the memory "
+        "limits of its pod"
     )
     if result.outcome is PodOutcome.PASSED:
         return msgspec.structs.replace(

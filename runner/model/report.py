@@ -128,9 +128,35 @@ class ContainerSummary(Record, frozen=True, kw_only=True):
     init: bool = False
 
 
+class HarmVerdict(StrEnum):
+    """Is the pod what it was before we touched it?"""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"  # the pod went away, or was not looked at again
+
+
+class Change(Record, frozen=True, kw_only=True):
+    """One difference between the pod before and after. `expected` ones would have come without
+    us: a crash loop that goes on, a pod that became Ready."""
+
+    what: str
+    before: str
+    after: str
+    expected: bool
+
+
+class Harm(Record, frozen=True, kw_only=True):
+    """`verdict` counts what was not expected only."""
+
+    verdict: HarmVerdict
+    changes: tuple[Change, ...] = ()
+
+
 class PodResult(Record, frozen=True, kw_only=True):
     """One selected pod. `container` is the name of the ephemeral container, empty if none was
-    injected; `strategy` says how the pod was reached (`target`, `shared`, `none`)."""
+    injected; `strategy` says how the pod was reached (`target`, `shared`, `none`). `harm` is
+    null where nothing was injected."""
 
     namespace: str
     name: str
@@ -146,6 +172,7 @@ class PodResult(Record, frozen=True, kw_only=True):
     phase: str = ""
     containers: tuple[ContainerSummary, ...] = ()
     injections: tuple[Injection, ...] = ()
+    harm: Harm | None = None
     steps: tuple[StepResult, ...] = ()
 
 

@@ -1,7 +1,7 @@
 """What will be done to one pod."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runner.injection import Choice, choose_strategy
@@ -44,7 +44,9 @@ class Selected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodPlan:
-    """`skip` and `injections` exclude each other; a plan with neither reads the API only."""
+    """`skip` and `injections` exclude each other; a plan with neither reads the API only.
+    `held_back` says that nothing is injected by decision: what the API knows is judged all the
+    same, and the pod never counts as examined."""
 
     pod: Pod
     playbooks: tuple[Playbook, ...]
@@ -53,6 +55,7 @@ class PodPlan:
     conditions: tuple[TargetCondition, ...]
     skip: Skip | None = None
     injections: tuple[InjectionPlan, ...] = ()
+    held_back: Skip | None = None
 
     @property
     def target_container(self) -> Container:
@@ -107,6 +110,13 @@ def plan_injection(
 def plan_as(target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
     """The same injection by another strategy."""
     return _plan(target, plan.group, choice, plan.fallback)
+
+
+def hold_back(plan: PodPlan, why: Skip) -> PodPlan:
+    """The same pod with nothing injected."""
+    choice = Choice("none", why.reason, why.message)
+    injections = tuple(_plan(plan.target, i.group, choice, ()) for i in plan.injections)
+    return replace(plan, injections=injections, held_back=why)
 
 
 def plan_pod(selected: Selected, now: datetime) -> PodPlan:

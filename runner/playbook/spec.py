@@ -235,6 +235,9 @@ class PlaybookSpec(Spec):
     """What to read from the API."""
     deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
     """All steps of a pod together end after that."""
+    expects_change: bool = False
+    """True when the steps are meant to change the app: then a container that ends meanwhile does
+    not stop the sweep. It is reported all the same."""
     steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
     """Commands, run in this order."""
     findings: Annotated[tuple[FindingRule, ...], Field(max_length=500)] = ()

@@ -13,6 +13,8 @@ from runner.model.report import (
     ContainerSummary,
     Evidence,
     Finding,
+    Harm,
+    HarmVerdict,
     Injection,
     NotEvaluated,
     OutputInfo,
@@ -211,6 +213,7 @@ def _said(pod: PodResult) -> Any:
             for step in pod.steps
         ),
         tuple((item.image, item.profile, item.warnings) for item in pod.injections),
+        proof(pod.harm),
     )
 
 
@@ -222,7 +225,7 @@ def _group(group: Sequence[PodResult], limit: int) -> Json:
         "message": plain(first.message),
         "pods": [_pod(pod) for pod in group],
         "steps": [_step(step, limit) for step in first.steps],
-        "injections": [_injection(item) for item in first.injections],
+        "injections": [_injection(item, proof(first.harm)) for item in first.injections],
         "strategy": one_line(first.strategy),
     }
 
@@ -286,7 +289,20 @@ def _output(text: str, info: OutputInfo, limit: int) -> Json:
     return shown
 
 
-def _injection(item: Injection) -> Json:
+def proof(harm: Harm | None) -> str:
+    """Is the pod what it was before, in a sentence."""
+    if harm is None or harm.verdict is HarmVerdict.UNKNOWN:
+        return "unknown: the pod went away before it could be compared"
+    told = [
+        one_line(f"{change.what}: {change.before}, then {change.after}")
+        + (" (expected)" if change.expected else "")
+        for change in harm.changes
+    ]
+    same = "the same containers, restart counts, readiness and QoS class as before"
+    return f"{harm.verdict.value}: {'; '.join(told) or same}"
+
+
+def _injection(item: Injection, proof: str) -> Json:
     return {
         "container": one_line(item.container),
         "image": one_line(item.image),
@@ -295,6 +311,7 @@ def _injection(item: Injection) -> Json:
         "strategy": one_line(item.strategy),
         "target": one_line(item.target_container_name),
         "reused": item.reused,
+        "proof": proof,
         "times": [
             [word, time.isoformat()]
             for word, time in (

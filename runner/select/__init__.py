@@ -3,7 +3,12 @@
 Pure: functions of a pod as the API server shows it and of the time.
 """
 
-from runner.select.condition import app_statuses, conditions_of, container_crash_loops
+from runner.select.condition import (
+    app_statuses,
+    condition_status,
+    conditions_of,
+    container_crash_loops,
+)
 from runner.select.targets import Skip, matches, owner_matches, skip_reason
 from runner.select.workload import choose_container, workload_of
 
@@ -11,6 +16,7 @@ __all__ = [
     "Skip",
     "app_statuses",
     "choose_container",
+    "condition_status",
     "conditions_of",
     "container_crash_loops",
     "matches",

@@ -1,26 +1,29 @@
 """From playbooks and a selection to the pods they mean: one LIST per distinct query."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from runner.cluster import Cluster, Scope
 from runner.model.pod import Pod
+from runner.model.report import Workload
 from runner.plan import Selected
 from runner.playbook import Playbook
-from runner.select import matches
+from runner.select import condition_status, matches, workload_of
 from runner.sweep.settings import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
     """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
-    the pods the API server returned."""
+    the pods the API server returned, `ready_pods` the Ready ones of each workload among them."""
 
     selected: tuple[Selected, ...]
     scopes: tuple[tuple[Scope, str], ...]
     looked_at: int
+    ready_pods: Mapping[Workload, int]
 
 
 def _join(*selectors: str) -> str:
@@ -74,6 +77,7 @@ async def gather(
     wanted = queries(playbooks, selection)
     pods: dict[str, Pod] = {}
     meant_by: dict[str, set[str]] = {}
+    ready: dict[str, Workload] = {}
     looked_at = 0
 
     async def run_query(scope: Scope, served: Sequence[Playbook]) -> tuple[Scope, str]:
@@ -83,6 +87,8 @@ async def gather(
             version = version or page_version
             looked_at += len(page)
             for pod in page:
+                if condition_status(pod, "Ready") == "True":
+                    ready[pod.metadata.uid] = workload_of(pod)
                 names = {p.metadata.name for p in served if matches(p.spec.targets, pod, now)}
                 if names:
                     pods[pod.metadata.uid] = pod
@@ -98,4 +104,9 @@ async def gather(
         for uid, pod in pods.items()
     ]
     selected.sort(key=lambda s: (s.pod.metadata.namespace, s.pod.metadata.name))
-    return Gathered(selected=tuple(selected), scopes=watch_scopes(listed), looked_at=looked_at)
+    return Gathered(
+        selected=tuple(selected),
+        scopes=watch_scopes(listed),
+        looked_at=looked_at,
+        ready_pods=Counter(ready.values()),
+    )

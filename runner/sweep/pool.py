@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from runner.budget import Scheduler
 from runner.cluster import ClusterError
-from runner.examine import Examined, pod_result
+from runner.examine import Examined, harm_sentence, pod_result
 from runner.model.examination import Examination
-from runner.model.report import PodOutcome
+from runner.model.report import PodOutcome, PodResult
 from runner.plan import PodPlan
 from runner.sweep.settings import Budget
 
@@ -18,21 +19,28 @@ log = logging.getLogger(__name__)
 
 
 class Tally:
-    """Counts for the progress line and, per pod, the container that was sent to it."""
+    """Counts for the progress line and, per pod, the container that was sent to it.
+    `on_running` hears the uid of each pod whose container has begun to run."""
 
     def __init__(self, changed: Callable[[Counter[str]], None]) -> None:
         self.counts: Counter[str] = Counter()
         self.containers: dict[str, str] = {}
+        self.on_running: Callable[[str], None] = lambda _: None
         self._changed = changed
 
     def add(self, stage: str) -> None:
         self.counts[stage] += 1
         self._changed(self.counts)
 
+    def of_pod(self, uid: str, stage: str) -> None:
+        self.add(stage)
+        if stage == "running":
+            self.on_running(uid)
+
 
 class Cut(NamedTuple):
-    """`reason` is `Interrupted`, `SweepDeadline`, `ClusterLost` or `NotStored`; `message` a
-    sentence."""
+    """`reason` is `Interrupted`, `SweepDeadline`, `ClusterLost`, `NotStored` or `BreakerOpen`;
+    `message` a sentence."""
 
     reason: str
     message: str
@@ -73,63 +81,130 @@ def _cut_short(plan: PodPlan, tally: Tally, reason: str, why: str) -> Examined:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """What the pool does with a pod: look inside, or, when it is held back, from the API alone."""
+
+    examine: Callable[[PodPlan], Awaitable[Examined]]
+    hold_back: Callable[[PodPlan, str, str], Awaitable[Examined]]
+
+
+class _Pool:
+    def __init__(
+        self, plans: Sequence[PodPlan], acts: Acts, scheduler: Scheduler, tally: Tally,
+        stop: asyncio.Event,
+    ) -> None:  # fmt: skip
+        self._plans = {plan.pod.metadata.uid: plan for plan in plans}
+        self._acts = acts
+        self._scheduler = scheduler
+        self._tally = tally
+        self._stop = stop
+        self._news = asyncio.Event()
+        self.tasks: dict[str, asyncio.Task[Examined]] = {}
+        self.fatal: list[Cut] = []
+        tally.on_running = self._on_running
+
+    def _on_running(self, uid: str) -> None:
+        if self._scheduler.started(uid):
+            self._news.set()
+
+    async def run(self) -> None:
+        """Until every pod has its result; whoever waits for this may cancel it."""
+        while True:
+            self._news.clear()
+            for uid in self._scheduler.admit():
+                plan = self._plans[uid]
+                self._spawn(plan, self._acts.examine(plan), admitted=True)
+            for uid, reason, message in self._scheduler.held():
+                plan = self._plans[uid]
+                self._spawn(plan, self._acts.hold_back(plan, reason, message), admitted=False)
+            if len(self.tasks) == len(self._plans) and all(t.done() for t in self.tasks.values()):
+                return
+            await self._news.wait()
+
+    def _spawn(self, plan: PodPlan, work: Awaitable[Examined], *, admitted: bool) -> None:
+        task = asyncio.create_task(self._one(plan, work))
+        self.tasks[plan.pod.metadata.uid] = task
+        task.add_done_callback(lambda done: self._ended(plan, done, admitted=admitted))
+
+    async def _one(self, plan: PodPlan, work: Awaitable[Examined]) -> Examined:
+        try:
+            return await work
+        except (ClusterError, OSError) as error:
+            # Results are values; an error that comes here concerns everyone.
+            self.fatal.append(_concerns_everyone(error))
+            self._stop.set()
+            raise asyncio.CancelledError from error
+        except Exception as error:
+            log.exception("bug while examining %s", plan.pod.metadata.name)
+            message = f"bug in podmedic: {type(error).__name__}: {error}"
+            return without_examination(plan, PodOutcome.ERROR, "InternalError", message)
+
+    def _ended(self, plan: PodPlan, task: asyncio.Task[Examined], *, admitted: bool) -> None:
+        self._news.set()
+        if task.cancelled():
+            return
+        result = task.result().result
+        if result.outcome not in (PodOutcome.PASSED, PodOutcome.SKIPPED):
+            self._tally.add("failed")
+        self._tally.add("done")
+        if not admitted:
+            return
+        where = f"{result.namespace}/{result.name}"
+        self._scheduler.ended(
+            result.uid,
+            failed_to_start=_failed_to_start(result),
+            why=f"{where}: {result.reason}: {result.message}",
+            counts=bool(result.injections) or result.outcome is PodOutcome.ERROR,
+        )
+        changed = harm_sentence(result.harm) if result.harm is not None else ""
+        if changed and not any(p.spec.expects_change for p in plan.playbooks):
+            self._scheduler.changed(f"{where} changed while it was examined: {changed}")
+
+
+def _failed_to_start(result: PodResult) -> bool:
+    """Refused, or accepted and never run. That the pod itself went away is not our failure."""
+    if result.outcome not in (PodOutcome.ERROR, PodOutcome.TIMEOUT):
+        return False
+    return not any(injection.started_at for injection in result.injections)
+
+
 async def run_pool(
     plans: Sequence[PodPlan],
-    examine: Callable[[PodPlan], Awaitable[Examined]],
+    acts: Acts,
+    scheduler: Scheduler,
     budget: Budget,
     tally: Tally,
     stop: asyncio.Event,
 ) -> tuple[list[Examined], Cut | None]:
     """One result per plan, in the order of the plans, whatever happens; and why it was cut
     short, if it was."""
-    in_flight = asyncio.Semaphore(budget.max_in_flight) if budget.max_in_flight > 0 else None
-    per_node: dict[str, asyncio.Semaphore] = defaultdict(
-        lambda: asyncio.Semaphore(budget.max_per_node)
-    )
-    fatal: list[Cut] = []
-
-    async def one(plan: PodPlan) -> Examined:
-        async with AsyncExitStack() as slots:
-            # The node's place first: a pod that waits for its node must not hold a common one.
-            if budget.max_per_node > 0:
-                await slots.enter_async_context(per_node[plan.pod.spec.node_name])
-            if in_flight is not None:
-                await slots.enter_async_context(in_flight)
-            try:
-                examined = await examine(plan)
-            except (ClusterError, OSError) as error:
-                # Results are values; an error that comes here concerns everyone.
-                fatal.append(_concerns_everyone(error))
-                stop.set()
-                raise asyncio.CancelledError from error
-            except Exception as error:
-                log.exception("bug while examining %s", plan.pod.metadata.name)
-                message = f"bug in podmedic: {type(error).__name__}: {error}"
-                examined = without_examination(plan, PodOutcome.ERROR, "InternalError", message)
-        if examined.result.outcome not in (PodOutcome.PASSED, PodOutcome.SKIPPED):
-            tally.add("failed")
-        tally.add("done")
-        return examined
-
-    tasks = [asyncio.create_task(one(plan)) for plan in plans]
-    stopped = asyncio.create_task(stop.wait())
-    everyone = asyncio.gather(*tasks, return_exceptions=True)
+    pool = _Pool(plans, acts, scheduler, tally, stop)
+    running, stopped = asyncio.create_task(pool.run()), asyncio.create_task(stop.wait())
     timeout = budget.timeout_seconds if budget.timeout_seconds > 0 else None
-    first: set[asyncio.Future[Any]] = {everyone, stopped}
+    first: set[asyncio.Future[Any]] = {running, stopped}
     await asyncio.wait(first, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    cut = ""
-    if not everyone.done():
-        cut = "Interrupted" if stop.is_set() else "SweepDeadline"
-        for task in tasks:
-            task.cancel()
-    stopped.cancel()
-    await asyncio.gather(everyone, stopped, return_exceptions=True)
-    why = "the sweep's deadline passed" if cut == "SweepDeadline" else "the run was interrupted"
-    reason = cut
-    if fatal:
-        reason, why = fatal[0]
-    results = [
-        task.result() if not task.cancelled() else _cut_short(plan, tally, reason, why)
-        for plan, task in zip(plans, tasks, strict=True)
-    ]
-    return results, Cut(reason, why) if reason else None
+    cut: Cut | None = None
+    if not running.done():
+        cut = (
+            Cut("Interrupted", "the run was interrupted")
+            if stop.is_set()
+            else Cut("SweepDeadline", "the sweep's deadline passed")
+        )
+    for task in (running, stopped, *pool.tasks.values()):
+        task.cancel()
+    await asyncio.gather(running, stopped, *pool.tasks.values(), return_exceptions=True)
+    if pool.fatal:
+        cut = pool.fatal[0]
+    results = []
+    for plan in plans:
+        task_of_pod = pool.tasks.get(plan.pod.metadata.uid)
+        if task_of_pod is not None and not task_of_pod.cancelled():
+            results.append(task_of_pod.result())
+        else:
+            # Only a cut leaves pods without a result.
+            why = cut or Cut("Interrupted", "the run was interrupted")
+            results.append(_cut_short(plan, tally, why.reason, why.message))
+    if cut is None and scheduler.breaker:
+        cut = Cut("BreakerOpen", f"no further pod was touched: {scheduler.breaker}")
+    return results, cut

@@ -5,13 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from runner import __version__
 from runner.analyze import judge
+from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
+from runner.debt import DebtLimits, debt_skip
 from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
 from runner.examine.context import Record, Redact
 from runner.model.examination import TargetCondition
@@ -26,14 +29,17 @@ from runner.model.report import (
     Run,
     Severity,
     StepOutcome,
+    Workload,
 )
-from runner.plan import PodPlan, plan_pod
+from runner.plan import PodPlan, hold_back, plan_pod
 from runner.playbook import Playbook
 from runner.report import summarize
+from runner.select import Skip, condition_status
+from runner.sweep.disruptions import allowed, list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require_permissions
-from runner.sweep.pool import Cut, Tally, run_pool, without_examination
+from runner.sweep.pool import Acts, Cut, Tally, run_pool, without_examination
 from runner.sweep.settings import Budget, Selection
 
 
@@ -63,11 +69,65 @@ def make_plans(gathered: Gathered, now: datetime) -> tuple[PodPlan, ...]:
     return tuple(plan_pod(selected, now) for selected in gathered.selected)
 
 
+def with_debt(
+    plans: Sequence[PodPlan], limits: DebtLimits, now: datetime, run_id: str = ""
+) -> tuple[PodPlan, ...]:
+    """The same plans, with those held back whose pods carry too much already."""
+    found = []
+    for plan in plans:
+        why = debt_skip(plan.pod, limits, now, run_id=run_id) if _will_inject(plan) else None
+        found.append(plan if why is None else hold_back(plan, why))
+    return tuple(found)
+
+
 def _will_inject(plan: PodPlan) -> bool:
     return any(injection.steps for injection in plan.injections)
 
 
-def _context(outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget) -> Context:
+def _candidate(plan: PodPlan) -> Candidate:
+    pod, workload = plan.pod, plan.workload
+    ready = condition_status(pod, "Ready") == "True" and _will_inject(plan)
+    images = (i.group.debugger.image for i in plan.injections if i.steps)
+    return Candidate(
+        uid=pod.metadata.uid,
+        namespace=pod.metadata.namespace,
+        node=pod.spec.node_name,
+        workload=_key(workload),
+        # What is read from the API alone starts nothing: it is its own proof.
+        pool=next(images, "") or f"none {pod.metadata.uid}",
+        ready=ready,
+    )
+
+
+def _key(workload: Workload) -> str:
+    return f"{workload.namespace}/{workload.kind}/{workload.name}"
+
+
+async def _scheduler(
+    cluster: Cluster, plans: Sequence[PodPlan], gathered: Gathered, budget: Budget
+) -> tuple[Scheduler, str]:
+    """And why the disruption budgets could not be read, if they could not."""
+    candidates = [_candidate(plan) for plan in plans]
+    ready = Counter(c.workload for c in candidates if c.ready)
+    several = {workload for workload, count in ready.items() if count > 1}
+    concerned = [p for p, c in zip(plans, candidates, strict=True) if c.workload in several]
+    unknown, left = "", {}
+    if concerned and budget.at_once.per_workload != 0:
+        namespaces = sorted({plan.pod.metadata.namespace for plan in concerned})
+        budgets, unknown = await list_budgets(cluster, namespaces)
+        left = {_key(workload): n for workload, n in allowed(budgets, concerned).items()}
+    scheduler = Scheduler(
+        budget.at_once,
+        candidates,
+        ready_pods={_key(workload): n for workload, n in gathered.ready_pods.items()},
+        disruptions_allowed=left,
+    )
+    return scheduler, unknown
+
+
+def _context(
+    outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget, uid: str
+) -> Context:
     async def record(event: str, **fields: object) -> None:
         await outside.record(event, **fields)
         if event == "injecting":
@@ -79,7 +139,7 @@ def _context(outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: B
         redact=outside.redact,
         record=record,
         store=outside.store,
-        stage=tally.add,
+        stage=partial(tally.of_pod, uid),
         now=outside.now,
         run_id=run_id,
         limits=budget.limits,
@@ -111,23 +171,32 @@ async def _examine_all(
         )
 
     tally = Tally(progress)
-    ctx = _context(outside, hub, tally, run_id, budget)
+    scheduler, _ = await _scheduler(outside.cluster, to_examine, gathered, budget)
+
+    def proven(one: Examined) -> Examined:
+        pod = one.plan.pod
+        uid = pod.metadata.uid
+        latest, gone = hub.latest(uid), hub.gone(uid)
+        return replace(one, result=with_harm(one.result, pod, latest, outside.now(), gone=gone))
 
     async def examine(plan: PodPlan) -> Examined:
-        return await examine_pod(ctx, plan, with_logs=plan.pod.metadata.uid in with_logs)
+        uid = plan.pod.metadata.uid
+        ctx = _context(outside, hub, tally, run_id, budget, uid)
+        return proven(await examine_pod(ctx, plan, with_logs=uid in with_logs))
+
+    async def held_back(plan: PodPlan, reason: str, message: str) -> Examined:
+        return await examine(hold_back(plan, Skip(reason, message)))
 
     if any(_will_inject(plan) for plan in to_examine):
         hub.start(gathered.scopes)
         hub.start_events(events.versions)
     outside.watcher.start(len(to_examine))
     try:
-        examined, cut = await run_pool(to_examine, examine, budget, tally, outside.stop)
+        acts = Acts(examine=examine, hold_back=held_back)
+        examined, cut = await run_pool(to_examine, acts, scheduler, budget, tally, outside.stop)
     finally:
         await hub.stop()
-    by_uid: dict[str, Examined] = {}
-    for one in examined:
-        uid = one.plan.pod.metadata.uid
-        by_uid[uid] = replace(one, result=with_harm(one.result, one.plan.pod, hub.latest(uid)))
+    by_uid = {one.plan.pod.metadata.uid: one for one in examined}
     for plan in plans:
         if plan.skip is not None:
             by_uid[plan.pod.metadata.uid] = without_examination(
@@ -143,7 +212,9 @@ def _outcome(
     judged: frozenset[str],
 ) -> PodResult:
     """What the findings make of an examination that went well."""
-    if result.outcome not in (PodOutcome.PASSED, PodOutcome.WARNED):
+    if result.outcome is PodOutcome.SKIPPED and Severity.CRITICAL not in severities:
+        return result
+    if result.outcome not in (PodOutcome.PASSED, PodOutcome.WARNED, PodOutcome.SKIPPED):
         return result
     if Severity.CRITICAL in severities:
         return msgspec.structs.replace(result, outcome=PodOutcome.FAILED)
@@ -254,6 +325,7 @@ async def sweep(
 ) -> Report:
     """Raises ClusterError while nothing has been changed yet; afterwards there is a report."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
+    plans = with_debt(plans, budget.debt, outside.now(), run_id)
     to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     events, _ = await asyncio.gather(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from runner import budget
+from runner.debt import DebtLimits
 from runner.examine import Limits
 
 
@@ -20,9 +22,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """At every instant at most this many pods are being examined; 0 lifts a limit."""
+    """`at_once` holds at every instant; `timeout_seconds` is for the sweep, 0 lifts it."""
 
-    max_in_flight: int = 32
-    max_per_node: int = 10
+    at_once: budget.Limits = field(default_factory=budget.Limits)
+    debt: DebtLimits = field(default_factory=DebtLimits)
     timeout_seconds: float = 900.0
     limits: Limits = field(default_factory=Limits)

@@ -13,7 +13,13 @@ from tests.lab import podmedic as pm
 
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 CRASH = 'echo starting; echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
-LIFTED = ("--max-in-flight=0", "--max-per-node=0", "--qps=0")
+LIFTED = (
+    "--max-in-flight=0",
+    "--max-per-node=0",
+    "--max-per-workload=0",
+    "--no-canary",
+    "--qps=0",
+)
 
 
 def restarts(lab: Lab, namespace: str, app: str) -> int:

@@ -1,62 +1,146 @@
-"""An app that ended while we were in its pod is said, and the pod is never called healthy."""
+"""A pod is what it was before, or the report says what changed and whether it would have anyway."""
 
+from datetime import timedelta
+
+import msgspec
 import pytest
 
-from runner.examine.harm import ended_meanwhile, with_harm
+from runner.examine.harm import expected_restarts, proof, sentence, with_harm
 from runner.model.pod import Pod
-from runner.model.report import PodOutcome, PodResult
+from runner.model.report import Change, Harm, HarmVerdict, Injection, PodOutcome, PodResult
 from runner.select import workload_of
-from tests.unit.pods import crashed_before, pod, running, terminated
+from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated
 
+SINCE = NOW - timedelta(seconds=5)
 BEFORE = pod(running(restartCount=1))
 RESTARTED = pod(running(restartCount=2, lastState=crashed_before(137, "OOMKilled")))
+NOT_READY = {"Ready": "False"}
+KILLED = Change(
+    what="container app",
+    before="running and ready",
+    after="ended with exit code 137 (OOMKilled)",
+    expected=False,
+)
+
+
+def looping(restarts: int) -> Pod:
+    return pod(terminated(1, restartCount=restarts), conditions=NOT_READY)
+
+
+def verdict(before: Pod, after: Pod, **given: object) -> tuple[str, list[tuple[str, bool]]]:
+    harm = proof(before, after, since=SINCE, now=NOW, **given)  # type: ignore[arg-type]
+    return harm.verdict.value, [(c.what, c.expected) for c in harm.changes]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (BEFORE, BEFORE, ()),
-        (BEFORE, RESTARTED, ("container app ended with exit code 137 (OOMKilled)",)),
+        (BEFORE, BEFORE, ("unchanged", [])),
+        (BEFORE, RESTARTED, ("changed", [("container app", False)])),
+        (BEFORE, pod(terminated(1, restartCount=1)), ("changed", [("container app", False)])),
+        (looping(3), looping(4), ("unchanged", [("restarts of container app", True)])),
+        (looping(3), looping(5), ("changed", [("restarts of container app", False)])),
         (
             BEFORE,
-            pod(terminated(1, restartCount=1)),
-            ("container app ended with exit code 1 (Error)",),
+            pod(running(restartCount=1), conditions=NOT_READY),
+            ("changed", [("condition Ready", False)]),
         ),
         (
-            pod(terminated(1, restartCount=3), conditions={"Ready": "False"}),
-            pod(terminated(1, restartCount=4), conditions={"Ready": "False"}),
-            (),
+            pod(running(restartCount=1, ready=False), conditions=NOT_READY),
+            BEFORE,
+            ("unchanged", [("condition Ready", True)]),
         ),
         (
             BEFORE,
-            pod(terminated(0), metadata={"deletionTimestamp": "2026-11-23T03:00:00Z"}),
-            (),
+            pod(running(restartCount=1), status={"qosClass": "Burstable"}),
+            ("changed", [("QoS class", False)]),
         ),
+        (BEFORE, pod(running(), metadata={"deletionTimestamp": ago(seconds=1)}), ("unknown", [])),
+        (BEFORE, pod(running(), metadata={"uid": "another"}), ("unknown", [])),
+    ],
+    ids=[
+        "nothing", "restarted", "ended", "goes on crashing", "crashes faster than back-off allows",
+        "not ready any more", "ready now", "another QoS class", "being deleted", "replaced",
+    ],
+)  # fmt: skip
+def test_before_and_after(
+    before: Pod, after: Pod, expected: tuple[str, list[tuple[str, bool]]]
+) -> None:
+    assert verdict(before, after) == expected
+
+
+def test_a_job_may_end_well_meanwhile() -> None:
+    never = {"restartPolicy": "Never"}
+    after = pod(terminated(0), phase="Succeeded", conditions=NOT_READY, spec=never)
+    assert verdict(pod(running(), spec=never), after) == ("unchanged", [("phase", True)])
+
+
+def test_a_pod_that_went_away_proves_nothing() -> None:
+    assert verdict(BEFORE, BEFORE, gone=True) == ("unknown", [])
+
+
+@pytest.mark.parametrize(
+    ("restart_count", "seconds", "most"),
+    [
+        (0, 5, 1),
+        (0, 10, 2),
+        (0, 30, 3),
+        (0, 69, 3),
+        (3, 79, 1),
+        (3, 80, 2),
+        (9, 299, 1),
+        (9, 600, 3),
     ],
 )
-def test_ended_meanwhile(before: Pod, after: Pod, expected: tuple[str, ...]) -> None:
-    assert ended_meanwhile(before, after) == expected
+def test_what_the_back_off_allows(restart_count: int, seconds: float, most: int) -> None:
+    """10 s, doubling, at most 300 s; the one that is due comes on top."""
+    assert expected_restarts(restart_count, seconds) == most
 
 
-def result(outcome: PodOutcome, message: str = "", container: str = "podmedic-x-1") -> PodResult:
+def test_after_a_long_life_the_back_off_starts_anew() -> None:
+    long = {"exitCode": 1, "startedAt": ago(minutes=20), "finishedAt": ago(seconds=30)}
+    before = pod(
+        {"state": {"terminated": long}, "restartCount": 9, "containerID": "c"},
+        conditions=NOT_READY,
+    )
+    harm = proof(before, looping(11), since=NOW - timedelta(seconds=12), now=NOW)
+    assert harm.verdict is HarmVerdict.UNCHANGED
+
+
+def result(
+    outcome: PodOutcome, message: str = "", injections: tuple[Injection, ...] | None = None
+) -> PodResult:
+    one = Injection(container="podmedic-x-1", image="tools:1", injected_at=SINCE)
     return PodResult(
         namespace="shop", name="web-1", uid="u1", node="n", workload=workload_of(BEFORE),
-        outcome=outcome, message=message, container=container,
+        outcome=outcome, message=message, injections=(one,) if injections is None else injections,
     )  # fmt: skip
 
 
 def test_passed_becomes_warned() -> None:
-    seen = with_harm(result(PodOutcome.PASSED), BEFORE, RESTARTED)
+    seen = with_harm(result(PodOutcome.PASSED), BEFORE, RESTARTED, NOW)
     assert (seen.outcome, seen.reason) == (PodOutcome.WARNED, "EndedMeanwhile")
-    assert "exit code 137 (OOMKilled) while the pod was examined" in seen.message
+    assert seen.message == (
+        "container app was running and ready, now ended with exit code 137 (OOMKilled) while the "
+        "pod was examined: an ephemeral container counts against the memory limits of its pod"
+    )
+    assert seen.harm == Harm(verdict=HarmVerdict.CHANGED, changes=(KILLED,))
+    assert sentence(seen.harm).startswith("container app was running")
 
 
 def test_another_outcome_keeps_its_words() -> None:
-    seen = with_harm(result(PodOutcome.ERROR, "would not start"), BEFORE, RESTARTED)
+    seen = with_harm(result(PodOutcome.ERROR, "would not start"), BEFORE, RESTARTED, NOW)
     assert seen.outcome is PodOutcome.ERROR
-    assert seen.message.startswith("would not start; container app ended")
+    assert seen.message.startswith("would not start; container app was running and ready")
+
+
+def test_unchanged_is_said_too() -> None:
+    seen = with_harm(result(PodOutcome.PASSED), BEFORE, BEFORE, NOW)
+    assert seen == msgspec.structs.replace(
+        result(PodOutcome.PASSED), harm=Harm(verdict=HarmVerdict.UNCHANGED)
+    )
 
 
 def test_where_nothing_was_injected_it_was_not_us() -> None:
-    untouched = result(PodOutcome.PASSED, container="")
-    assert with_harm(untouched, BEFORE, RESTARTED) == untouched
+    untouched = result(PodOutcome.PASSED, injections=())
+    assert with_harm(untouched, BEFORE, RESTARTED, NOW) == untouched

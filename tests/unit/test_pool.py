@@ -2,15 +2,18 @@
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 import pytest
 
+from runner.budget import Candidate, Limits, Scheduler
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine import Examined
-from runner.model.report import PodOutcome
+from runner.model.report import Change, Harm, HarmVerdict, Injection, PodOutcome
 from runner.plan import PodPlan
 from runner.select import workload_of
-from runner.sweep.pool import Cut, Tally, run_pool, without_examination
+from runner.sweep.pool import Acts, Cut, Tally, run_pool, without_examination
 from runner.sweep.settings import Budget
 from tests.unit.pods import pod, running
 
@@ -32,6 +35,35 @@ def tally() -> Tally:
     return Tally(lambda _: None)
 
 
+LIFTED = Limits(in_flight=0, per_node=0, per_workload=0, canary=False)
+
+
+async def hold_back(one: PodPlan, reason: str, message: str) -> Examined:
+    return without_examination(one, PodOutcome.SKIPPED, reason, message)
+
+
+async def run(
+    plans: Sequence[PodPlan],
+    examine: Callable[[PodPlan], Awaitable[Examined]],
+    limits: Limits = LIFTED,
+    budget: Budget | None = None,
+    count: Tally | None = None,
+    stop: asyncio.Event | None = None,
+) -> tuple[list[Examined], Cut | None]:
+    candidates = [
+        Candidate(
+            uid=one.pod.metadata.uid, namespace="shop", node=one.pod.spec.node_name, workload="w",
+            pool="tools:1", ready=True,
+        )
+        for one in plans
+    ]  # fmt: skip
+    scheduler = Scheduler(limits, candidates, ready_pods={"w": len(plans)})
+    acts = Acts(examine=examine, hold_back=hold_back)
+    return await run_pool(
+        plans, acts, scheduler, budget or Budget(), count or tally(), stop or asyncio.Event()
+    )
+
+
 async def test_never_more_than_allowed() -> None:
     now: Counter[str] = Counter()
     most: dict[str, int] = defaultdict(int)
@@ -47,8 +79,8 @@ async def test_never_more_than_allowed() -> None:
         return done(one)
 
     plans = [plan(i, f"node{i % 3}") for i in range(60)]
-    budget = Budget(max_in_flight=5, max_per_node=2)
-    results, cut = await run_pool(plans, examine, budget, tally(), asyncio.Event())
+    limits = Limits(in_flight=5, per_node=2, per_workload=0, canary=False)
+    results, cut = await run(plans, examine, limits)
 
     assert cut is None
     assert [r.result.name for r in results] == [f"p{i}" for i in range(60)]
@@ -69,8 +101,8 @@ async def test_interrupt_leaves_a_result_for_each() -> None:
             await asyncio.Event().wait()
         return done(one)
 
-    budget = Budget(max_in_flight=1, max_per_node=0)
-    results, cut = await run_pool([plan(i) for i in range(3)], examine, budget, count, stop)
+    limits = Limits(in_flight=1, per_node=0)
+    results, cut = await run([plan(i) for i in range(3)], examine, limits, count=count, stop=stop)
 
     assert cut is not None
     assert cut.reason == "Interrupted"
@@ -86,8 +118,7 @@ async def test_deadline_of_the_sweep() -> None:
         await asyncio.Event().wait()
         return done(one)
 
-    budget = Budget(timeout_seconds=0.01)
-    results, cut = await run_pool([plan(1)], examine, budget, tally(), asyncio.Event())
+    results, cut = await run([plan(1)], examine, budget=Budget(timeout_seconds=0.01))
 
     assert cut == Cut("SweepDeadline", "the sweep's deadline passed")
     assert results[0].result.reason == "SweepDeadline"
@@ -97,7 +128,7 @@ async def test_a_lost_cluster_ends_the_sweep_with_a_report() -> None:
     async def examine(one: PodPlan) -> Examined:
         raise ClusterError(ErrorReason.UNREACHABLE, "the API server is gone")
 
-    results, cut = await run_pool([plan(1)], examine, Budget(), tally(), asyncio.Event())
+    results, cut = await run([plan(1)], examine)
 
     assert cut == Cut("ClusterLost", "the cluster was lost: the API server is gone")
     assert (results[0].result.outcome, results[0].result.reason) == (
@@ -112,7 +143,7 @@ async def test_a_bug_costs_one_pod(caplog: pytest.LogCaptureFixture) -> None:
             raise ValueError("oops")
         return done(one)
 
-    results, cut = await run_pool([plan(0), plan(1)], examine, Budget(), tally(), asyncio.Event())
+    results, cut = await run([plan(0), plan(1)], examine)
 
     assert cut is None
     assert [(r.result.outcome, r.result.reason) for r in results] == [
@@ -120,3 +151,69 @@ async def test_a_bug_costs_one_pod(caplog: pytest.LogCaptureFixture) -> None:
         (PodOutcome.PASSED, ""),
     ]
     assert "bug while examining p0" in caplog.text
+
+
+INJECTION = Injection(container="podmedic-x-1", image="tools:1")
+CHANGED = Harm(
+    verdict=HarmVerdict.CHANGED,
+    changes=(
+        Change(what="container app", before="running and ready", after="gone", expected=False),
+    ),
+)
+
+
+async def test_a_canary_that_does_not_start_saves_the_others() -> None:
+    """They keep a result each, which says which pod it was and why."""
+    asked: list[str] = []
+
+    async def examine(one: PodPlan) -> Examined:
+        asked.append(one.pod.metadata.name)
+        seen = without_examination(one, PodOutcome.ERROR, "ErrImagePull", "not found")
+        injected = msgspec.structs.replace(seen.result, injections=(INJECTION,))
+        return Examined(plan=one, examination=seen.examination, result=injected)
+
+    results, cut = await run([plan(i) for i in range(4)], examine, Limits())
+
+    assert asked == ["p0"]
+    assert cut is None
+    assert [(r.result.outcome, r.result.reason) for r in results] == [
+        (PodOutcome.ERROR, "ErrImagePull"),
+        *[(PodOutcome.SKIPPED, "CanaryFailed")] * 3,
+    ]
+    assert results[1].result.message == "shop/p0: ErrImagePull: not found"
+
+
+async def test_the_canary_opens_the_way_when_it_runs_not_when_it_ends() -> None:
+    count, both = tally(), asyncio.Event()
+    asked: list[str] = []
+
+    async def examine(one: PodPlan) -> Examined:
+        asked.append(one.pod.metadata.name)
+        count.of_pod(one.pod.metadata.uid, "running")
+        if len(asked) == 2:
+            both.set()
+        async with asyncio.timeout(5):
+            await both.wait()
+        return done(one)
+
+    results, _ = await run([plan(0), plan(1)], examine, Limits(per_workload=0), count=count)
+
+    assert [r.result.outcome for r in results] == [PodOutcome.PASSED] * 2
+
+
+async def test_an_app_that_changed_stops_the_sweep() -> None:
+    """No further pod is injected; the report says whose app it was."""
+
+    async def examine(one: PodPlan) -> Examined:
+        seen = done(one)
+        harmed = msgspec.structs.replace(seen.result, injections=(INJECTION,), harm=CHANGED)
+        return Examined(plan=one, examination=seen.examination, result=harmed)
+
+    results, cut = await run([plan(i) for i in range(3)], examine, Limits(in_flight=1))
+
+    why = "shop/p0 changed while it was examined: container app was running and ready, now gone"
+    assert cut == Cut("BreakerOpen", f"no further pod was touched: {why}")
+    assert [(r.result.outcome, r.result.reason) for r in results] == [
+        (PodOutcome.PASSED, ""),
+        *[(PodOutcome.SKIPPED, "BreakerOpen")] * 2,
+    ]

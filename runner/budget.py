@@ -1,0 +1,214 @@
+"""Which pod may be examined next: every limit that must hold at every instant, as one state. Pure.
+
+The sweep tells what happened (`started`, `ended`, `changed`) and asks `admit`; nothing here waits.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import NamedTuple
+
+Key = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """At most so many pods at a time; 0 lifts a limit. `workload_share` is the part of a
+    workload's Ready pods that may be looked at together, one at least; `per_workload` a number
+    instead of it. A canary for each pool goes first. `max_failures` in a row open the breaker, as
+    do `failure_share` of ten or more, and `max_changed` apps that changed."""
+
+    in_flight: int = 32
+    per_node: int = 10
+    per_namespace: int = 0
+    per_workload: int | None = None
+    workload_share: Fraction = Fraction(1, 4)
+    canary: bool = True
+    max_failures: int = 5
+    max_changed: int = 1
+    failure_share: Fraction = Fraction(3, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A pod that waits for its turn. `pool` is what starts alike: image and kind of node; `ready`
+    pods serve somebody, and only they count against their workload."""
+
+    uid: str
+    namespace: str
+    node: str
+    workload: Key
+    pool: Key
+    ready: bool
+
+
+class Held(NamedTuple):
+    """Why a pod is not injected after all; `reason` is `CanaryFailed` or `BreakerOpen`."""
+
+    uid: str
+    reason: str
+    message: str
+
+
+_MIN_FOR_SHARE = 10
+
+
+class Scheduler:
+    """`ready_pods` counts each workload's Ready pods, the unselected ones included;
+    `disruptions_allowed` is what its PodDisruptionBudgets leave, where it has any."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        candidates: Iterable[Candidate],
+        *,
+        ready_pods: Mapping[Key, int],
+        disruptions_allowed: Mapping[Key, int] | None = None,
+    ) -> None:
+        self._limits = limits
+        # Candidates that fit or do not fit together: what is decided for one is for all.
+        self._waiting: dict[Candidate, deque[str]] = {}
+        for candidate in candidates:
+            alike = replace(candidate, uid="")
+            self._waiting.setdefault(alike, deque()).append(candidate.uid)
+        self._running: dict[str, Candidate] = {}
+        self._per_node: Counter[str] = Counter()
+        self._per_namespace: Counter[str] = Counter()
+        self._per_workload: Counter[Key] = Counter()
+        self._ready_pods = ready_pods
+        self._disruptions = disruptions_allowed or {}
+        # Pool by pool: the canary that is out, those that came back, those that did not.
+        self._canaries: dict[Key, str] = {}
+        self._proven: set[Key] = set()
+        self._failed_pools: dict[Key, str] = {}
+        self._attempts = self._failures = self._in_a_row = self._changed = 0
+        self.breaker = ""
+
+    @property
+    def is_done(self) -> bool:
+        return not self._waiting and not self._running
+
+    def workload_limit(self, workload: Key) -> int:
+        """How many Ready pods of it at a time; 0: no limit."""
+        limits = self._limits
+        if limits.per_workload is not None:
+            allowed = limits.per_workload
+        else:
+            allowed = max(1, int(self._ready_pods.get(workload, 0) * limits.workload_share))
+        if allowed == 0 or workload not in self._disruptions:
+            return allowed
+        return max(1, min(allowed, self._disruptions[workload]))
+
+    def admit(self) -> list[str]:
+        """Those that may start now; they count as running from here on."""
+        if self.breaker:
+            return []
+        admitted: list[str] = []
+        in_flight = self._limits.in_flight
+        for alike, uids in list(self._waiting.items()):
+            while uids and self._fits(alike):
+                if in_flight and len(self._running) >= in_flight:
+                    return admitted
+                admitted.append(uids.popleft())
+                self._start(admitted[-1], alike)
+            if not uids:
+                del self._waiting[alike]
+        return admitted
+
+    def held(self) -> list[Held]:
+        """Those that will not be injected any more; they leave the queue by this."""
+        found: list[Held] = []
+        for alike, uids in list(self._waiting.items()):
+            why = self._failed_pools.get(alike.pool)
+            if self.breaker:
+                found += [Held(uid, "BreakerOpen", self.breaker) for uid in uids]
+            elif why is not None:
+                found += [Held(uid, "CanaryFailed", why) for uid in uids]
+            else:
+                continue
+            del self._waiting[alike]
+        return found
+
+    def started(self, uid: str) -> bool:
+        """Its container runs: the pool is sound. True when that is news, and others may follow."""
+        candidate = self._running.get(uid)
+        if candidate is None:
+            return False
+        self._in_a_row = 0
+        news = candidate.pool not in self._proven
+        self._proven.add(candidate.pool)
+        return news
+
+    def ended(self, uid: str, *, failed_to_start: bool, why: str = "", counts: bool = True) -> None:
+        """The examination is over. `why` says where and what, for those that are held back;
+        `counts` is false where nothing was injected, which says nothing about the pool."""
+        candidate = self._running.pop(uid, None)
+        if candidate is None:
+            return
+        self._per_node[candidate.node] -= 1
+        self._per_namespace[candidate.namespace] -= 1
+        if candidate.ready:
+            self._per_workload[candidate.workload] -= 1
+        was_canary = self._canaries.get(candidate.pool) == uid
+        if was_canary:
+            del self._canaries[candidate.pool]
+        if not counts:
+            return
+        self._attempts += 1
+        if not failed_to_start:
+            self._proven.add(candidate.pool)
+            self._in_a_row = 0
+            return
+        self._failures += 1
+        self._in_a_row += 1
+        if was_canary and candidate.pool not in self._proven:
+            self._failed_pools[candidate.pool] = why
+        self._judge(why)
+
+    def changed(self, why: str) -> None:
+        """An app changed after an injection: so many of them, and no further pod is touched."""
+        self._changed += 1
+        if self._limits.max_changed and self._changed >= self._limits.max_changed:
+            self.stop(why)
+
+    def stop(self, why: str) -> None:
+        self.breaker = self.breaker or why
+
+    def _judge(self, why: str) -> None:
+        limits = self._limits
+        share = limits.failure_share and self._attempts >= _MIN_FOR_SHARE
+        if limits.max_failures and self._in_a_row >= limits.max_failures:
+            self.stop(f"{self._in_a_row} containers in a row did not start, the last: {why}")
+        elif share and self._failures >= limits.failure_share * self._attempts:
+            count = f"{self._failures} of {self._attempts}"
+            self.stop(f"{count} containers did not start, the last: {why}")
+
+    def _fits(self, candidate: Candidate) -> bool:
+        limits = self._limits
+        if candidate.pool in self._failed_pools:
+            return False
+        if (
+            limits.canary
+            and candidate.pool not in self._proven
+            and candidate.pool in self._canaries
+        ):
+            return False
+        if limits.per_node and self._per_node[candidate.node] >= limits.per_node:
+            return False
+        in_namespace = self._per_namespace[candidate.namespace]
+        if limits.per_namespace and in_namespace >= limits.per_namespace:
+            return False
+        if not candidate.ready:
+            return True
+        allowed = self.workload_limit(candidate.workload)
+        return not allowed or self._per_workload[candidate.workload] < allowed
+
+    def _start(self, uid: str, candidate: Candidate) -> None:
+        self._running[uid] = candidate
+        self._per_node[candidate.node] += 1
+        self._per_namespace[candidate.namespace] += 1
+        if candidate.ready:
+            self._per_workload[candidate.workload] += 1
+        if candidate.pool not in self._proven:
+            self._canaries.setdefault(candidate.pool, uid)

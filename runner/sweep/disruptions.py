@@ -1,0 +1,85 @@
+"""What PodDisruptionBudgets leave of each workload, where they may be read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runner.cluster import Access, Cluster, ClusterError, Resource
+from runner.model.base import Value
+from runner.model.pod import ObjectMeta, Pod
+from runner.model.report import Workload
+from runner.plan import PodPlan
+
+BUDGETS = Resource(plural="poddisruptionbudgets", group="policy")
+
+
+class _Spec(Value, frozen=True, kw_only=True):
+    selector: dict[str, Any] | None = None
+
+
+class _Status(Value, frozen=True, kw_only=True):
+    disruptions_allowed: int = 0
+
+
+class DisruptionBudget(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+
+def _meets(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
+    key, values = str(expression.get("key", "")), expression.get("values") or ()
+    match expression.get("operator"):
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
+
+
+def selects(budget: DisruptionBudget, pod: Pod) -> bool:
+    """An empty selector selects every pod of the namespace, none at all nothing (policy/v1)."""
+    selector, labels = budget.spec.selector, pod.metadata.labels
+    if selector is None or budget.metadata.namespace != pod.metadata.namespace:
+        return False
+    wanted = selector.get("matchLabels") or {}
+    return all(labels.get(k) == v for k, v in wanted.items()) and all(
+        _meets(labels, each) for each in selector.get("matchExpressions") or ()
+    )
+
+
+def allowed(budgets: Sequence[DisruptionBudget], plans: Iterable[PodPlan]) -> dict[Workload, int]:
+    """The least that any budget over one of its pods leaves to each workload."""
+    found: dict[Workload, int] = {}
+    for plan in plans if budgets else ():
+        for budget in budgets:
+            if selects(budget, plan.pod):
+                left = budget.status.disruptions_allowed
+                found[plan.workload] = min(left, found.get(plan.workload, left))
+    return found
+
+
+async def list_budgets(
+    cluster: Cluster, namespaces: Sequence[str]
+) -> tuple[tuple[DisruptionBudget, ...], str]:
+    """Those of the namespaces, and why some could not be read. Asked first, so that a Role that
+    leaves them out causes no refusals in anybody's audit log."""
+    found: list[DisruptionBudget] = []
+    unknown = ""
+    questions = [
+        Access(verb="list", resource=BUDGETS.plural, group=BUDGETS.group, namespace=namespace)
+        for namespace in namespaces
+    ]
+    try:
+        denied = {question.namespace for question in await cluster.denied(questions)}
+        for namespace in namespaces:
+            if namespace in denied:
+                unknown = f"forbidden: list {BUDGETS.plural}.{BUDGETS.group}"
+            else:
+                found += await cluster.objects.list(BUDGETS, namespace, DisruptionBudget)
+    except ClusterError as error:
+        unknown = error.message
+    return tuple(found), unknown

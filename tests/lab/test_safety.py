@@ -1,0 +1,192 @@
+"""Budgets, canary, breaker, cap and the proof of no harm, on real pods."""
+
+import json
+import subprocess
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lab import binaries
+from lab.handle import Lab
+from runner.model.pod import Pod
+from tests.lab import podmedic as pm
+from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+
+HELLO = [{"name": "hello", "run": ["sleep", "1"]}]
+
+
+class Onlooker:
+    """A watch of its own: how many of podmedic's containers are unfinished in Ready pods, at every
+    change of any pod."""
+
+    def __init__(self, lab: Lab, namespace: str) -> None:
+        kubectl = binaries.ensure(["kubectl"], lab.layout.cache)["kubectl"]
+        self._process = subprocess.Popen(
+            [kubectl, "get", "pods", "-n", namespace, "--watch", "-o", "json",
+             "--output-watch-events"],
+            env=lab.environment(), stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.most: Counter[str] = Counter()
+        self._open: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        decoder, text = json.JSONDecoder(), ""
+        for line in self._process.stdout:
+            text += line
+            try:
+                event, _ = decoder.raw_decode(text)
+            except ValueError:
+                continue
+            text = ""
+            self._see(msgspec.convert(event["object"], Pod, strict=False))
+
+    def _see(self, pod: Pod) -> None:
+        ended = {
+            s.name
+            for s in pod.status.ephemeral_container_statuses
+            if s.state.terminated is not None
+        }
+        unfinished = [c for c in pod.spec.ephemeral_containers if c.name not in ended]
+        app = pod.metadata.labels.get("app", "")
+        self._open.pop(pod.metadata.name, None)
+        if unfinished:
+            self._open[pod.metadata.name] = app
+        for name, count in Counter(self._open.values()).items():
+            self.most[name] = max(self.most[name], count)
+        self.most["all"] = max(self.most["all"], len(self._open))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._thread.join(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def outcomes(report: dict[str, Any]) -> Counter[tuple[str, str]]:
+    return Counter((pod["outcome"], pod["reason"]) for pod in report["pods"])
+
+
+def test_a_quarter_of_a_workload_at_a_time_and_no_more_than_its_budget_allows(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Eight Ready replicas: two at a time; with a PodDisruptionBudget that allows one: one."""
+    lab.images("busybox")
+    pm.apply(
+        lab, namespace, pm.deployment("web", SLEEP, replicas=8), pm.deployment("db", SLEEP, replicas=8),
+        {
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+            "metadata": {"name": "db"},
+            "spec": {"minAvailable": 7, "selector": {"matchLabels": {"app": "db"}}},
+        },
+    )  # fmt: skip
+    pm.wait_ready(lab, namespace, "web", "db")
+    lab.kubectl(
+        "wait", "pdb/db", "-n", namespace, "--for=jsonpath={.status.disruptionsAllowed}=1",
+        "--timeout=30s",
+    )  # fmt: skip
+    onlooker = Onlooker(lab, namespace)
+    try:
+        run = pm.run(lab, namespace, pm.playbook(tmp_path, HELLO), directory=tmp_path / "out")
+    finally:
+        onlooker.stop()
+    assert run.code == 0, run.stderr
+    assert outcomes(run.report) == {("passed", ""): 16}
+    assert {pod["harm"]["verdict"] for pod in run.report["pods"]} == {"unchanged"}
+    assert (onlooker.most["web"], onlooker.most["db"]) == (2, 1)
+
+
+def test_s07_a_wrong_image_reaches_one_pod_and_no_other(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """The canary does not start: the others are untouched, and what the API says of them is
+    judged all the same."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=6))
+    wait_crashing(lab, namespace, "ledger", 6)
+    run = pm.run(
+        lab, namespace, "crashloop", "--debugger-image", "busybox:no-such-tag",
+        directory=tmp_path / "out",
+    )  # fmt: skip
+    carried = pm.ephemeral_containers(lab, namespace)
+    assert sorted(map(len, carried.values())) == [0, 0, 0, 0, 0, 1]
+    reasons = Counter(pod["reason"] for pod in run.report["pods"])
+    assert reasons == {"ErrImagePull": 1, "CanaryFailed": 5}
+    held = next(pod for pod in run.report["pods"] if pod["reason"] == "CanaryFailed")
+    assert "busybox:no-such-tag" in held["message"]
+    (finding,) = run.report["findings"]
+    assert "LEDGER_URL" in finding["message"]
+    assert len(finding["pods"]) == 6
+
+
+def test_an_app_that_ends_meanwhile_opens_the_breaker(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """The steps end the app: the second pod is not touched, exit code 3, the report says why."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2))
+    pm.wait_ready(lab, namespace, "web")
+    deadly = [{"name": "end", "script": "kill 1; sleep 2", "needs": {"target": True}}]
+    path = pm.playbook(
+        tmp_path, deadly, debugger={"image": "busybox:1.36", "profile": "general", "runAsUser": 0}
+    )
+    run = _until_entered(lab, namespace, path, tmp_path)
+    assert run.code == 3, run.stderr
+    assert (
+        "changed while it was examined: container app was running and ready"
+        in (run.report["run"]["aborted"])
+    )
+    assert Counter(pod["reason"] for pod in run.report["pods"])["BreakerOpen"] == 1
+    touched = next(pod for pod in run.report["pods"] if pod["injections"])
+    assert touched["harm"]["verdict"] == "changed"
+    assert sorted(len(names) for names in pm.ephemeral_containers(lab, namespace).values()) == [
+        0,
+        1,
+    ]
+
+
+def _until_entered(lab: Lab, namespace: str, path: Path, tmp_path: Path) -> pm.Outcome:
+    """A target that has just started would not be entered."""
+    for _ in range(60):
+        planned = pm.podmedic(
+            lab, "plan", path, "-n", namespace, "-o", "json", directory=tmp_path / "out"
+        )
+        strategies = {p["injections"][0]["strategy"] for p in json.loads(planned.stdout)}
+        if strategies == {"target"}:
+            break
+    return pm.run(lab, namespace, path, directory=tmp_path / "out")
+
+
+def test_twenty_four_sweeps_end_at_the_cap(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Never 24 containers; the refusal names the way out, and the pod is not called examined."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    path = pm.playbook(tmp_path, [{"name": "hello", "run": ["true"]}])
+    for number in range(24):
+        run = pm.run(lab, namespace, path, "--cap=3", directory=tmp_path / f"out{number}")
+    (names,) = pm.ephemeral_containers(lab, namespace).values()
+    assert len(names) == 3
+    (pod,) = run.report["pods"]
+    assert (pod["outcome"], pod["reason"]) == ("skipped", "EphemeralBudget")
+    assert f"kubectl rollout restart deployment/web -n {namespace}" in pod["message"]
+    assert run.report["summary"]["workloadsHealthy"] == 0
+
+
+def test_a_cool_down_is_kept(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    path = pm.playbook(tmp_path, [{"name": "hello", "run": ["true"]}])
+    first = pm.run(lab, namespace, path, "--cool-down=600", directory=tmp_path / "one")
+    second = pm.run(lab, namespace, path, "--cool-down=600", directory=tmp_path / "two")
+    assert outcomes(first.report) == {("passed", ""): 1}
+    assert outcomes(second.report) == {("skipped", "CoolDown"): 1}
+    (names,) = pm.ephemeral_containers(lab, namespace).values()
+    assert len(names) == 1
