@@ -20,6 +20,7 @@ _COMMANDS = {
         "containers",
         "List the ephemeral containers that pods carry.",
     ),
+    "rbac": ("runner.cli.rbac", "rbac", "Print the exact permissions that playbooks need."),
     "validate": ("runner.cli.documents", "validate", "Check playbook files."),
     "list": ("runner.cli.documents", "list_", "List the built-in playbooks."),
     "schema": ("runner.cli.documents", "schema", "Print the JSON Schema of a document."),

@@ -3,29 +3,32 @@
 from collections.abc import Sequence
 
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason
+from runner.permissions import needs
+from runner.playbook import Playbook
 
 _MAX_NAMESPACES_ASKED = 100
 
 
-def _questions(namespace: str | None) -> tuple[Access, ...]:
-    return (
-        Access(verb="patch", resource="pods/ephemeralcontainers", namespace=namespace),
-        Access(verb="get", resource="pods/log", namespace=namespace),
-        # The LIST has shown that pods may be listed; without the watch every result would be lost.
-        Access(verb="watch", resource="pods", namespace=namespace),
+def _questions(playbooks: Sequence[Playbook], namespace: str | None) -> tuple[Access, ...]:
+    return tuple(
+        Access(verb=verb, resource=need.resource, group=need.group, namespace=namespace)
+        for need in needs(playbooks)
+        for verb in need.asked
     )
 
 
-async def require_permissions(cluster: Cluster, namespaces: Sequence[str]) -> None:
+async def require_permissions(
+    cluster: Cluster, playbooks: Sequence[Playbook], namespaces: Sequence[str]
+) -> None:
     """Raises ClusterError(FORBIDDEN) that names verb, resource and namespace of what is missing.
 
     With several namespaces one question about all of them usually settles it.
     """
     if not namespaces:
         return
-    if len(namespaces) > 1 and not await cluster.denied(_questions(None)):
+    if len(namespaces) > 1 and not await cluster.denied(_questions(playbooks, None)):
         return
-    questions = [q for n in namespaces[:_MAX_NAMESPACES_ASKED] for q in _questions(n)]
+    questions = [q for n in namespaces[:_MAX_NAMESPACES_ASKED] for q in _questions(playbooks, n)]
     denied = await cluster.denied(questions)
     if not denied:
         return
@@ -34,5 +37,5 @@ async def require_permissions(cluster: Cluster, namespaces: Sequence[str]) -> No
     raise ClusterError(
         ErrorReason.FORBIDDEN,
         f"missing permission: {missing}{more}; nothing was changed. "
-        "docs/permissions.md has the Role to apply.",
+        "`podmedic rbac` prints the Role to apply.",
     )

@@ -330,7 +330,7 @@ async def sweep(
     wanted = any(p.spec.evidence.events for p in playbooks)
     events, _ = await asyncio.gather(
         list_events(outside.cluster, namespaces if wanted else ()),
-        require_permissions(outside.cluster, to_inject),
+        require_permissions(outside.cluster, playbooks, to_inject),
     )
     examined, cut = await _examine_all(
         outside, plans, gathered, events, run_id=run_id, budget=budget

@@ -44,7 +44,10 @@ def sweep(
     playbook = pm.playbook(tmp_path, [{"name": "work", "script": script}])
     before = pm.ephemeral_containers(lab, shop)
     proxy.add(*faults)
-    outcome = pm.run(lab, shop, playbook, "--kubeconfig", kubeconfig, directory=tmp_path / "out")
+    outcome = pm.run(
+        lab, shop, playbook, "--kubeconfig", kubeconfig, "--max-per-workload=0", "--no-canary",
+        directory=tmp_path / "out",
+    )  # fmt: skip
 
     assert outcome.code == 0, outcome.stderr
     assert [p["outcome"] for p in outcome.report["pods"]] == ["passed"] * PODS

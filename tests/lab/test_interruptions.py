@@ -13,6 +13,8 @@ from tests.lab import podmedic as pm
 
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 PODS = 6
+# All replicas at once, which a sweep by default never does.
+TOGETHER = ("--max-per-workload=0", "--no-canary")
 
 
 def journal_events(directory: Path, event: str) -> list[dict[str, str]]:
@@ -48,7 +50,7 @@ def slow(tmp_path: Path) -> Path:
 def test_sigterm_leaves_a_partial_report(lab: Lab, shop: str, slow: Path, tmp_path: Path) -> None:
     """Within five seconds, with every selected pod in it, and nothing injected afterwards."""
     out = tmp_path / "out"
-    process = pm.start_run(lab, shop, slow, "--max-in-flight=3", directory=out)
+    process = pm.start_run(lab, shop, slow, *TOGETHER, "--max-in-flight=3", directory=out)
     wait_injected(process, out, 3)
     started = time.monotonic()
     code, _, stderr = pm.kill(process, signal.SIGTERM)
@@ -72,12 +74,12 @@ def test_sigkill_then_the_same_command_again(
     """The second run finds the containers of the first, injects only what is missing, and
     collects the results of all."""
     out = tmp_path / "out"
-    process = pm.start_run(lab, shop, slow, "--max-in-flight=3", directory=out)
+    process = pm.start_run(lab, shop, slow, *TOGETHER, "--max-in-flight=3", directory=out)
     wait_injected(process, out, 3)
     pm.kill(process, signal.SIGKILL)
     assert not (out / "report.json").exists()
 
-    outcome = pm.run(lab, shop, slow, "--max-in-flight=3", directory=out)
+    outcome = pm.run(lab, shop, slow, *TOGETHER, "--max-in-flight=3", directory=out)
     report = outcome.report
     assert outcome.code == 0, outcome.stderr
     assert report["run"]["resumed"] is True
@@ -87,7 +89,7 @@ def test_sigkill_then_the_same_command_again(
     assert {name: len(found) for name, found in containers.items()} == dict.fromkeys(containers, 1)
 
     # A run that has finished is not taken up again: this is new work.
-    again = pm.run(lab, shop, slow, directory=out)
+    again = pm.run(lab, shop, slow, *TOGETHER, directory=out)
     assert again.report["run"]["resumed"] is False
     assert again.report["run"]["id"] != report["run"]["id"]
 
@@ -95,7 +97,7 @@ def test_sigkill_then_the_same_command_again(
 def test_a_deleted_pod_is_said(lab: Lab, shop: str, slow: Path, tmp_path: Path) -> None:
     """A pod that goes away meanwhile ends as unknown, not as passed; the others are not held up."""
     out = tmp_path / "out"
-    process = pm.start_run(lab, shop, slow, directory=out)
+    process = pm.start_run(lab, shop, slow, *TOGETHER, directory=out)
     wait_injected(process, out, PODS)
     (name, *_) = pm.ephemeral_containers(lab, shop)
     lab.kubectl("delete", "pod", name, "-n", shop, "--wait=false", "--grace-period=1")
@@ -111,7 +113,7 @@ def test_an_idle_cluster_is_left_by_its_own_deadline(
     lab: Lab, shop: str, slow: Path, tmp_path: Path
 ) -> None:
     """--timeout ends the sweep with a report and exit code 3."""
-    outcome = pm.run(lab, shop, slow, "--timeout=3", directory=tmp_path / "out")
+    outcome = pm.run(lab, shop, slow, *TOGETHER, "--timeout=3", directory=tmp_path / "out")
     assert outcome.code == 3
     assert {p["outcome"] for p in outcome.report["pods"]} == {"timeout"}
     assert {p["reason"] for p in outcome.report["pods"]} == {"SweepDeadline"}

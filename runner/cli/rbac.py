@@ -1,0 +1,71 @@
+"""`podmedic rbac`: the exact permissions that playbooks need, as YAML that kubectl apply takes."""
+
+import re
+
+import click
+
+from runner.cli import options
+from runner.cli.exit_codes import ExitCode
+from runner.permissions import SERVICE_ACCOUNT, manifests, needs
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@click.command(short_help="Print the exact permissions that playbooks need.")
+@click.argument("playbooks", nargs=-1, metavar="[PLAYBOOK]...")
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAMESPACE",
+    help="Namespace to sweep; may be given several times, with --namespaced.",
+)
+@click.option(
+    "--namespaced",
+    is_flag=True,
+    help="A Role in each namespace, instead of a ClusterRole for all of them.",
+)
+@click.option(
+    "--name",
+    default=SERVICE_ACCOUNT,
+    show_default=True,
+    help="Name of the ServiceAccount, the roles and the bindings.",
+)
+@click.option(
+    "--service-account-namespace",
+    "account_namespace",
+    default=None,
+    metavar="NAMESPACE",
+    help="Where the ServiceAccount lives. Default: the first -n, else podmedic.",
+)
+def rbac(
+    playbooks: tuple[str, ...], namespaces: tuple[str, ...], namespaced: bool, name: str,
+    account_namespace: str | None,
+) -> int:  # fmt: skip
+    """Print ServiceAccount, Role or ClusterRole, and bindings with exactly the verbs that a run
+    of PLAYBOOKs needs (without one: crashloop and triage). Needs no cluster.
+
+        podmedic rbac crashloop --namespaced -n shop | kubectl apply -f -
+    """
+    import yaml  # noqa: PLC0415
+
+    options.make_selection(namespaces, "", "", all_namespaces=False)
+    for given in (name, account_namespace):
+        if given is not None and not _NAME.fullmatch(given):
+            raise click.UsageError(f"{given!r}: lower case letters, digits and '-' are expected")
+    loaded = options.load_playbooks(playbooks, None)
+    named = tuple(dict.fromkeys(n for p in loaded for n in p.spec.targets.namespaces))
+    where = namespaces or named
+    if namespaced and not where:
+        raise click.UsageError("--namespaced: which ones? Name them by -n NAMESPACE")
+    if namespaces and not namespaced:
+        raise click.UsageError("-n goes with --namespaced; a ClusterRole is for all namespaces")
+    documents = manifests(
+        needs(loaded),
+        name=name,
+        account_namespace=account_namespace or next(iter(namespaces), "podmedic"),
+        namespaces=where if namespaced else None,
+    )
+    click.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
+    return ExitCode.OK

@@ -1,0 +1,121 @@
+"""Which verbs a run needs: the one place that says so. Pure.
+
+`podmedic rbac` prints it as a Role, the check before a run asks for it, docs/permissions.md and
+cronjob.yaml are held against it by tests.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.playbook import Playbook
+
+SERVICE_ACCOUNT = "podmedic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """`resource` may carry a subresource: `pods/log`. Without an `optional` one a run does its
+    work and says what it could not know; `asked` ones are asked for before the first pod is
+    changed, for a run without them would change pods in vain."""
+
+    resource: str
+    verbs: tuple[str, ...]
+    why: str
+    group: str = ""
+    optional: bool = False
+    asked: tuple[str, ...] = ()
+
+
+def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
+    """In the order of docs/permissions.md."""
+    injects = any(p.spec.steps for p in playbooks)
+    found = [
+        Need(
+            resource="pods",
+            # Who only reads pods need not follow them.
+            verbs=("list", "watch") if injects else ("list",),
+            why="selecting pods"
+            + (", waiting for the ephemeral containers to end" if injects else ""),
+            # The LIST has shown that pods may be listed.
+            asked=("watch",) if injects else (),
+        )
+    ]
+    if injects:
+        found.append(
+            Need(
+                resource="pods/ephemeralcontainers",
+                verbs=("patch",),
+                why="the injection; `admin` and `edit` do not include it",
+                asked=("patch",),
+            )
+        )
+    if injects or any(p.spec.evidence.logs.per_owner for p in playbooks):
+        found.append(
+            Need(
+                resource="pods/log",
+                verbs=("get",),
+                why="what the steps said, the application's last words",
+                asked=("get",) if injects else (),
+            )
+        )
+    if any(p.spec.evidence.events for p in playbooks):
+        found.append(
+            Need(
+                resource="events",
+                verbs=("list", "watch") if injects else ("list",),
+                why="why something did not start; without it those facts are `not-evaluated`",
+                optional=True,
+            )
+        )
+    if injects:
+        found.append(
+            Need(
+                resource="poddisruptionbudgets",
+                group="policy",
+                verbs=("list",),
+                why="how many Ready pods of a workload may be looked at together",
+                optional=True,
+            )
+        )
+    return tuple(found)
+
+
+def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
+    return [
+        {"apiGroups": [need.group], "resources": [need.resource], "verbs": list(need.verbs)}
+        for need in wanted
+    ]
+
+
+def manifests(
+    wanted: Sequence[Need], *, name: str, account_namespace: str, namespaces: Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
+    """ServiceAccount, roles and bindings that grant exactly this: a Role in each of the
+    namespaces, or a ClusterRole where that is None."""
+    labels = {"app.kubernetes.io/name": "podmedic"}
+    api = "rbac.authorization.k8s.io"
+    subjects = [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}]
+    yield {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": account_namespace, "labels": labels},
+        "automountServiceAccountToken": False,
+    }
+    prefix = "Cluster" if namespaces is None else ""
+    for namespace in (None,) if namespaces is None else tuple(namespaces):
+        where = {} if namespace is None else {"namespace": namespace}
+        metadata = {"name": name, **where, "labels": labels}
+        yield {
+            "apiVersion": f"{api}/v1",
+            "kind": f"{prefix}Role",
+            "metadata": metadata,
+            "rules": _rules(wanted),
+        }
+        yield {
+            "apiVersion": f"{api}/v1",
+            "kind": f"{prefix}RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": api, "kind": f"{prefix}Role", "name": name},
+            "subjects": subjects,
+        }
