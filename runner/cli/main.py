@@ -15,6 +15,11 @@ from runner.cli.exit_codes import ExitCode
 _COMMANDS = {
     "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
+    "preflight": (
+        "runner.cli.preflight",
+        "preflight_",
+        "Say which pods would accept an injection, and why not.",
+    ),
     "containers": (
         "runner.cli.containers",
         "containers",

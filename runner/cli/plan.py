@@ -11,13 +11,13 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.cluster import Cluster, ClusterError
-from runner.injection import build_container, container_name
-from runner.plan import InjectionPlan, PodPlan
-from runner.program import build
+from runner.cluster import Cluster
+from runner.plan import PodPlan
+from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
 from runner.sweep.gather import gather
+from runner.sweep.preflight import ask_server
 from runner.sweep.run import make_plans
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOOKS", "STRATEGY",
@@ -143,42 +143,16 @@ def print_plans(plans: Sequence[PodPlan], output: str | None) -> None:
 async def server_dry_run(
     cluster: Cluster, plans: Sequence[PodPlan], output: str | None
 ) -> ExitCode:
-    """Ask the API server once per workload and container whether it would accept the PATCH.
+    """Ask the API server once for each kind of injection whether it would accept the PATCH.
     Nothing is stored."""
-    asked: dict[tuple[str, str, str, str, str], tuple[PodPlan, InjectionPlan]] = {}
-    for pod_plan in plans:
-        workload = pod_plan.workload
-        for injection in pod_plan.injections:
-            if injection.steps:
-                key = (workload.namespace, workload.kind, workload.name, pod_plan.target,
-                       injection.group.sha256)  # fmt: skip
-                asked.setdefault(key, (pod_plan, injection))
-    answers = await asyncio.gather(*(_ask(cluster, *pair) for pair in asked.values()))
+    answers = await ask_server(cluster, plans, f"dry-run-{secrets.token_hex(4)}")
     print_plans(plans, output)
-    refused = [answer for answer in answers if answer]
+    refused = [answer for answer in answers.values() if answer.verdict is not Verdict.ACCEPTED]
     for answer in refused:
-        click.echo(one_line(answer), err=True)
+        click.echo(one_line(f"refused: {answer.reason}: {answer.message}"), err=True)
     click.echo(
         f"The API server would accept {len(answers) - len(refused)} of {len(answers)} kinds of "
-        "injection (one asked per workload).",
+        "injection (one asked per workload); `podmedic preflight` says it for each pod.",
         err=True,
     )
     return ExitCode.FINDINGS if refused else ExitCode.OK
-
-
-async def _ask(cluster: Cluster, pod_plan: PodPlan, injection: InjectionPlan) -> str:
-    """The refusal in one line, or the empty string."""
-    pod = pod_plan.pod
-    run_id = f"dry-run-{secrets.token_hex(4)}"
-    name = container_name(run_id, injection.group.sha256, pod.metadata.uid, 1)
-    built = build_container(
-        pod, pod_plan.target_container, injection.group.debugger,
-        name=name, run_id=run_id, strategy=injection.choice.strategy,
-        program=build(injection.steps, nonce=name, deadline_seconds=injection.deadline_seconds),
-    )  # fmt: skip
-    try:
-        await cluster.add_ephemeral_container(pod, built.body, dry_run=True)
-    except ClusterError as error:
-        where = f"{pod.metadata.namespace}/{pod.metadata.name}"
-        return f"refused: {where}: {error.reason}: {error.message}"
-    return ""

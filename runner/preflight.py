@@ -1,0 +1,226 @@
+"""What would become of an injection, as far as it can be known without making it. Pure.
+
+The API server's dry run sees validation and admission; it cannot see what the kubelet will do
+(kubernetes-facts.md section 1.5). That is predicted here from pods and nodes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from runner.model.base import Value
+from runner.model.pod import ObjectMeta, Pod, PodCondition
+from runner.plan import InjectionPlan, PodPlan
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # by the API server
+    WILL_NOT_START = "will-not-start"  # accepted, and never run by the kubelet
+    HELD_BACK = "held-back"  # by podmedic's own bounds
+    UNKNOWN = "unknown"  # could not be asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """`reason` is CamelCase, `message` a sentence."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+
+
+class ContainerImage(Value, frozen=True, kw_only=True):
+    names: tuple[str, ...] | None = None
+
+
+class NodeInfo(Value, frozen=True, kw_only=True):
+    operating_system: str = ""
+    architecture: str = ""
+
+
+class NodeStatus(Value, frozen=True, kw_only=True):
+    conditions: tuple[PodCondition, ...] = ()
+    images: tuple[ContainerImage, ...] | None = None
+    node_info: NodeInfo = NodeInfo()
+
+
+class Node(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    status: NodeStatus = NodeStatus()
+
+
+# Nodes that are no machines with a container runtime of ours: they take the PATCH and run nothing.
+_VIRTUAL_LABELS = {
+    ("type", "virtual-kubelet"): "virtual-kubelet",
+    ("type", "kwok"): "kwok",
+    ("eks.amazonaws.com/compute-type", "fargate"): "Fargate",
+    ("kubernetes.azure.com/virtual-node", "true"): "a virtual node",
+}
+# The kubelet reports so many at most.
+_MAX_LISTED_IMAGES = 50
+
+
+def _virtual(node: Node) -> str:
+    labels = node.metadata.labels
+    found = (word for (key, value), word in _VIRTUAL_LABELS.items() if labels.get(key) == value)
+    return next(found, "kwok" if "kwok.x-k8s.io/node" in node.metadata.annotations else "")
+
+
+def _condition(node: Node, kind: str) -> PodCondition | None:
+    return next((c for c in node.status.conditions if c.type == kind), None)
+
+
+def _names_of(image: str) -> set[str]:
+    """How the kubelet may spell it."""
+    name, at, digest = image.partition("@")
+    if not at and ":" not in name.rpartition("/")[2]:
+        name += ":latest"
+    spelt = name if not at else f"{name.rpartition(':')[0] or name}@{digest}"
+    first = name.partition("/")[0]
+    if "/" not in name:
+        return {spelt, f"docker.io/library/{spelt}"}
+    is_host = "." in first or ":" in first or first == "localhost"
+    return {spelt} if is_host else {spelt, f"docker.io/{spelt}"}
+
+
+def has_image(node: Node, image: str) -> bool | None:
+    """None where the kubelet lists only some of its images."""
+    images = node.status.images or ()
+    listed = {name for each in images for name in each.names or ()}
+    if listed & _names_of(image):
+        return True
+    return None if len(images) >= _MAX_LISTED_IMAGES else False
+
+
+def _of_node(node: Node) -> Prediction | None:
+    name = node.metadata.name
+    virtual = _virtual(node)
+    if virtual:
+        return Prediction(
+            verdict=Verdict.WILL_NOT_START,
+            reason="VirtualNode",
+            message=f"node {name} is {virtual}: nothing there runs ephemeral containers",
+        )
+    ready = _condition(node, "Ready")
+    if ready is not None and ready.status != "True":
+        return Prediction(
+            verdict=Verdict.WILL_NOT_START,
+            reason="NodeNotReady",
+            message=f"node {name} is not Ready ({ready.reason or ready.status}): its kubelet "
+            "starts nothing",
+        )
+    return None
+
+
+def _of_user(pod: Pod, body: Mapping[str, Any]) -> Prediction | None:
+    """The demand for runAsNonRoot, wherever it stands, against the user that we ask for."""
+    context = body.get("securityContext", {})
+    shared = pod.spec.security_context
+    non_root = context.get("runAsNonRoot", shared.get("runAsNonRoot"))
+    user = context.get("runAsUser", shared.get("runAsUser"))
+    if non_root and user == 0:
+        return Prediction(
+            verdict=Verdict.WILL_NOT_START,
+            reason="CreateContainerConfigError",
+            message="the pod demands a user other than root (runAsNonRoot), the debugger root "
+            "(runAsUser 0)",
+        )
+    return None
+
+
+def _of_image(node: Node, body: Mapping[str, Any]) -> Prediction | None:
+    image = str(body["image"])
+    if body.get("imagePullPolicy") == "Never" and has_image(node, image) is False:
+        return Prediction(
+            verdict=Verdict.WILL_NOT_START,
+            reason="ErrImageNeverPull",
+            message=f"image {image} is not on node {node.metadata.name} and must not be pulled",
+        )
+    return None
+
+
+def planned(plan: PodPlan) -> Prediction | None:
+    """What the plan decided already."""
+    if plan.skip is not None:
+        refused = plan.skip.reason == "StaticPod"
+        verdict = Verdict.REFUSED if refused else Verdict.WILL_NOT_START
+        return Prediction(verdict=verdict, reason=plan.skip.reason, message=plan.skip.message)
+    if plan.held_back is not None:
+        return Prediction(
+            verdict=Verdict.HELD_BACK, reason=plan.held_back.reason, message=plan.held_back.message
+        )
+    if plan.injections and not any(injection.steps for injection in plan.injections):
+        choice = plan.injections[0].choice
+        return Prediction(
+            verdict=Verdict.WILL_NOT_START,
+            reason=choice.reason or "NothingToRun",
+            message=choice.message or "no step can run in this pod",
+        )
+    return None
+
+
+def predict(pod: Pod, body: Mapping[str, Any], node: Node | None) -> Prediction | None:
+    """Why the kubelet will not start this container, or None if nothing speaks against it."""
+    found = _of_user(pod, body)
+    if found is None and node is not None:
+        found = _of_node(node) or _of_image(node, body)
+    return found
+
+
+_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "k": 10**3, "M": 10**6,
+          "G": 10**9, "T": 10**12}  # fmt: skip
+
+
+def quantity_bytes(text: object) -> int | None:
+    """Of a memory quantity such as 64Mi; None for what is not understood."""
+    word = str(text)
+    unit = next((unit for unit in _UNITS if word.endswith(unit)), "")
+    try:
+        return int(float(word.removesuffix(unit)) * _UNITS.get(unit, 1))
+    except (ValueError, OverflowError):
+        return None
+
+
+def memory_limit_bytes(pod: Pod) -> int | None:
+    """What all containers of the pod may use together; None where one has no limit, and the
+    kernel so none for the pod."""
+    total = 0
+    for container in pod.spec.containers:
+        limit = quantity_bytes(container.resources.get("limits", {}).get("memory", ""))
+        if limit is None:
+            return None
+        total += limit
+    return total
+
+
+def notes(pod: Pod, body: Mapping[str, Any], node: Node | None) -> Iterator[str]:
+    """What is good to know of an injection that will be accepted."""
+    image = str(body["image"])
+    if node is not None and has_image(node, image) is False:
+        yield f"image {image} is not on node {node.metadata.name} yet: the kubelet pulls it first"
+    limit = memory_limit_bytes(pod)
+    if limit is not None:
+        yield (
+            f"every container has a memory limit ({limit >> 20} MiB together): ours counts "
+            "against it"
+        )
+
+
+def kind_of(plan: PodPlan, injection: InjectionPlan) -> str:
+    """Equal for pods that the API server will treat alike: one of them is asked for all."""
+    pod, workload = plan.pod, plan.workload
+    labels = pod.metadata.labels
+    revision = labels.get("pod-template-hash") or labels.get("controller-revision-hash") or ""
+    spec = "" if revision else pod.metadata.name
+    parts = (
+        workload.namespace, workload.kind, workload.name, revision, spec, plan.target,
+        injection.group.sha256, injection.choice.strategy,
+        # Older debuggers are judged with the pod, whoever put them there.
+        msgspec.json.encode([c.security_context for c in pod.spec.ephemeral_containers]).hex(),
+    )  # fmt: skip
+    return sha256("\0".join(parts).encode()).hexdigest()

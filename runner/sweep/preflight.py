@@ -1,0 +1,143 @@
+"""Ask, look, predict: what would become of each injection. Nothing is changed."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.cluster import Access, Cluster, ClusterError, ErrorReason, Resource
+from runner.injection import build_container, container_name
+from runner.permissions import needs
+from runner.plan import InjectionPlan, PodPlan
+from runner.playbook import Playbook
+from runner.preflight import (
+    Node,
+    Prediction,
+    Verdict,
+    kind_of,
+    notes,
+    planned,
+    predict,
+)
+from runner.program import build
+
+NODES = Resource(plural="nodes")
+# The API server did not refuse: it could not be asked.
+_NO_ANSWER = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER, ErrorReason.THROTTLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One pod with what would become of it."""
+
+    plan: PodPlan
+    prediction: Prediction
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """`asked` counts the dry runs; `unknown` says what could not be looked at, and why."""
+
+    missing: tuple[Access, ...]
+    rows: tuple[Row, ...]
+    asked: int
+    unknown: tuple[str, ...]
+
+
+def body_of(plan: PodPlan, injection: InjectionPlan, run_id: str) -> dict[str, Any]:
+    """Exactly what a run would send."""
+    name = container_name(run_id, injection.group.sha256, plan.pod.metadata.uid, 1)
+    program = build(injection.steps, nonce=name, deadline_seconds=injection.deadline_seconds)
+    return build_container(
+        plan.pod, plan.target_container, injection.group.debugger,
+        name=name, run_id=run_id, program=program, strategy=injection.choice.strategy,
+    ).body  # fmt: skip
+
+
+async def ask_server(
+    cluster: Cluster, plans: Sequence[PodPlan], run_id: str
+) -> dict[str, Prediction]:
+    """The API server's answer by kind of injection, one dry run for each kind."""
+    kinds: dict[str, tuple[PodPlan, InjectionPlan]] = {}
+    for plan in plans:
+        for injection in plan.injections:
+            if injection.steps:
+                kinds.setdefault(kind_of(plan, injection), (plan, injection))
+
+    async def ask(plan: PodPlan, injection: InjectionPlan) -> Prediction:
+        body = body_of(plan, injection, run_id)
+        try:
+            await cluster.add_ephemeral_container(plan.pod, body, dry_run=True)
+        except ClusterError as error:
+            verdict = Verdict.UNKNOWN if error.reason in _NO_ANSWER else Verdict.REFUSED
+            return Prediction(verdict=verdict, reason=error.reason.value, message=error.message)
+        return Prediction(verdict=Verdict.ACCEPTED, reason="", message="")
+
+    answers = await asyncio.gather(*(ask(*pair) for pair in kinds.values()))
+    return dict(zip(kinds, answers, strict=True))
+
+
+async def _missing(
+    cluster: Cluster, playbooks: Sequence[Playbook], namespaces: Sequence[str]
+) -> tuple[Access, ...]:
+    questions = [
+        Access(verb=verb, resource=need.resource, group=need.group, namespace=namespace)
+        for namespace in namespaces
+        for need in needs(playbooks)
+        for verb in need.verbs
+    ]
+    return tuple(await cluster.denied(questions))
+
+
+async def _nodes(cluster: Cluster) -> tuple[dict[str, Node], str]:
+    try:
+        question = Access(verb="list", resource=NODES.plural, namespace=None)
+        if await cluster.denied([question]):
+            return {}, "nodes: forbidden: list nodes"
+        found = await cluster.objects.list(NODES, None, Node)
+    except ClusterError as error:
+        return {}, f"nodes: {error.message}"
+    return {node.metadata.name: node for node in found}, ""
+
+
+def _row(
+    plan: PodPlan, answers: Mapping[str, Prediction], nodes: Mapping[str, Node], run_id: str
+) -> Row:
+    decided = planned(plan)
+    if decided is not None:
+        return Row(plan=plan, prediction=decided)
+    node = nodes.get(plan.pod.spec.node_name)
+    told: list[str] = []
+    for injection in plan.injections:
+        if not injection.steps:
+            continue
+        answer = answers[kind_of(plan, injection)]
+        if answer.verdict is not Verdict.ACCEPTED:
+            return Row(plan=plan, prediction=answer)
+        body = body_of(plan, injection, run_id)
+        predicted = predict(plan.pod, body, node)
+        if predicted is not None:
+            return Row(plan=plan, prediction=predicted)
+        told += notes(plan.pod, body, node)
+    accepted = Prediction(verdict=Verdict.ACCEPTED, reason="", message="")
+    return Row(plan=plan, prediction=accepted, notes=tuple(dict.fromkeys(told)))
+
+
+async def preflight(
+    cluster: Cluster, playbooks: Sequence[Playbook], plans: Sequence[PodPlan], run_id: str
+) -> Preflight:
+    """Raises ClusterError when the API server does not answer at all."""
+    namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
+    injected = [plan for plan in plans if planned(plan) is None]
+    missing, (nodes, unknown), answers = await asyncio.gather(
+        _missing(cluster, playbooks, namespaces),
+        _nodes(cluster),
+        ask_server(cluster, injected, run_id),
+    )
+    return Preflight(
+        missing=missing,
+        rows=tuple(_row(plan, answers, nodes, run_id) for plan in plans),
+        asked=len(answers),
+        unknown=(unknown,) if unknown else (),
+    )
