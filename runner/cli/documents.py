@@ -1,41 +1,52 @@
 """`podmedic validate`, `list` and `schema`: nothing here needs a cluster."""
 
 import json
+import re
 from pathlib import Path
 
 import click
 
+from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.plan import program_problems
 from runner.playbook import PlaybookErrors, builtin, json_schema, load_file
+from runner.playbook.checks import Problem
+from runner.playbook.load import places, read_text
+from runner.policy import json_schema as policy_schema
+from runner.policy import load_policy
 from runner.report import one_line
 from runner.report.output import table
 
+_KIND_OF_POLICY = re.compile(r"^kind:\s*[\"']?Policy[\"']?\s*(#.*)?$", re.MULTILINE)
 
-@click.command(short_help="Check playbook files.")
+
+@click.command(short_help="Check playbook and policy files.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-def validate(files: tuple[str, ...]) -> int:
-    """Check playbook FILEs; every error is FILE:LINE:COLUMN: FIELD: what is wrong."""
+@options.policy_options
+def validate(files: tuple[str, ...], policy_file: Path | None) -> int:
+    """Check FILEs, playbooks or policies; every error is FILE:LINE:COLUMN: FIELD: what is wrong.
+    With --policy, playbooks are held against it too."""
     wrong = False
     for file in files:
         try:
-            playbook = load_file(Path(file))
+            click.echo(f"{file}: valid: {_checked(Path(file), policy_file)}")
         except PlaybookErrors as errors:
             wrong = True
             click.echo(str(errors), err=True)
-        else:
-            problems = program_problems([playbook])
-            for problem in problems:
-                wrong = True
-                click.echo(f"{file}: spec.steps: {problem}", err=True)
-            if problems:
-                continue
-            steps, findings = len(playbook.spec.steps), len(playbook.spec.findings)
-            click.echo(
-                f"{file}: valid: playbook {playbook.metadata.name}, "
-                f"{steps} steps, {findings} findings"
-            )
     return ExitCode.USAGE if wrong else ExitCode.OK
+
+
+def _checked(file: Path, policy_file: Path | None) -> str:
+    """What the file is, in a few words. Raises PlaybookErrors."""
+    if _KIND_OF_POLICY.search(read_text(file)):
+        return f"policy {load_policy(file).metadata.name}"
+    playbook = load_file(file)
+    problems = program_problems([playbook])
+    if problems:
+        raise places(file, [Problem(("spec", "steps"), problem) for problem in problems])
+    options.allowed(policy_file, [playbook])
+    steps, findings = len(playbook.spec.steps), len(playbook.spec.findings)
+    return f"playbook {playbook.metadata.name}, {steps} steps, {findings} findings"
 
 
 @click.command(name="list", short_help="List the built-in playbooks.")
@@ -56,12 +67,14 @@ def list_() -> None:
 
 
 @click.command(short_help="Print the JSON Schema of a document.")
-@click.argument("document", type=click.Choice(["playbook", "report"]), default="playbook")
+@click.argument("document", type=click.Choice(["playbook", "policy", "report"]), default="playbook")
 def schema(document: str) -> None:
-    """Print the JSON Schema of a playbook (draft-07, for editors) or of report.json."""
+    """Print the JSON Schema of a playbook or a policy (draft-07, for editors) or of report.json."""
     if document == "report":
         from runner.report import json_schema as report_schema  # noqa: PLC0415
 
         click.echo(json.dumps(report_schema(), indent=2))
+    elif document == "policy":
+        click.echo(json.dumps(policy_schema(), indent=2))
     else:
         click.echo(json.dumps(json_schema(), indent=2))

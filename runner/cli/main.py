@@ -26,6 +26,7 @@ _COMMANDS = {
         "List the ephemeral containers that pods carry.",
     ),
     "rbac": ("runner.cli.rbac", "rbac", "Print the exact permissions that playbooks need."),
+    "policy": ("runner.cli.policy", "policy", "Hand a policy to the API server."),
     "validate": ("runner.cli.documents", "validate", "Check playbook files."),
     "list": ("runner.cli.documents", "list_", "List the built-in playbooks."),
     "schema": ("runner.cli.documents", "schema", "Print the JSON Schema of a document."),

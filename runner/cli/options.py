@@ -14,6 +14,9 @@ import click
 from runner.budget import Limits
 from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
+from runner.playbook.checks import Problem
+from runner.playbook.load import places
+from runner.policy import DEFAULT, Policy, load_policy, of_playbook
 from runner.sweep import Selection
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -97,6 +100,13 @@ _DEBUGGER: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 
+_POLICY: tuple[Callable[[Any], Any], ...] = (
+    click.option("--policy", "policy_file", type=click.Path(path_type=Path), metavar="FILE",
+                 envvar="PODMEDIC_POLICY", show_envvar=True,
+                 help="What the administrator allows; wins over playbooks and options."),
+)  # fmt: skip
+
+
 def _all(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return lambda command: reduce(lambda c, option: option(c), reversed(options), command)
 
@@ -104,6 +114,7 @@ def _all(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 selection_options = _all(_SELECTION)
 connection_options = _all(_CONNECTION)
 debugger_options = _all(_DEBUGGER)
+policy_options = _all(_POLICY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +163,49 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
     for problem in program_problems(playbooks):
         raise click.UsageError(problem)
     return playbooks
+
+
+def allowed(file: Path | None, playbooks: Sequence[Playbook]) -> tuple[
+    Policy, tuple[Playbook, ...]
+]:  # fmt: skip
+    """The policy, and the playbooks with the strategies that it leaves them. Raises
+    PlaybookErrors for what it does not allow, with the place in the playbook's file."""
+    policy = DEFAULT if file is None else load_policy(file)
+    for playbook in playbooks:
+        found = of_playbook(policy, playbook)
+        if not found:
+            continue
+        if Path(playbook.source).is_file():
+            raise places(playbook.source, [Problem(v.loc, str(v)) for v in found])
+        raise click.UsageError(f"playbook {playbook.name}: {'; '.join(map(str, found))}")
+    return policy, tuple(_with_strategies(playbook, policy) for playbook in playbooks)
+
+
+def _with_strategies(playbook: Playbook, policy: Policy) -> Playbook:
+    debugger = playbook.spec.debugger
+    left = tuple(s for s in debugger.strategy if s in policy.spec.strategies)
+    if left == debugger.strategy or not playbook.spec.steps:
+        return playbook
+    changed = debugger.model_copy(update={"strategy": left})
+    return playbook.model_copy(
+        update={"spec": playbook.spec.model_copy(update={"debugger": changed})}
+    )
+
+
+def bounded(name: str, asked: float, most: int | None, policy: Policy) -> float:
+    """The policy's bound where nothing was asked for; raises UsageError for more than it. 0 and
+    below ask for no limit at all."""
+    if most is None:
+        return asked
+    source = click.get_current_context().get_parameter_source(name)
+    explicit = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    if explicit and (asked <= 0 or asked > most):
+        option = f"--{name.replace('_', '-').removesuffix('-seconds')}"
+        raise click.UsageError(
+            f"{option} {asked:g}: policy {policy.metadata.name} allows {most} at most "
+            "(policy/bounds)"
+        )
+    return most if asked <= 0 else min(asked, most)
 
 
 def with_image(playbook: Playbook, image: str) -> Playbook:

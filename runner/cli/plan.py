@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,13 +13,14 @@ import click
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.cluster import Cluster
+from runner.debt import DebtLimits
 from runner.plan import PodPlan
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
 from runner.sweep.gather import gather
 from runner.sweep.preflight import ask_server
-from runner.sweep.run import make_plans
+from runner.sweep.run import make_plans, with_debt, with_policy
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOOKS", "STRATEGY",
             "STEPS", "REASON")  # fmt: skip
@@ -29,16 +31,18 @@ _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOO
 @options.selection_options
 @options.connection_options
 @options.debugger_options
+@options.policy_options
 @click.option("-o", "--output", type=click.Choice(options.OUTPUTS), help="Output format.")
 @click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
 def plan(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
     field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, debugger_image: str | None, output: str | None, allow_empty: bool,
+    qps: float, burst: int, debugger_image: str | None, policy_file: Path | None,
+    output: str | None, allow_empty: bool,
 ) -> int:  # fmt: skip
     """Show which pods PLAYBOOKs mean and what `run` would do to each. Reads pods, changes
     nothing."""
-    loaded = options.load_playbooks(playbooks, debugger_image)
+    policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, debugger_image))
     selection = options.make_selection(
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
@@ -59,7 +63,8 @@ def plan(  # one argument per option
             raise options.NothingSelectedError(
                 options.nothing_selected(loaded, chosen, gathered.looked_at)
             )
-        print_plans(make_plans(gathered, now), output)
+        plans = with_policy(make_plans(gathered, now), policy)
+        print_plans(with_debt(plans, DebtLimits(), now), output)
         return ExitCode.OK
 
     return asyncio.run(show())

@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from runner.report import one_line
 from runner.report.output import table
 from runner.sweep.gather import gather
 from runner.sweep.preflight import Preflight, Row, preflight
-from runner.sweep.run import make_plans, with_debt
+from runner.sweep.run import make_plans, with_debt, with_policy
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "STRATEGY", "PROFILE", "VERDICT", "REASON", "MESSAGE")
 
@@ -117,6 +118,7 @@ def _code(found: Preflight, rows: Sequence[Row]) -> ExitCode:
 @options.selection_options
 @options.connection_options
 @options.debugger_options
+@options.policy_options
 @click.option(
     "-o",
     "--output",
@@ -129,12 +131,13 @@ def _code(found: Preflight, rows: Sequence[Row]) -> ExitCode:
 def preflight_(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
     field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, debugger_image: str | None, output: str, allow_empty: bool,
+    qps: float, burst: int, debugger_image: str | None, policy_file: Path | None, output: str,
+    allow_empty: bool,
 ) -> int:  # fmt: skip
     """Say of each pod that PLAYBOOKs mean whether an injection would be accepted, refused, or
     accepted and never started, and why: permissions, the API server's own dry run, and what
     only the kubelet will know. Changes nothing. Exit code 1 unless all would be accepted."""
-    loaded = options.load_playbooks(playbooks, debugger_image)
+    policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, debugger_image))
     selection = options.make_selection(
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
@@ -153,9 +156,10 @@ def preflight_(  # one argument per option
                 raise options.NothingSelectedError(
                     options.nothing_selected(loaded, chosen, gathered.looked_at)
                 )
-            plans = with_debt(make_plans(gathered, now), DebtLimits(), now)
+            plans = with_policy(make_plans(gathered, now), policy)
+            plans = with_debt(plans, DebtLimits(), now)
             run_id = f"preflight-{secrets.token_hex(4)}"
-            found = await preflight(cluster, loaded, plans, run_id)
+            found = await preflight(cluster, loaded, plans, policy, run_id)
         finally:
             await cluster.close()
         _print(found, output)

@@ -22,6 +22,7 @@ from runner.sweep import Budget
 @options.selection_options
 @options.connection_options
 @options.debugger_options
+@options.policy_options
 @click.option(
     "-o",
     "--output",
@@ -123,8 +124,9 @@ from runner.sweep import Budget
 def run(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
     field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, debugger_image: str | None, outputs: tuple[str, ...],
-    dry_run: str | None, timeout_seconds: float, start_seconds: float, max_in_flight: int,
+    qps: float, burst: int, debugger_image: str | None, policy_file: Path | None,
+    outputs: tuple[str, ...], dry_run: str | None, timeout_seconds: float, start_seconds: float,
+    max_in_flight: int,
     max_per_node: int, max_per_namespace: int, max_per_workload: int | Fraction, canary: bool,
     max_failures: int, cap: int, cool_down_seconds: float, metrics_textfile: Path | None,
     pushgateway: str | None, exit_zero: bool, allow_empty: bool, quiet: bool,
@@ -137,25 +139,45 @@ def run(  # one argument per option
     directory, output = options.split_outputs(outputs)
     if metrics_textfile is not None:
         options.check_textfile(metrics_textfile)
+    policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, debugger_image))
+    bounds = policy.spec.bounds
+
+    def bounded(name: str, asked: float, most: int | None) -> float:
+        return options.bounded(name, asked, most, policy)
+
+    share = max_per_workload
+    if bounds.max_per_workload is not None:
+        asked = share if isinstance(share, int) else bounds.max_per_workload
+        share = int(bounded("max_per_workload", asked, bounds.max_per_workload))
     request = Request(
-        playbooks=options.load_playbooks(playbooks, debugger_image),
+        playbooks=loaded,
         selection=options.make_selection(
             namespaces, selector, field_selector, all_namespaces=all_namespaces
         ),
         connection=options.Connection(
-            kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
+            kubeconfig=kubeconfig,
+            context=context,
+            impersonate=impersonate,
+            qps=bounded("qps", qps, bounds.qps),
+            burst=burst,
         ),
         budget=Budget(
             at_once=options.at_once(
-                in_flight=max_in_flight,
-                per_node=max_per_node,
-                per_namespace=max_per_namespace,
-                per_workload=max_per_workload,
+                in_flight=int(bounded("max_in_flight", max_in_flight, bounds.max_in_flight)),
+                per_node=int(bounded("max_per_node", max_per_node, bounds.max_per_node)),
+                per_namespace=int(
+                    bounded("max_per_namespace", max_per_namespace, bounds.max_per_namespace)
+                ),
+                per_workload=share,
                 canary=canary,
                 max_failures=max_failures,
             ),
-            debt=DebtLimits(max_containers=cap, cool_down_seconds=cool_down_seconds),
-            timeout_seconds=timeout_seconds,
+            debt=DebtLimits(
+                max_containers=int(bounded("cap", cap, bounds.max_ephemeral_containers)),
+                cool_down_seconds=cool_down_seconds,
+            ),
+            timeout_seconds=bounded("timeout_seconds", timeout_seconds, bounds.timeout_seconds),
+            policy=policy,
             limits=Limits(start_seconds=start_seconds),
         ),
         directory=directory or DEFAULT_DIRECTORY,

@@ -1,12 +1,13 @@
 """What examining a pod needs from outside: the cluster, the clock, the disk, all passed in."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.cluster import Cluster
 from runner.examine.watch import PodHub
+from runner.model.pod import Pod
 
 
 class Redact(Protocol):
@@ -46,3 +47,5 @@ class Context:
     now: Callable[[], datetime]
     run_id: str
     limits: Limits
+    # Why a container may not be sent to a pod by a strategy; empty if it may.
+    forbidden: Callable[[Pod, Mapping[str, Any], str], str] = lambda *_: ""

@@ -177,6 +177,15 @@ async def run_injection(
     injection = _injection(plan, built, ctx, pod, built.warnings)
     generation = pod.metadata.generation
     if not injection.reused:
+        forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
+        if forbidden:
+            return Injected(
+                injection=None,
+                steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", forbidden),
+                outcome=PodOutcome.SKIPPED,
+                reason="Policy",
+                message=forbidden,
+            )
         await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
         try:
             patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)

@@ -14,7 +14,7 @@ _OWN_DIRECTORIES = frozenset(  # paths in a container, not ours
 )  # fmt: skip
 
 
-def _carries_token(volume: Volume | None) -> bool:
+def carries_token(volume: Volume | None) -> bool:
     sources = (volume.projected or {}).get("sources", ()) if volume is not None else ()
     return any(isinstance(s, dict) and "serviceAccountToken" in s for s in sources)
 
@@ -32,7 +32,7 @@ def inherited_mounts(
     left_out: list[str] = []
     for mount in container.volume_mounts:
         path = mount.mount_path.rstrip("/") or "/"
-        if _carries_token(volumes.get(mount.name)):
+        if carries_token(volumes.get(mount.name)):
             continue
         if mount.sub_path or mount.sub_path_expr:
             left_out.append(

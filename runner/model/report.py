@@ -219,6 +219,13 @@ class PlaybookRef(Record, frozen=True, kw_only=True):
     sha256: str
 
 
+class PolicyRef(Record, frozen=True, kw_only=True):
+    """`sha256` of the file; empty for the policy that holds without one."""
+
+    name: str
+    sha256: str
+
+
 class Run(Record, frozen=True, kw_only=True):
     id: str
     started_at: datetime
@@ -232,6 +239,7 @@ class Run(Record, frozen=True, kw_only=True):
     resumed: bool = False
     aborted: str = ""
     api_requests: int = 0
+    policy: PolicyRef | None = None
 
 
 class Summary(Record, frozen=True, kw_only=True):

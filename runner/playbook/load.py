@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 
@@ -20,6 +20,8 @@ from runner.playbook.errors import (
 from runner.playbook.fields import SHAPES
 from runner.playbook.spec import API_VERSION, LATER_STRATEGIES, Playbook
 from runner.resources import directory
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 _SUFFIXES = (".yaml", ".yml")
 _KINDS = {
@@ -60,31 +62,57 @@ _OTHER_WORDS = {
 
 def load(text: str, path: str) -> Playbook:
     """Raises PlaybookErrors; `path` is what its lines begin with."""
-    root, errors = document.parse(text, path)
-    reader = _Reader(text, path, root)
-    errors.extend(reader.nulls())
-    value = document.to_value(root)
-    if not isinstance(root, MapNode):
-        errors.append(reader.error(Problem((), "expected a playbook, a mapping (field: value)")))
-        raise PlaybookErrors(errors)
-    if problem := _wrong_version(value):
-        errors.append(reader.error(problem))
-        raise PlaybookErrors(errors)
-    playbook = None
-    try:
-        playbook = Playbook.model_validate(value, by_alias=True, by_name=False)
-    except pydantic.ValidationError as error:
-        errors.extend(reader.errors(error))
-    errors.extend(reader.error(problem) for problem in checks.check(value))
-    if errors or playbook is None:
-        raise PlaybookErrors(errors)
+    playbook = load_document(text, path, Playbook, "playbook", checks.check)
     playbook._source = path  # noqa: SLF001
     playbook._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
     return playbook
 
 
+def load_document(
+    text: str,
+    path: str,
+    model: type[Model],
+    noun: str,
+    check: Callable[[Any], Iterable[Problem]] = lambda _: (),
+) -> Model:
+    """A document of any kind of ours; `check` finds what one field alone does not show. Raises
+    PlaybookErrors."""
+    root, errors = document.parse(text, path)
+    reader = _Reader(text, path, root, model)
+    errors.extend(reader.nulls())
+    value = document.to_value(root)
+    if not isinstance(root, MapNode):
+        errors.append(reader.error(Problem((), f"expected a {noun}, a mapping (field: value)")))
+        raise PlaybookErrors(errors)
+    if problem := _wrong_version(value):
+        errors.append(reader.error(problem))
+        raise PlaybookErrors(errors)
+    made = None
+    try:
+        made = model.model_validate(value, by_alias=True, by_name=False)
+    except pydantic.ValidationError as error:
+        errors.extend(reader.errors(error))
+    errors.extend(reader.error(problem) for problem in check(value))
+    if errors or made is None:
+        raise PlaybookErrors(errors)
+    return made
+
+
 def load_file(path: str | Path) -> Playbook:
     """Raises PlaybookErrors, also when the file cannot be read."""
+    return load(read_text(path), str(path))
+
+
+def places(path: str | Path, problems: Sequence[Problem]) -> PlaybookErrors:
+    """What is wrong with a valid file for another reason, each with its line and column."""
+    text = read_text(path)
+    root, _ = document.parse(text, str(path))
+    reader = _Reader(text, str(path), root, Playbook)
+    return PlaybookErrors(reader.error(problem) for problem in problems)
+
+
+def read_text(path: str | Path) -> str:
+    """Raises PlaybookErrors when the file cannot be read."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(document.MAX_BYTES + 1)
@@ -98,7 +126,7 @@ def load_file(path: str | Path) -> Playbook:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = "not UTF-8"
         raise PlaybookErrors([PlaybookError(str(path), line, column, "", message)]) from None
-    return load(text, str(path))
+    return text
 
 
 def builtin() -> list[Path]:
@@ -134,7 +162,8 @@ def _wrong_version(value: Any) -> Problem | None:
 class _Reader:
     """Turns paths into places in one file."""
 
-    def __init__(self, text: str, path: str, root: Node) -> None:
+    def __init__(self, text: str, path: str, root: Node, model: type[pydantic.BaseModel]) -> None:
+        self._model = model
         self._lines = text.splitlines()
         self._path = path
         self._root = root
@@ -214,7 +243,7 @@ class _Reader:
     def _unknown_field(self, loc: Loc) -> PlaybookError:
         at, _ = document.locate(self._root, loc)
         name = str(loc[-1])
-        hint = _hint(name, _fields_at(loc[:-1]))
+        hint = _hint(name, _fields_at(self._model, loc[:-1]))
         if name == "<<":
             hint = " (YAML 1.2 has no merge keys)"
         message = f"unknown field{hint}"
@@ -258,9 +287,8 @@ def _describe(value: Any) -> str:
     return str(value)
 
 
-def _fields_at(loc: Sequence[str | int]) -> list[str]:
+def _fields_at(model: Any, loc: Sequence[str | int]) -> list[str]:
     """Names of the fields of the part of the format that a path leads to."""
-    model: Any = Playbook
     for part in loc:
         if isinstance(part, int):
             continue

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner import __version__
@@ -38,17 +38,18 @@ _NAMES = (
 
 def reference() -> str:
     """Markdown: a table for each part of a playbook, then the names that rules may use."""
-    return "\n".join([*_fields(json_schema()), *_facts()])
+    return "\n".join([*fields(json_schema(), "Playbook", _PARTS), *_facts()])
 
 
-def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
+def fields(schema: Mapping[str, Any], kind: str, parts: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Markdown: a table for each of the parts, (path, name in the schema), of a document."""
     yield "## Fields"
     yield ""
-    yield "| field of a playbook | |"
+    yield f"| field of a {kind.lower()} | |"
     yield "|---|---|"
     yield f"| `apiVersion` | {schema['properties']['apiVersion']['const']} |"
-    yield "| `kind` | Playbook |"
-    for path, name in _PARTS:
+    yield f"| `kind` | {kind} |"
+    for path, name in parts:
         part = schema["definitions"][name]
         required = part.get("required", [])
         yield ""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from runner.playbook.spec import Playbook
@@ -11,14 +12,14 @@ SCHEMA_ID = "https://podmedic.io/schema/playbook-v1alpha1.json"
 _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(model: type[BaseModel] = Playbook, schema_id: str = SCHEMA_ID) -> dict[str, Any]:
     """Accepts what `load` accepts, but for what one schema cannot say: names that must exist,
     expressions, selectors and templates."""
-    generated = Playbook.model_json_schema(by_alias=True, schema_generator=_Generator)
+    generated = model.model_json_schema(by_alias=True, schema_generator=_Generator)
     definitions = {name: _converted(each) for name, each in generated.pop("$defs").items()}
     return {
         "$schema": _DRAFT_07,
-        "$id": SCHEMA_ID,
+        "$id": schema_id,
         **_converted(generated),
         "definitions": dict(sorted(definitions.items())),
     }

@@ -10,6 +10,7 @@ from runner.injection import build_container, container_name
 from runner.permissions import needs
 from runner.plan import InjectionPlan, PodPlan
 from runner.playbook import Playbook
+from runner.policy import Policy, of_injection
 from runner.preflight import (
     Node,
     Prediction,
@@ -102,7 +103,11 @@ async def _nodes(cluster: Cluster) -> tuple[dict[str, Node], str]:
 
 
 def _row(
-    plan: PodPlan, answers: Mapping[str, Prediction], nodes: Mapping[str, Node], run_id: str
+    plan: PodPlan,
+    answers: Mapping[str, Prediction],
+    nodes: Mapping[str, Node],
+    policy: Policy,
+    run_id: str,
 ) -> Row:
     decided = planned(plan)
     if decided is not None:
@@ -116,6 +121,10 @@ def _row(
         if answer.verdict is not Verdict.ACCEPTED:
             return Row(plan=plan, prediction=answer)
         body = body_of(plan, injection, run_id)
+        forbidden = of_injection(policy, plan.pod, body, injection.choice.strategy)
+        if forbidden is not None:
+            held = Prediction(verdict=Verdict.HELD_BACK, reason="Policy", message=str(forbidden))
+            return Row(plan=plan, prediction=held)
         predicted = predict(plan.pod, body, node)
         if predicted is not None:
             return Row(plan=plan, prediction=predicted)
@@ -125,7 +134,11 @@ def _row(
 
 
 async def preflight(
-    cluster: Cluster, playbooks: Sequence[Playbook], plans: Sequence[PodPlan], run_id: str
+    cluster: Cluster,
+    playbooks: Sequence[Playbook],
+    plans: Sequence[PodPlan],
+    policy: Policy,
+    run_id: str,
 ) -> Preflight:
     """Raises ClusterError when the API server does not answer at all."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
@@ -137,7 +150,7 @@ async def preflight(
     )
     return Preflight(
         missing=missing,
-        rows=tuple(_row(plan, answers, nodes, run_id) for plan in plans),
+        rows=tuple(_row(plan, answers, nodes, policy, run_id) for plan in plans),
         asked=len(answers),
         unknown=(unknown,) if unknown else (),
     )

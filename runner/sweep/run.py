@@ -25,6 +25,7 @@ from runner.model.report import (
     PlaybookRef,
     PodOutcome,
     PodResult,
+    PolicyRef,
     Report,
     Run,
     Severity,
@@ -33,6 +34,7 @@ from runner.model.report import (
 )
 from runner.plan import PodPlan, hold_back, plan_pod
 from runner.playbook import Playbook
+from runner.policy import Policy, of_injection, of_namespace
 from runner.report import summarize
 from runner.select import Skip, condition_status
 from runner.sweep.disruptions import allowed, list_budgets
@@ -78,6 +80,18 @@ def with_debt(
         why = debt_skip(plan.pod, limits, now, run_id=run_id) if _will_inject(plan) else None
         found.append(plan if why is None else hold_back(plan, why))
     return tuple(found)
+
+
+def with_policy(plans: Sequence[PodPlan], policy: Policy) -> tuple[PodPlan, ...]:
+    """The same plans, with those held back whose namespace is not allowed."""
+    namespaces = {plan.pod.metadata.namespace for plan in plans}
+    refused = {name: why for name in namespaces if (why := of_namespace(policy, name))}
+    return tuple(
+        plan
+        if (why := refused.get(plan.pod.metadata.namespace)) is None
+        else hold_back(plan, Skip("Policy", str(why)))
+        for plan in plans
+    )
 
 
 def _will_inject(plan: PodPlan) -> bool:
@@ -143,6 +157,9 @@ def _context(
         now=outside.now,
         run_id=run_id,
         limits=budget.limits,
+        forbidden=lambda pod, body, strategy: str(
+            of_injection(budget.policy, pod, body, strategy) or ""
+        ),
     )
 
 
@@ -325,7 +342,7 @@ async def sweep(
 ) -> Report:
     """Raises ClusterError while nothing has been changed yet; afterwards there is a report."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
-    plans = with_debt(plans, budget.debt, outside.now(), run_id)
+    plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
     to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     events, _ = await asyncio.gather(
@@ -351,5 +368,6 @@ async def sweep(
         resumed=resumed,
         aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",
         api_requests=sum(outside.cluster.requests_sent.values()),
+        policy=PolicyRef(name=budget.policy.metadata.name, sha256=budget.policy.sha256),
     )
     return assemble(run, examined, findings, not_evaluated, playbooks)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from runner import budget
 from runner.debt import DebtLimits
 from runner.examine import Limits
+from runner.policy import DEFAULT, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """`at_once` holds at every instant; `timeout_seconds` is for the sweep, 0 lifts it."""
+    """`at_once` holds at every instant; `timeout_seconds` is for the sweep, 0 lifts it. `policy`
+    is the administrator's word on everything else."""
 
     at_once: budget.Limits = field(default_factory=budget.Limits)
     debt: DebtLimits = field(default_factory=DebtLimits)
     timeout_seconds: float = 900.0
     limits: Limits = field(default_factory=Limits)
+    policy: Policy = DEFAULT

@@ -16,6 +16,7 @@ from tests.lab import podmedic as pm
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "cronjob.yaml", *sorted((ROOT / "docs").glob("**/*.md")))
+POLICY = ROOT / "docs" / "policy.md"
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a page shows that is a test's whole subject elsewhere.
@@ -57,6 +58,9 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     )
     assert example is not None
     (folder / "database.yaml").write_text(example[1])
+    policy = re.search(r"^```yaml\n(.*?)^```", POLICY.read_text(), re.MULTILINE | re.DOTALL)
+    assert policy is not None
+    (folder / "policy.yaml").write_text(policy[1])
     lab.images("busybox", "tools")
     lab.kubectl("create", "namespace", "shop")
     pm.apply(lab, "shop", pm.deployment("web", SLEEP), pm.deployment("ledger", "exit 1"))

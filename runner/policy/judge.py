@@ -1,0 +1,136 @@
+"""Does a policy allow it? Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from runner.injection.mounts import carries_token
+from runner.model.pod import Pod, Volume
+from runner.playbook import Playbook
+from runner.playbook.checks import Loc
+from runner.policy.spec import Policy
+
+
+class Violation(NamedTuple):
+    """`rule` is an id such as `policy/image`; `loc` leads to the field of the playbook."""
+
+    rule: str
+    message: str
+    loc: Loc = ()
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.rule})"
+
+
+def matches_any(text: str, patterns: Sequence[str]) -> bool:
+    """`*` stands for any characters, `/` too; nothing else is special."""
+    return any(fnmatchcase(text, pattern.replace("[", "[[]").replace("?", "[?]"))
+               for pattern in patterns)  # fmt: skip
+
+
+def _image(policy: Policy, image: str) -> Iterator[Violation]:
+    images = policy.spec.images
+    loc: Loc = ("spec", "debugger", "image")
+    if not matches_any(image, images.allow):
+        allowed = ", ".join(images.allow)
+        yield Violation("policy/image", f"image {image} is not allowed: {allowed}", loc)
+    if images.require_digest and "@sha256:" not in image:
+        yield Violation(
+            "policy/digest", f"image {image} is not pinned: IMAGE@sha256:… is required", loc
+        )
+
+
+def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
+    """What can be told without a pod."""
+    debugger = playbook.spec.debugger
+    if not playbook.spec.steps:
+        return ()
+    found = list(_image(policy, debugger.image))
+    security = policy.spec.security
+    if debugger.profile not in security.profiles:
+        allowed = ", ".join(security.profiles) or "none"
+        found.append(
+            Violation(
+                "policy/profile",
+                f"profile {debugger.profile} is not allowed: {allowed}",
+                ("spec", "debugger", "profile"),
+            )
+        )
+    if debugger.run_as_user == 0 and not security.root:
+        found.append(
+            Violation("policy/root", "user 0 is not allowed", ("spec", "debugger", "runAsUser"))
+        )
+    if not set(debugger.strategy) & set(policy.spec.strategies):
+        allowed = ", ".join(policy.spec.strategies) or "none"
+        found.append(
+            Violation(
+                "policy/strategy",
+                f"none of its strategies is allowed: {allowed}",
+                ("spec", "debugger", "strategy"),
+            )
+        )
+    return tuple(found)
+
+
+def of_namespace(policy: Policy, namespace: str) -> Violation | None:
+    rules = policy.spec.namespaces
+    if matches_any(namespace, rules.deny) or not matches_any(namespace, rules.allow):
+        return Violation(
+            "policy/namespace",
+            f"namespace {namespace} is not allowed by policy {policy.metadata.name}; "
+            "spec.namespaces of a policy (--policy FILE) says where pods may be examined",
+        )
+    return None
+
+
+def _of_security(policy: Policy, body: Mapping[str, Any], pod: Pod) -> Iterator[Violation]:
+    security, context = policy.spec.security, body.get("securityContext", {})
+    if context.get("privileged") and not security.privileged:
+        yield Violation("policy/privileged", "a privileged container is not allowed")
+    added = context.get("capabilities", {}).get("add", ())
+    if extra := [name for name in added if name not in security.capabilities]:
+        yield Violation("policy/capability", f"capability {', '.join(extra)} is not allowed")
+    user = context.get("runAsUser", pod.spec.security_context.get("runAsUser"))
+    if not security.root and not user:
+        yield Violation("policy/root", "a numeric user other than 0 is required")
+
+
+def holds_secret(volume: Volume) -> bool:
+    sources = (volume.projected or {}).get("sources", ())
+    return volume.secret is not None or any("secret" in source for source in sources)
+
+
+def _of_secrets(policy: Policy, body: Mapping[str, Any], pod: Pod) -> Iterator[Violation]:
+    secrets = policy.spec.secrets
+    volumes = {volume.name: volume for volume in pod.spec.volumes}
+    mounted = [
+        volumes[mount["name"]] for mount in body.get("volumeMounts", ()) if mount["name"] in volumes
+    ]
+    if not secrets.mounts and (names := [v.name for v in mounted if holds_secret(v)]):
+        yield Violation(
+            "policy/secret-mount",
+            f"volume {', '.join(names)} holds a Secret and may not be mounted "
+            "(mounts: none leaves all volumes out)",
+        )
+    if not secrets.service_account_token and any(map(carries_token, mounted)):
+        yield Violation("policy/token", "the service account's token may not be mounted")
+    from_secrets = [
+        v["name"] for v in body.get("env", ()) if "secretKeyRef" in v.get("valueFrom", {})
+    ]
+    from_secrets += ["envFrom" for source in body.get("envFrom", ()) if "secretRef" in source]
+    if from_secrets and not secrets.environment:
+        yield Violation(
+            "policy/secret-environment", f"{', '.join(from_secrets)} may not come from a Secret"
+        )
+
+
+def of_injection(
+    policy: Policy, pod: Pod, body: Mapping[str, Any], strategy: str
+) -> Violation | None:
+    """The first thing that is not allowed of a container for a pod, exactly as it would be sent."""
+    found = [*_image(policy, str(body["image"]))]
+    if strategy not in policy.spec.strategies:
+        found.append(Violation("policy/strategy", f"strategy {strategy} is not allowed"))
+    found += _of_security(policy, body, pod)
+    found += _of_secrets(policy, body, pod)
+    return found[0] if found else None

@@ -1,0 +1,174 @@
+"""The format of a Policy: what the administrator allows, whatever a playbook asks for."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PrivateAttr
+
+from runner.playbook.fields import DnsLabel
+from runner.playbook.load import load_document, read_text
+from runner.playbook.schema import json_schema as schema_of
+from runner.playbook.spec import Spec
+
+SCHEMA_ID = "https://podmedic.io/schema/policy-v1alpha1.json"
+PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "podmedic")
+
+_Pattern = Annotated[str, Field(min_length=1, max_length=512)]
+_Capability = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
+_Bound = Annotated[int, Field(ge=1, le=1_000_000)] | None
+
+
+class Images(Spec):
+    """Images of ephemeral containers."""
+
+    allow: tuple[_Pattern, ...] = ("*",)
+    """At least one of these must match the whole reference; `*` stands for any characters:
+    `ghcr.io/podmedic/*`."""
+    require_digest: bool = False
+    """Only references with `@sha256:`."""
+
+
+class Security(Spec):
+    """What a security context may hold."""
+
+    profiles: tuple[Literal["restricted", "general", "baseline", "netadmin", "sysadmin"], ...] = (
+        "restricted",
+        "baseline",
+        "general",
+    )
+    """Profiles that a playbook may name."""
+    capabilities: tuple[_Capability, ...] = ("SYS_PTRACE",)
+    """Capabilities that may be added."""
+    privileged: bool = False
+    """Whether containers may be privileged."""
+    root: bool = True
+    """Whether containers may run as user 0. `false` demands a numeric user other than 0."""
+
+
+class Namespaces(Spec):
+    """Where pods may be examined; `*` stands for any characters."""
+
+    allow: tuple[_Pattern, ...] = ("*",)
+    """Only namespaces that match one of these."""
+    deny: tuple[_Pattern, ...] = PROTECTED_NAMESPACES
+    """None that matches one of these."""
+
+
+class Secrets(Spec):
+    """What of Secrets an ephemeral container may get to see."""
+
+    mounts: bool = True
+    """Volumes that hold Secrets, which the app mounts too."""
+    environment: bool = False
+    """Variables from Secrets."""
+    service_account_token: bool = False
+    """Volumes with the pod's service account token."""
+
+
+class Bounds(Spec):
+    """The most that a run may be told; less is always allowed."""
+
+    max_in_flight: _Bound = None
+    """Pods examined at a time."""
+    max_per_node: _Bound = None
+    """On one node."""
+    max_per_namespace: _Bound = None
+    """In one namespace."""
+    max_per_workload: _Bound = None
+    """Ready pods of one workload."""
+    qps: _Bound = None
+    """Requests per second to the API server."""
+    timeout_seconds: _Bound = None
+    """For a whole sweep."""
+    max_ephemeral_containers: _Bound = None
+    """Per pod, whoever made them."""
+
+
+class PolicySpec(Spec):
+    """What is allowed."""
+
+    images: Images = Images()
+    """Images of ephemeral containers."""
+    security: Security = Security()
+    """What a security context may hold."""
+    namespaces: Namespaces = Namespaces()
+    """Where pods may be examined."""
+    strategies: tuple[Literal["target", "shared", "none"], ...] = ("target", "shared", "none")
+    """How pods may be reached."""
+    secrets: Secrets = Secrets()
+    """What of Secrets may be seen."""
+    bounds: Bounds = Bounds()
+    """The most that a run may be told."""
+
+
+class Metadata(Spec):
+    """What the policy is called."""
+
+    name: DnsLabel
+    """Name of the policy."""
+    description: str = ""
+    """Whose it is, and why."""
+
+
+class Policy(Spec):
+    """One file: what podmedic may do. The administrator's word wins over every playbook and every
+    option."""
+
+    api_version: Literal["podmedic.io/v1alpha1"]
+    """Version of this format."""
+    kind: Literal["Policy"]
+    """Always `Policy`."""
+    metadata: Metadata
+    """What it is called."""
+    spec: PolicySpec = PolicySpec()
+    """What is allowed."""
+
+    _sha256: str = PrivateAttr(default="")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file's bytes, hexadecimal; empty for the one that holds without a file."""
+        return self._sha256
+
+
+DEFAULT = Policy.model_validate(
+    {
+        "apiVersion": "podmedic.io/v1alpha1",
+        "kind": "Policy",
+        "metadata": {"name": "default"},
+        "spec": {
+            "security": {
+                "profiles": ["restricted", "general", "baseline", "netadmin", "sysadmin"],
+                "capabilities": ["SYS_PTRACE", "NET_ADMIN", "NET_RAW"],
+                "privileged": True,
+            },
+        },
+    },
+    strict=False,
+)
+"""What holds without a file: protected namespaces, no environment from Secrets, no token."""
+
+
+def load_policy(path: str | Path) -> Policy:
+    """Raises PlaybookErrors with file:line:column."""
+    text = read_text(path)
+    policy = load_document(text, str(path), Policy, "policy")
+    policy._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
+    return policy
+
+
+PARTS = (
+    ("metadata", "Metadata"),
+    ("spec", "PolicySpec"),
+    ("spec.images", "Images"),
+    ("spec.security", "Security"),
+    ("spec.namespaces", "Namespaces"),
+    ("spec.secrets", "Secrets"),
+    ("spec.bounds", "Bounds"),
+)
+"""For docs/policy.md: where each part of the schema stands."""
+
+
+def json_schema() -> dict[str, object]:
+    return schema_of(Policy, SCHEMA_ID)
