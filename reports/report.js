@@ -332,7 +332,7 @@
       ["Profile", item.profile],
       ["Strategy", item.strategy + (STRATEGIES[item.strategy] ? `: ${STRATEGIES[item.strategy]}` : "")],
       ...item.times.map(([word, time]) => [word[0].toUpperCase() + word.slice(1), h("time", { datetime: time }, time)]),
-      ["Proof", item.proof], ...item.warnings.map((warning) => ["Warning", warning]),
+      ["Before that", item.before], ["Proof", item.proof], ...item.warnings.map((warning) => ["Warning", warning]),
     ].filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
     h("p", { class: "hint" }, "An ephemeral container stays in the pod until the pod is deleted.")];
   }

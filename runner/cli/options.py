@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from runner.budget import Limits
+from runner.injection import expanded
 from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
 from runner.playbook.checks import Problem
@@ -183,8 +184,10 @@ def allowed(file: Path | None, playbooks: Sequence[Playbook]) -> tuple[
 
 def _with_strategies(playbook: Playbook, policy: Policy) -> Playbook:
     debugger = playbook.spec.debugger
-    left = tuple(s for s in debugger.strategy if s in policy.spec.strategies)
-    if left == debugger.strategy or not playbook.spec.steps:
+    needs_image = any(step.needs.image for step in playbook.spec.steps)
+    meant = expanded(debugger.strategy, needs_image=needs_image)
+    left = tuple(strategy for strategy in meant if strategy in policy.spec.strategies)
+    if left == meant or not playbook.spec.steps:
         return playbook
     changed = debugger.model_copy(update={"strategy": left})
     return playbook.model_copy(

@@ -1,6 +1,7 @@
 """Inject one ephemeral container, wait for its end on the shared watch, collect what it said."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -21,6 +22,8 @@ _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
 # containerd's, the kubelet's and CRI-O's words for a target that is not there.
 _TARGET_LOST = ("invalid target container", "unable to find target container", "target PID")
+# The runtime's words for an image without a shell.
+_NO_SHELL = re.compile(r'"/bin/sh": (?:stat /bin/sh: )?(?:no such file|executable file not found)')
 # Without the subresource or a valid login no other pod will fare better.
 _HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
 _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
@@ -37,8 +40,9 @@ class Injected:
     outcome: PodOutcome | None = None
     reason: str = ""
     message: str = ""
-    # Another strategy may still reach the pod: the target was not there to be entered.
-    target_lost: bool = False
+    # Another strategy may still reach the pod: the target was not there to be entered, or its
+    # image has no shell.
+    unreached: bool = False
 
 
 async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generation: int) -> Verdict:
@@ -154,10 +158,21 @@ def _as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) ->
     existing = pod.ephemeral_container(name)
     if existing is None or pod.spec.share_process_namespace or pod.spec.host_pid:
         return plan
-    strategy = "target" if existing.target_container_name else "shared"
+    if existing.target_container_name:
+        strategy = "target"
+    else:
+        strategy = "shared" if existing.image == plan.group.debugger.image else "own-image"
     if strategy == plan.choice.strategy:
         return plan
-    return plan_as(pod_plan.target, plan, Choice(strategy, "TargetNotRunning"))
+    sees_image = strategy != "shared"
+    choice = Choice(strategy, "TargetNotRunning", sees_image=sees_image)
+    return plan_as(pod_plan.target, plan, choice)
+
+
+def _unreached(strategy: str, message: str) -> bool:
+    if strategy == "target":
+        return any(words in message for words in _TARGET_LOST)
+    return strategy == "own-image" and _NO_SHELL.search(message) is not None
 
 
 async def run_injection(
@@ -218,8 +233,7 @@ async def _result(
             outcome=PodOutcome.TIMEOUT if timed_out else PodOutcome.ERROR,
             reason=verdict.reason,
             message=message,
-            target_lost=plan.choice.strategy == "target"
-            and any(words in verdict.message for words in _TARGET_LOST),
+            unreached=_unreached(plan.choice.strategy, verdict.message),
         )
     termination = verdict.message if verdict.stage is Stage.ENDED else ""
     program, problem = await _collect(

@@ -1,6 +1,7 @@
 """One pod from its plan to its result: evidence first, then at most one container per group."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -8,6 +9,7 @@ from runner.examine.context import Context
 from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
 from runner.examine.steps import steps_lost, steps_not_run
+from runner.injection import Choice
 from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import ContainerStatus, Pod
 from runner.model.report import (
@@ -17,6 +19,8 @@ from runner.model.report import (
     PodResult,
     StepOutcome,
     StepResult,
+    StrategyAttempt,
+    StrategyOutcome,
 )
 from runner.plan import InjectionPlan, PodPlan, plan_injection
 from runner.select import app_statuses
@@ -80,22 +84,56 @@ def _in_order(plan: PodPlan, steps: list[StepResult]) -> tuple[StepResult, ...]:
     return tuple(sorted(steps, key=lambda s: order[s.playbook, s.name]))
 
 
-async def _reach(ctx: Context, plan: PodPlan, first: InjectionPlan) -> tuple[
-    list[Injection], Injected, tuple[StepResult, ...]
-]:  # fmt: skip
-    """Inject; when the target could not be entered, once more by the next strategy."""
-    injection_plan, injections, attempt = first, [], 1
+class Reached(NamedTuple):
+    """The last attempt's outcome, every container that was sent, and every way considered."""
+
+    injected: Injected
+    injections: tuple[Injection, ...]
+    attempts: tuple[StrategyAttempt, ...]
+    not_run: tuple[StepResult, ...]
+
+
+def _refused(choice: Choice) -> tuple[StrategyAttempt, ...]:
+    return tuple(
+        StrategyAttempt(
+            strategy=refused.strategy,
+            outcome=StrategyOutcome.REFUSED,
+            reason=refused.reason,
+            message=refused.message,
+        )
+        for refused in choice.refused
+    )
+
+
+def _tried(strategy: str, injected: Injected) -> StrategyAttempt:
+    sent = injected.injection
+    started = sent is not None and sent.started_at is not None
+    failed = injected.outcome is not None and not started
+    return StrategyAttempt(
+        strategy=strategy,
+        outcome=StrategyOutcome.FAILED if failed else StrategyOutcome.USED,
+        reason=injected.reason,
+        message=injected.message,
+        container=sent.container if sent is not None else "",
+    )
+
+
+async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> Reached:
+    """Inject; when the pod could not be reached so, once more by the next strategy."""
+    injections: list[Injection] = []
+    attempts: list[StrategyAttempt] = []
     while True:
-        injected = await run_injection(ctx, plan, injection_plan, attempt)
+        attempts += _refused(injection_plan.choice)
+        injected = await run_injection(ctx, plan, injection_plan, len(injections) + 1)
+        attempts.append(_tried(injection_plan.choice.strategy, injected))
         if injected.injection is not None:
             injections.append(injected.injection)
-        if not (injected.target_lost and injection_plan.fallback):
-            return injections, injected, steps_not_run(injection_plan.not_run)
-        attempt += 1
+        if not (injected.unreached and injection_plan.fallback):
+            not_run = steps_not_run(injection_plan.not_run)
+            return Reached(injected, tuple(injections), tuple(attempts), not_run)
         lost = injection_plan
-        injection_plan = plan_injection(
-            ctx.hub.latest(plan.pod.metadata.uid), plan.target, lost.group, lost.fallback, ctx.now()
-        )
+        latest = ctx.hub.latest(plan.pod.metadata.uid)
+        injection_plan = plan_injection(latest, plan.target, lost.group, lost.fallback, ctx.now())
         why = {"reason": injected.reason, "message": injected.message}
         injection_plan = replace(
             injection_plan, not_run=tuple(replace(n, **why) for n in injection_plan.not_run)
@@ -105,18 +143,21 @@ async def _reach(ctx: Context, plan: PodPlan, first: InjectionPlan) -> tuple[
 async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
     injections: list[Injection] = []
     steps: list[StepResult] = []
+    attempts: list[StrategyAttempt] = []
     outcome, reason, message, strategy = PodOutcome.PASSED, "", "", "none"
     for injection_plan in plan.injections:
         if not injection_plan.steps:
             steps += steps_not_run(injection_plan.not_run)
+            attempts += _refused(injection_plan.choice)
             reason, message = injection_plan.choice.reason, injection_plan.choice.message
             continue
         if outcome is not PodOutcome.PASSED:
             steps += steps_lost(injection_plan.steps, StepOutcome.NOT_EVALUATED, reason, message)
             steps += steps_not_run(injection_plan.not_run)
             continue
-        made, injected, not_run = await _reach(ctx, plan, injection_plan)
+        injected, made, tried, not_run = await _reach(ctx, plan, injection_plan)
         injections += made
+        attempts += tried
         steps += (*injected.steps, *not_run)
         if made:
             strategy = made[-1].strategy
@@ -127,6 +168,7 @@ async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
         result,
         container=injections[-1].container if injections else "",
         strategy=strategy,
+        strategies=tuple(attempts),
         injections=tuple(injections),
         steps=_in_order(plan, steps),
     )

@@ -8,7 +8,7 @@ from runner.injection.container import (
     container_name,
 )
 from runner.injection.endpoints import Endpoint, endpoints_of
-from runner.injection.strategy import Choice, choose_strategy
+from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
 __all__ = [
     "NAME_PREFIX",
@@ -16,8 +16,10 @@ __all__ = [
     "Choice",
     "Debugger",
     "Endpoint",
+    "Refused",
     "build_container",
     "choose_strategy",
     "container_name",
     "endpoints_of",
+    "expanded",
 ]

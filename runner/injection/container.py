@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, Protocol
 from runner.injection.endpoints import endpoints_of
 from runner.injection.mounts import inherited_mounts
 from runner.injection.security import security_context, user_and_group
-from runner.model.pod import Container, EnvVar, Pod
+from runner.model.pod import Container, ContainerStatus, EnvVar, Pod
 from runner.select.condition import app_statuses
 
 NAME_PREFIX = "podmedic-"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_LIST_CHARACTERS = 4096
+# Where the file system of the target's image is, for steps that need it.
+_ROOTS = {"target": "/proc/1/root", "own-image": ""}
 
 
 class Debugger(Protocol):
@@ -75,8 +77,24 @@ def _inherited_variable(variable: EnvVar, container: str) -> dict[str, Any] | No
     return None
 
 
+def own_image(target: Container, status: ContainerStatus | None) -> str:
+    """The target's image by the digest that runs, in the spec's own spelling: by another name of
+    the same digest the kubelet would pull it again (kubernetes-facts.md, "What surprised" 8)."""
+    name = target.image.partition("@")[0]
+    first, slash, last = name.rpartition("/")
+    repository = f"{first}{slash}{last.partition(':')[0]}"
+    digest = status.image_id.rpartition("@")[2] if status is not None else ""
+    return f"{repository}@{digest}" if digest.startswith("sha256:") else target.image
+
+
 def _environment(
-    container: Container, run_id: str, mounts: tuple[dict[str, Any], ...], *, inherit: bool
+    container: Container,
+    run_id: str,
+    mounts: tuple[dict[str, Any], ...],
+    *,
+    strategy: str,
+    root: str | None,
+    inherit: bool,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     own = {
         "PODMEDIC_RUN": run_id,
@@ -88,6 +106,8 @@ def _environment(
     }
     env: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in own.items()]
     env_from: list[dict[str, Any]] = []
+    if root is not None:
+        env.append({"name": "PODMEDIC_ROOT", "value": root})
     if not inherit:
         return env, env_from
     for source in container.env_from:
@@ -98,7 +118,7 @@ def _environment(
     own_paths = {"PATH": _PATH, "LD_PRELOAD": "", "LD_LIBRARY_PATH": ""}
     inherited = [_inherited_variable(v, container.name) for v in container.env]
     env += [v for v in inherited if v is not None and v["name"] not in {*own, *own_paths}]
-    if env_from:
+    if env_from and strategy != "own-image":
         env += [{"name": n, "value": v} for n, v in own_paths.items()]
     return env, env_from
 
@@ -107,17 +127,23 @@ def build_container(
     pod: Pod, target: Container, debugger: Debugger, *, name: str, run_id: str,
     program: str, strategy: str,
 ) -> Built:  # fmt: skip
-    """The container for one pod. `strategy` `target` enters the target's PID namespace."""
+    """The container for one pod. `strategy` `target` enters the target's PID namespace,
+    `own-image` runs the program by the shell of the target's image."""
     status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
     user, group = user_and_group(pod, target, status)
     non_root = bool(
         target.security_context.get("runAsNonRoot", pod.spec.security_context.get("runAsNonRoot"))
     )
     mounts, warnings = inherited_mounts(pod, target) if debugger.mounts == "inherit" else ((), ())
-    env, env_from = _environment(target, run_id, mounts, inherit=debugger.env == "inherit")
+    # One PID namespace for the pod begins with none of the app's processes.
+    shared_pids = pod.spec.share_process_namespace or pod.spec.host_pid
+    root = None if strategy == "target" and shared_pids else _ROOTS.get(strategy)
+    env, env_from = _environment(
+        target, run_id, mounts, strategy=strategy, root=root, inherit=debugger.env == "inherit"
+    )
     body: dict[str, Any] = {
         "name": name,
-        "image": debugger.image,
+        "image": own_image(target, status) if strategy == "own-image" else debugger.image,
         "imagePullPolicy": debugger.image_pull_policy,
         "command": ["/bin/sh", "-c", program],
         "env": env,
@@ -129,10 +155,12 @@ def build_container(
             non_root=non_root,
         ),
     }
+    if strategy == "own-image" and target.working_dir:
+        body["workingDir"] = target.working_dir
     if env_from:
         body["envFrom"] = env_from
     if mounts:
         body["volumeMounts"] = list(mounts)
-    if strategy == "target" and not (pod.spec.share_process_namespace or pod.spec.host_pid):
+    if strategy == "target" and not shared_pids:
         body["targetContainerName"] = target.name
     return Built(body, warnings)

@@ -11,12 +11,33 @@ from runner.select.condition import app_statuses, condition_status, container_cr
 MIN_UPTIME = timedelta(seconds=5)
 
 
+class Refused(NamedTuple):
+    """A strategy that the pod's state does not admit."""
+
+    strategy: str
+    reason: str
+    message: str
+
+
 class Choice(NamedTuple):
-    """`strategy` is `target`, `shared` or `none`; `reason` and `message` say why not more."""
+    """`strategy` is `target`, `own-image`, `shared` or `none`; `reason` and `message` say why not
+    more; `refused` are those that came before it. `sees_image`: the file system of the target's
+    image is in reach."""
 
     strategy: str
     reason: str = ""
     message: str = ""
+    refused: tuple[Refused, ...] = ()
+    sees_image: bool = False
+
+
+def expanded(strategies: Sequence[str], *, needs_image: bool) -> tuple[str, ...]:
+    """With `auto` replaced by what it stands for: the least that sees what the steps need."""
+    meant = ("target", "own-image", "shared") if needs_image else ("target", "shared")
+    found: list[str] = []
+    for strategy in strategies:
+        found += meant if strategy == "auto" else (strategy,)
+    return tuple(dict.fromkeys(found))
 
 
 def _no_sandbox(pod: Pod) -> Choice | None:
@@ -50,19 +71,37 @@ def _target_refused(pod: Pod, target: str, now: datetime) -> str:
     return ""
 
 
+def _image_refused(pod: Pod, target: str) -> str:
+    """Why the target's own image cannot be run, or the empty string."""
+    status = next((s for s, _ in app_statuses(pod) if s.name == target), None)
+    if status is None or not status.image_id:
+        return f"the image of container {target} was never on the node"
+    return ""
+
+
 def choose_strategy(pod: Pod, target: str, allowed: Sequence[str], now: datetime) -> Choice:
     """The first of the allowed strategies that the pod's state admits."""
-    refused = _no_sandbox(pod)
-    if refused is not None:
-        return refused
-    why_not = ""
+    no_sandbox = _no_sandbox(pod)
+    if no_sandbox is not None:
+        return no_sandbox
+    refused: list[Refused] = []
+    # One PID namespace for the whole pod outlives each of its containers; its first process is
+    # none of the app's.
+    shared_pids = pod.spec.share_process_namespace or pod.spec.host_pid
     for strategy in allowed:
+        why_not, reason = "", "TargetNotRunning"
         if strategy == "target":
-            # One PID namespace for the whole pod outlives each of its containers.
-            shared_pids = pod.spec.share_process_namespace or pod.spec.host_pid
             why_not = "" if shared_pids else _target_refused(pod, target, now)
-            if not why_not:
-                return Choice("target")
-        else:
-            return Choice(strategy, "TargetNotRunning" if why_not else "", why_not)
-    return Choice("none", "TargetNotRunning" if why_not else "", why_not)
+        elif strategy == "own-image":
+            why_not, reason = _image_refused(pod, target), "ImageNotPresent"
+        if not why_not:
+            sees = strategy == "own-image" or (strategy == "target" and not shared_pids)
+            return _chosen(strategy, refused)._replace(sees_image=sees)
+        refused.append(Refused(strategy, reason, why_not))
+    return _chosen("none", refused)
+
+
+def _chosen(strategy: str, refused: Sequence[Refused]) -> Choice:
+    if not refused or strategy == "target":
+        return Choice(strategy, refused=tuple(refused))
+    return Choice(strategy, refused[0].reason, refused[0].message, tuple(refused))

@@ -128,6 +128,23 @@ class ContainerSummary(Record, frozen=True, kw_only=True):
     init: bool = False
 
 
+class StrategyOutcome(StrEnum):
+    USED = "used"
+    REFUSED = "refused"  # the pod's state did not admit it: nothing was sent
+    FAILED = "failed"  # sent, and the container did not start
+
+
+class StrategyAttempt(Record, frozen=True, kw_only=True):
+    """One way of reaching a pod that was considered, in this order; `reason` and `message` say
+    why it was not used, or why it did not work."""
+
+    strategy: str
+    outcome: StrategyOutcome
+    reason: str = ""
+    message: str = ""
+    container: str = ""
+
+
 class HarmVerdict(StrEnum):
     """Is the pod what it was before we touched it?"""
 
@@ -155,7 +172,8 @@ class Harm(Record, frozen=True, kw_only=True):
 
 class PodResult(Record, frozen=True, kw_only=True):
     """One selected pod. `container` is the name of the ephemeral container, empty if none was
-    injected; `strategy` says how the pod was reached (`target`, `shared`, `none`). `harm` is
+    injected; `strategy` says how the pod was reached (`target`,
+    `own-image`, `shared`, `none`), `strategies` what was considered. `harm` is
     null where nothing was injected."""
 
     namespace: str
@@ -169,6 +187,7 @@ class PodResult(Record, frozen=True, kw_only=True):
     container: str = ""
     target_container: str = ""
     strategy: str = "none"
+    strategies: tuple[StrategyAttempt, ...] = ()
     phase: str = ""
     containers: tuple[ContainerSummary, ...] = ()
     injections: tuple[Injection, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runner.injection import Choice, choose_strategy
+from runner.injection import Choice, choose_strategy, expanded
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
 from runner.model.report import Workload
@@ -69,6 +69,13 @@ def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | N
     if step.needs.target and choice.strategy != "target":
         reason = choice.reason or "NoTargetProcesses"
         return reason, choice.message or f"the processes of container {target} are out of reach"
+    if step.needs.image and not choice.sees_image:
+        image = next((r for r in choice.refused if r.strategy == "own-image"), None)
+        if image is not None:
+            return image.reason, image.message
+        return "ImageOutOfReach", (
+            f"strategy {choice.strategy} does not see the image of container {target}"
+        )
     return None
 
 
@@ -98,10 +105,15 @@ def _plan(
     )
 
 
+def needs_image(group: DebuggerGroup) -> bool:
+    return any(step.needs.image for p in group.playbooks for step in p.spec.steps)
+
+
 def plan_injection(
     pod: Pod, target: str, group: DebuggerGroup, strategies: Sequence[str], now: datetime
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
+    strategies = expanded(strategies, needs_image=needs_image(group))
     choice = choose_strategy(pod, target, strategies, now)
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
     return _plan(target, group, choice, tuple(strategies[used + 1 :]))

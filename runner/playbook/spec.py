@@ -12,7 +12,7 @@ from runner.playbook import fields
 
 API_VERSION = "podmedic.io/v1alpha1"
 TOOLS_IMAGE = f"ghcr.io/podmedic/tools:{__version__}"
-LATER_STRATEGIES = ("own-image", "catch", "copy")
+LATER_STRATEGIES = ("catch", "copy")
 
 # Enumerations come as words; everything else must already be of its kind.
 _Severity = Annotated[Severity, Field(strict=False)]
@@ -83,12 +83,14 @@ class Debugger(Spec):
     run_as_group: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """Default: the target container's group."""
     strategy: Annotated[
-        tuple[Literal["target", "shared", "none"], ...],
-        Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}),
-    ] = ("target", "shared")
-    """How to reach the pod; the first that fits is taken. `target`: in the process namespace of
-    the target container, when that runs long enough. `shared`: network and volumes of the pod.
-    `none`: nothing is injected, steps are not evaluated."""
+        tuple[Literal["auto", "target", "own-image", "shared", "none"], ...],
+        Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True}),
+    ] = ("auto",)
+    """How to reach the pod; the first that the pod's state admits is taken, and the next one when
+    its container does not start. `target`: in the process namespace of the target container, when
+    that runs long enough. `own-image`: the target's own image, by its own shell. `shared`: network
+    and volumes of the pod. `none`: nothing is injected, steps are not evaluated. `auto`: target,
+    then own-image if a step needs the image, then shared."""
     mounts: Literal["inherit", "none"] = "inherit"
     """`inherit`: the volumes that the target container mounts, at the same places."""
     env: Literal["inherit", "none"] = "inherit"
@@ -133,6 +135,8 @@ class Needs(Spec):
     """Commands that must be on the PATH of the debugger's image."""
     target: bool = False
     """True when the step looks at the target container's processes."""
+    image: bool = False
+    """True when the step looks at the file system of the target's image: below `$PODMEDIC_ROOT`."""
 
 
 class Parse(Spec):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from runner.injection import expanded
 from runner.injection.mounts import carries_token
 from runner.model.pod import Pod, Volume
 from runner.playbook import Playbook
@@ -60,7 +61,7 @@ def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
         found.append(
             Violation("policy/root", "user 0 is not allowed", ("spec", "debugger", "runAsUser"))
         )
-    if not set(debugger.strategy) & set(policy.spec.strategies):
+    if not set(expanded(debugger.strategy, needs_image=True)) & set(policy.spec.strategies):
         allowed = ", ".join(policy.spec.strategies) or "none"
         found.append(
             Violation(

@@ -94,7 +94,12 @@ class PolicySpec(Spec):
     """What a security context may hold."""
     namespaces: Namespaces = Namespaces()
     """Where pods may be examined."""
-    strategies: tuple[Literal["target", "shared", "none"], ...] = ("target", "shared", "none")
+    strategies: tuple[Literal["target", "own-image", "shared", "none"], ...] = (
+        "target",
+        "own-image",
+        "shared",
+        "none",
+    )
     """How pods may be reached."""
     secrets: Secrets = Secrets()
     """What of Secrets may be seen."""

@@ -225,7 +225,7 @@ def _group(group: Sequence[PodResult], limit: int) -> Json:
         "message": plain(first.message),
         "pods": [_pod(pod) for pod in group],
         "steps": [_step(step, limit) for step in first.steps],
-        "injections": [_injection(item, proof(first.harm)) for item in first.injections],
+        "injections": [_injection(item, first) for item in first.injections],
         "strategy": one_line(first.strategy),
     }
 
@@ -302,7 +302,17 @@ def proof(harm: Harm | None) -> str:
     return f"{harm.verdict.value}: {'; '.join(told) or same}"
 
 
-def _injection(item: Injection, proof: str) -> Json:
+def _before(item: Injection, pod: PodResult) -> str:
+    """The ways of reaching the pod that were considered before this one."""
+    told = []
+    for attempt in pod.strategies:
+        if attempt.container == item.container:
+            break
+        told.append(one_line(f"{attempt.strategy} {attempt.outcome.value}: {attempt.message}"))
+    return "; ".join(told)
+
+
+def _injection(item: Injection, pod: PodResult) -> Json:
     return {
         "container": one_line(item.container),
         "image": one_line(item.image),
@@ -311,7 +321,8 @@ def _injection(item: Injection, proof: str) -> Json:
         "strategy": one_line(item.strategy),
         "target": one_line(item.target_container_name),
         "reused": item.reused,
-        "proof": proof,
+        "proof": proof(pod.harm),
+        "before": _before(item, pod),
         "times": [
             [word, time.isoformat()]
             for word, time in (

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from runner.injection import build_container, choose_strategy, container_name
+from runner.injection import Refused, build_container, choose_strategy, container_name, expanded
+from runner.injection.container import own_image
 from runner.injection.strategy import Choice
 from runner.model.pod import Pod
 from runner.playbook.spec import Debugger
@@ -73,6 +74,7 @@ def test_whole_container() -> None:
             {"name": "PODMEDIC_TARGET", "value": "app"},
             {"name": "PODMEDIC_MOUNTS", "value": "/etc/web"},
             {"name": "PODMEDIC_ENDPOINTS", "value": "env:DB_HOST db -"},
+            {"name": "PODMEDIC_ROOT", "value": "/proc/1/root"},
             {
                 "name": "MODE",
                 "valueFrom": {"configMapKeyRef": {"name": "web", "key": "m", "optional": True}},
@@ -157,24 +159,30 @@ def test_name_is_the_same_for_the_same_work() -> None:
     assert all(len(n) <= 63 and n.startswith("podmedic-") for n in others)
 
 
+def lost(strategy: str, why: str) -> Choice:
+    """The target was asked for first."""
+    refused = (Refused("target", "TargetNotRunning", why),)
+    return Choice(strategy, "TargetNotRunning", why, refused)
+
+
 @pytest.mark.parametrize(
     ("given", "allowed", "expected"),
     [
-        (pod(running()), ("target", "shared"), Choice("target")),
+        (pod(running()), ("target", "shared"), Choice("target", sees_image=True)),
         (
             pod(running(ago(seconds=1))),
             ("target", "shared"),
-            Choice("shared", "TargetNotRunning", "container app started less than 5 s ago"),
+            lost("shared", "container app started less than 5 s ago"),
         ),
         (
             pod(terminated(1, restartCount=2)),
             ("target", "shared"),
-            Choice("shared", "TargetNotRunning", "container app is not running"),
+            lost("shared", "container app is not running"),
         ),
         (
             pod(terminated(1, restartCount=2)),
             ("target",),
-            Choice("none", "TargetNotRunning", "container app is not running"),
+            lost("none", "container app is not running"),
         ),
         (
             pod(terminated(1, restartCount=2), spec={"shareProcessNamespace": True}),
@@ -201,3 +209,41 @@ def test_pod_without_sandbox_is_read_from_the_api_only() -> None:
         conditions={"PodReadyToStartContainers": "False"},
     )
     assert choose_strategy(given, "app", ("target", "shared"), NOW).reason == "NoSandbox"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "needs_image", "meant"),
+    [
+        (("auto",), False, ("target", "shared")),
+        (("auto",), True, ("target", "own-image", "shared")),
+        (("own-image", "auto"), False, ("own-image", "target", "shared")),
+        (("none",), True, ("none",)),
+    ],
+)
+def test_what_auto_stands_for(
+    strategies: tuple[str, ...], needs_image: bool, meant: tuple[str, ...]
+) -> None:
+    assert expanded(strategies, needs_image=needs_image) == meant
+
+
+@pytest.mark.parametrize(
+    ("image", "image_id", "expected"),
+    [
+        ("web:1", "docker.io/library/web@sha256:aa", "web@sha256:aa"),
+        ("reg.example.com:5000/a/web:1", "x@sha256:aa", "reg.example.com:5000/a/web@sha256:aa"),
+        ("web@sha256:bb", "x@sha256:aa", "web@sha256:aa"),
+        ("web:1", "", "web:1"),
+    ],
+)
+def test_the_own_image_is_spelt_as_in_the_spec(image: str, image_id: str, expected: str) -> None:
+    """The same digest by another name would be pulled again."""
+    given = pod(running(imageID=image_id), container={"image": image})
+    (container,), (status,) = given.spec.containers, given.status.container_statuses
+    assert own_image(container, status) == expected
+
+
+def test_an_image_that_was_never_on_the_node_cannot_be_run() -> None:
+    given = pod(waiting("ErrImagePull"))
+    choice = choose_strategy(given, "app", ("own-image", "shared"), NOW)
+    assert choice.strategy == "shared"
+    assert choice.refused[0].reason == "ImageNotPresent"

@@ -1,0 +1,102 @@
+"""Every way of reaching a pod, on real pods: what it sees, and what is recorded of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+
+LOOK = [
+    {
+        "name": "look",
+        "script": 'cat "$PODMEDIC_ROOT/etc/os-release" | head -n 1; ls "$PODMEDIC_ROOT/usr/bin/python3"',
+        "needs": {"image": True},
+    }
+]
+
+
+def probe(folder: Path, *strategies: str, steps: list[dict[str, Any]] | None = None) -> Path:
+    debugger = {"image": "busybox:1.36", "strategy": list(strategies)}
+    return pm.playbook(folder, steps or LOOK, debugger=debugger)
+
+
+def attempts(pod: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(a["strategy"], a["outcome"], a["reason"]) for a in pod["strategies"]]
+
+
+def test_s41_the_image_of_a_dead_container_is_read(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """A crash-looping container of another image than the debugger's: its own files are seen,
+    by `auto`, without a pull, and why not `target` is recorded."""
+    lab.images("busybox", "python")
+    pm.apply(lab, namespace, pm.deployment("ledger", CRASH, image="python:3"))
+    wait_crashing(lab, namespace, "ledger", 1)
+    run = pm.run(lab, namespace, probe(tmp_path, "auto"), directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert pod["steps"][0]["outcome"] == "passed", pod
+    assert "/usr/bin/python3" in pod["steps"][0]["stdout"]
+    assert attempts(pod) == [("target", "refused", "TargetNotRunning"), ("own-image", "used", "")]
+    (injection,) = pod["injections"]
+    assert injection["image"].startswith("python@sha256:")
+    assert pod["strategies"][1]["container"] == injection["container"]
+
+
+def test_s41_an_image_without_a_shell_is_told_and_the_next_strategy_taken(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    lab.images("busybox")
+    pause = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
+        "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
+    }  # fmt: skip
+    pm.apply(lab, namespace, pause)
+    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    steps: list[dict[str, Any]] = [*LOOK, {"name": "net", "run": ["cat", "/etc/resolv.conf"]}]
+    path = probe(tmp_path, "own-image", "shared", steps=steps)
+    run = pm.run(lab, namespace, path, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert [(s["name"], s["outcome"]) for s in pod["steps"]] == [
+        ("look", "not-evaluated"), ("net", "passed"),
+    ]  # fmt: skip
+    assert attempts(pod) == [("own-image", "failed", "RunContainerError"), ("shared", "used", "")]
+    assert "/bin/sh" in pod["strategies"][0]["message"]
+    assert len(pod["injections"]) == 2
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+def test_s42_a_running_target_is_entered(
+    lab: Lab, namespace: str, tmp_path: Path, shared: bool
+) -> None:
+    """With one PID namespace for the pod its processes are seen, but not by being the first: the
+    image is out of reach there, and that is said."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, spec={"shareProcessNamespace": shared}))
+    pm.wait_ready(lab, namespace, "web")
+    steps = [
+        {
+            "name": "who",
+            "script": "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+            "needs": {"target": True},
+        },
+        {"name": "image", "script": 'ls "$PODMEDIC_ROOT/bin/sh"', "needs": {"image": True}},
+    ]
+    path = pm.playbook(
+        tmp_path, steps,
+        debugger={"image": "busybox:1.36", "strategy": ["target"], "profile": "general",
+                  "runAsUser": 0},
+    )  # fmt: skip
+    for number in range(60):
+        run = pm.run(lab, namespace, path, "--cap=0", directory=tmp_path / f"out{number}")
+        (pod,) = run.report["pods"]
+        if pod["injections"]:
+            break
+    seen = {step["name"]: (step["outcome"], step["reason"]) for step in pod["steps"]}
+    assert attempts(pod) == [("target", "used", "")]
+    assert seen["who"] == ("passed", "")
+    assert "sleep" in pod["steps"][0]["stdout"]
+    expected = ("not-evaluated", "ImageOutOfReach") if shared else ("passed", "")
+    assert seen["image"] == expected
