@@ -89,7 +89,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         [
             'p.yaml:5:26: spec.targets.conditions[0]: must be one of CrashLoopBackOff, Init:CrashLoopBackOff, OOMKilled, ImagePullBackOff, CreateContainerConfigError, CreateContainerError, Error, NotReady, Ready, Running, Pending, found "CrashLoop" (did you mean "CrashLoopBackOff"?)',
             'p.yaml:6:23: spec.debugger.profile: must be one of restricted, general, baseline, netadmin, sysadmin, found "privileged"',
-            'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows target, shared and none',
+            'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows auto, target, own-image, shared, none',
         ],
     ),
     (
