@@ -129,6 +129,8 @@ class ContainerSummary(Record, frozen=True, kw_only=True):
 
 
 class StrategyOutcome(StrEnum):
+    """What became of one way of reaching a pod."""
+
     USED = "used"
     REFUSED = "refused"  # the pod's state did not admit it: nothing was sent
     FAILED = "failed"  # sent, and the container did not start
