@@ -12,6 +12,7 @@ import msgspec
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
+from runner.cli.meant import connected
 from runner.cluster import Cluster, Resource
 from runner.debt import DebtLimits, Entry, Rollout, entries, rollouts
 from runner.model.base import Value
@@ -214,19 +215,16 @@ def containers(  # one argument per option
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
 
-    async def show() -> ExitCode:
-        from runner.kube import connect  # noqa: PLC0415
+    connection = options.Connection(
+        kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
+    )
 
-        cluster = await connect(
-            kubeconfig=kubeconfig, context=context, qps=qps, burst=burst, impersonate=impersonate
-        )
-        try:
+    async def show() -> ExitCode:
+        async with connected(connection) as cluster:
             where: Sequence[str | None] = [None]
             if selection.namespaces is not None:
                 where = selection.namespaces or [cluster.default_namespace]
             found = await _carriers(cluster, where, selector, field_selector)
-        finally:
-            await cluster.close()
         _print(found, output)
         return ExitCode.OK
 

@@ -21,10 +21,12 @@ from runner.cli import options
 from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
+from runner.cli.meant import connected
 from runner.cli.request import Request
 from runner.progress import Progress, progress
 from runner.report.files import OutputError, write_atomically
 from runner.sweep import Outside, prepare, sweep
+from runner.sweep.run import with_debt, with_policy
 
 if TYPE_CHECKING:
     from runner.redact import Redactor
@@ -105,21 +107,13 @@ def _open_journal(request: Request, cluster: str) -> tuple[journal.Journal, str,
 async def execute(request: Request) -> ExitCode:
     # Imported here: `run --help` and a misspelt playbook need neither.
     from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
-    from runner.kube import connect  # noqa: PLC0415
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _on_signal, stop, number)
     async with AsyncExitStack() as stack:
-        cluster = await connect(
-            kubeconfig=request.connection.kubeconfig,
-            context=request.connection.context,
-            qps=request.connection.qps,
-            burst=request.connection.burst,
-            impersonate=request.connection.impersonate,
-        )
-        stack.push_async_callback(cluster.close)
+        cluster = await stack.enter_async_context(connected(request.connection))
         selection = options.with_default_namespace(request.selection, cluster.default_namespace)
         watcher = _progress(request)
         stack.callback(watcher.close)
@@ -139,11 +133,13 @@ async def execute(request: Request) -> ExitCode:
             raise options.NothingSelectedError(
                 options.nothing_selected(request.playbooks, selection, gathered.looked_at)
             )
-        if request.dry_run == "client":
+        if request.dry_run is not None:
+            budget = request.budget
+            plans = with_debt(with_policy(plans, budget.policy), budget.debt, started_at)
+            if request.dry_run == "server":
+                return await server_dry_run(cluster, plans, request.output)
             print_plans(plans, request.output)
             return ExitCode.OK
-        if request.dry_run == "server":
-            return await server_dry_run(cluster, plans, request.output)
         book, run_id, resumed = _open_journal(request, cluster.description)
         stack.callback(book.close)
         try:

@@ -12,15 +12,13 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
+from runner.cli.meant import connected, planned
 from runner.cluster import Cluster
-from runner.debt import DebtLimits
 from runner.plan import PodPlan
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
-from runner.sweep.gather import gather
 from runner.sweep.preflight import ask_server
-from runner.sweep.run import make_plans, with_debt, with_policy
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOOKS", "STRATEGY",
             "STEPS", "REASON")  # fmt: skip
@@ -47,24 +45,17 @@ def plan(  # one argument per option
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
 
-    async def show() -> ExitCode:
-        from runner.kube import connect  # noqa: PLC0415
+    connection = options.Connection(
+        kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
+    )
 
-        cluster = await connect(
-            kubeconfig=kubeconfig, context=context, qps=qps, burst=burst, impersonate=impersonate
-        )
-        try:
-            now = datetime.now(UTC)
+    async def show() -> ExitCode:
+        async with connected(connection) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
-            gathered = await gather(cluster, loaded, chosen, now)
-        finally:
-            await cluster.close()
-        if not gathered.selected and not allow_empty:
-            raise options.NothingSelectedError(
-                options.nothing_selected(loaded, chosen, gathered.looked_at)
+            plans = await planned(
+                cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
             )
-        plans = with_policy(make_plans(gathered, now), policy)
-        print_plans(with_debt(plans, DebtLimits(), now), output)
+        print_plans(plans, output)
         return ExitCode.OK
 
     return asyncio.run(show())

@@ -13,14 +13,12 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
+from runner.cli.meant import connected, planned
 from runner.cluster import Access
-from runner.debt import DebtLimits
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
-from runner.sweep.gather import gather
 from runner.sweep.preflight import Preflight, Row, preflight
-from runner.sweep.run import make_plans, with_debt, with_policy
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "STRATEGY", "PROFILE", "VERDICT", "REASON", "MESSAGE")
 
@@ -142,26 +140,18 @@ def preflight_(  # one argument per option
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
 
-    async def ask() -> ExitCode:
-        from runner.kube import connect  # noqa: PLC0415
+    connection = options.Connection(
+        kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
+    )
 
-        cluster = await connect(
-            kubeconfig=kubeconfig, context=context, qps=qps, burst=burst, impersonate=impersonate
-        )
-        try:
-            now = datetime.now(UTC)
+    async def ask() -> ExitCode:
+        async with connected(connection) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
-            gathered = await gather(cluster, loaded, chosen, now)
-            if not gathered.selected and not allow_empty:
-                raise options.NothingSelectedError(
-                    options.nothing_selected(loaded, chosen, gathered.looked_at)
-                )
-            plans = with_policy(make_plans(gathered, now), policy)
-            plans = with_debt(plans, DebtLimits(), now)
+            plans = await planned(
+                cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
+            )
             run_id = f"preflight-{secrets.token_hex(4)}"
             found = await preflight(cluster, loaded, plans, policy, run_id)
-        finally:
-            await cluster.close()
         _print(found, output)
         return _code(found, found.rows)
 
