@@ -5,7 +5,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from runner.model.report import Attempt, Evidence, OutputInfo, PodOutcome, StepOutcome, StepResult
+from runner.model.report import (
+    Attempt,
+    Change,
+    Evidence,
+    Harm,
+    HarmVerdict,
+    Injection,
+    OutputInfo,
+    PodOutcome,
+    StepOutcome,
+    StepResult,
+    StrategyAttempt,
+    StrategyOutcome,
+)
 from runner.report.details import (
     MAX_OUTPUT_CHARACTERS,
     attempts,
@@ -13,6 +26,7 @@ from runner.report.details import (
     fix_parts,
     grouped,
     output_limit,
+    proof,
     shortened,
 )
 from runner.report.view import rows
@@ -79,6 +93,69 @@ def test_pods_that_said_the_same_are_told_once() -> None:
     assert [[item.name for item in group] for group in grouped(pods)] == [
         ["web-a", "web-b"], ["web-c"], ["web-d"],
     ]  # fmt: skip
+
+
+def harm(verdict: HarmVerdict, *changes: Change) -> Harm:
+    return Harm(verdict=verdict, changes=changes)
+
+
+RESTARTED = Change(what="restarts of container app", before="3", after="4", expected=True)
+ENDED = Change(what="container app", before="running and ready", after="ended", expected=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "unknown: the pod went away before it could be compared"),
+        (harm(HarmVerdict.UNKNOWN), "unknown: the pod went away before it could be compared"),
+        (
+            harm(HarmVerdict.UNCHANGED),
+            "unchanged: the same containers, restart counts, readiness and QoS class as before",
+        ),
+        (
+            harm(HarmVerdict.UNCHANGED, RESTARTED),
+            "unchanged: restarts of container app: 3, then 4 (expected)",
+        ),
+        (
+            harm(HarmVerdict.CHANGED, ENDED),
+            "changed: container app: running and ready, then ended",
+        ),
+    ],
+)
+def test_the_proof_is_a_sentence(given: Harm | None, words: str) -> None:
+    assert proof(given) == words
+
+
+def test_replicas_that_restarted_at_other_times_are_told_once() -> None:
+    one, other = (
+        pod("a", workload("web"), PodOutcome.PASSED),
+        pod("b", workload("web"), PodOutcome.PASSED),
+    )
+    one = msgspec.structs.replace(one, harm=harm(HarmVerdict.UNCHANGED))
+    other = msgspec.structs.replace(other, harm=harm(HarmVerdict.UNCHANGED, RESTARTED))
+    worse = msgspec.structs.replace(
+        pod("c", workload("web"), PodOutcome.PASSED), harm=harm(HarmVerdict.CHANGED, ENDED)
+    )
+    assert [[item.name for item in group] for group in grouped([one, other, worse])] == [
+        ["a", "b"], ["c"],
+    ]  # fmt: skip
+
+
+def test_the_ways_considered_stand_beside_the_container_that_was_sent() -> None:
+    """In the order they were considered, up to the one that it came from."""
+    sent = Injection(container="podmedic-x-1", image="tools:1")
+    ways = (
+        StrategyAttempt(
+            strategy="target", outcome=StrategyOutcome.REFUSED, message="app is not running"
+        ),
+        StrategyAttempt(strategy="shared", outcome=StrategyOutcome.USED, container="podmedic-x-1"),
+    )
+    subject = msgspec.structs.replace(
+        pod("a", workload("web"), PodOutcome.PASSED), injections=(sent,), strategies=ways
+    )
+    report = report_of(subject)
+    (group,) = detail(rows(report)[0], MAX_OUTPUT_CHARACTERS)["groups"]
+    assert group["injections"][0]["before"] == "target refused: app is not running"
 
 
 def test_a_step_without_attempts_is_its_own_only_attempt() -> None:
