@@ -48,7 +48,15 @@ def _back_offs(status: ContainerStatus) -> int:
     return 0 if lived_long else status.restart_count
 
 
-def _was_well(status: ContainerStatus) -> bool:
+def _was_well(status: ContainerStatus, at: datetime) -> bool:
+    """A crash loop is running and ready too, for as long as it lives each time."""
+    last = status.last_state.terminated
+    if last is not None and last.finished_at is not None:
+        return at - last.finished_at >= BACK_OFF_MEMORY and _runs(status)
+    return _runs(status)
+
+
+def _runs(status: ContainerStatus) -> bool:
     return status.ready and status.state.running is not None
 
 
@@ -81,12 +89,12 @@ def _of_container(
         )
 
 
-def _of_pod(before: Pod, after: Pod) -> Iterator[Change]:
+def _of_pod(before: Pod, after: Pod, *, was_well: bool) -> Iterator[Change]:
     was, now = condition_status(before, "Ready"), condition_status(after, "Ready")
     if was != now and "True" in (was, now):
         yield Change(
             what="condition Ready", before=was or "unset", after=now or "unset",
-            expected=now == "True",
+            expected=now == "True" or not was_well,
         )  # fmt: skip
     if before.status.qos_class != after.status.qos_class:
         yield Change(
@@ -106,8 +114,8 @@ def _of_pod(before: Pod, after: Pod) -> Iterator[Change]:
         yield Change(what="condition DisruptionTarget", before="unset", after="True", expected=True)
 
 
-def changes(before: Pod, after: Pod, elapsed_seconds: float) -> tuple[Change, ...]:
-    """What differs, in the order of the containers, then of the pod."""
+def changes(before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float) -> tuple[Change, ...]:
+    """What differs, in the order of the containers, then of the pod. `at` is when `before` was."""
     old = {status.name: status for status, _ in app_statuses(before)}
     well = condition_status(before, "Ready") == "True"
     finishes = before.spec.restart_policy != "Always"
@@ -123,10 +131,12 @@ def changes(before: Pod, after: Pod, elapsed_seconds: float) -> tuple[Change, ..
             # Init containers come and go, and the work of a Job has an end.
             continue
         found += _of_container(
-            was, now, well=well and _was_well(was), elapsed_seconds=elapsed_seconds
+            was, now, well=well and _was_well(was, at), elapsed_seconds=elapsed_seconds
         )
     finished = after.status.phase == "Succeeded"
-    return (*found, *(c for c in _of_pod(before, after) if not (finished and "Ready" in c.what)))
+    was_well = all(_was_well(status, at) for status in old.values() if _runs(status))
+    of_pod = _of_pod(before, after, was_well=was_well)
+    return (*found, *(c for c in of_pod if not (finished and "Ready" in c.what)))
 
 
 def proof(
@@ -136,7 +146,8 @@ def proof(
     if gone or after.metadata.uid != before.metadata.uid or after.metadata.deletion_timestamp:
         return Harm(verdict=HarmVerdict.UNKNOWN)
     elapsed_seconds = (now - since).total_seconds() if since is not None else 0.0
-    found = changes(before, after, elapsed_seconds)
+    at = since if since is not None else now
+    found = changes(before, after, at=at, elapsed_seconds=elapsed_seconds)
     unexpected = any(not change.expected for change in found)
     verdict = HarmVerdict.CHANGED if unexpected else HarmVerdict.UNCHANGED
     return Harm(verdict=verdict, changes=found)

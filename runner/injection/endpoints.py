@@ -28,6 +28,10 @@ _PLAIN_HOST = re.compile(_HOST)
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _HOST_NAME_SUFFIXES = ("HOST", "HOSTNAME", "ADDR", "ADDRESS", "SERVER", "ENDPOINT", "SERVICE_NAME")
 _REFERENCE = re.compile(r"\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+# `main.go:71` in a script or a log format is a place in a program, though `.go` might be a domain.
+_SOURCE_FILE = re.compile(
+    r"(?i).*\.(?:c|cc|cpp|cs|ex|go|h|java|js|jsx|kt|mjs|php|pl|py|rb|rs|scala|sh|ts|tsx)"
+)
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "localhost", "127.0.0.1"})  # noqa: S104
 
 
@@ -60,7 +64,7 @@ def _url_endpoints(source: str, text: str) -> Iterator[Endpoint]:
 def _token_endpoints(source: str, text: str) -> Iterator[Endpoint]:
     for token in re.split(r"[\s,;=\"'\[\](){}<>|]+", text):
         match = _HOST_PORT.fullmatch(token)
-        if match is None or not _is_host(match["host"]):
+        if match is None or not _is_host(match["host"]) or _SOURCE_FILE.fullmatch(match["host"]):
             continue
         port = int(match["port"])
         # `redis:7` is an image, `10:30` a time: a bare word needs a port that servers use.

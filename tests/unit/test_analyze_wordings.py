@@ -125,3 +125,27 @@ def test_a_key_of_which_nobody_says_where_it_is_missing(log: str) -> None:
     (finding,) = findings_of(CRASHLOOP, examination(log=f"starting\n{log}\n", steps=steps()))
     assert (finding.rule, finding.confidence) == ("variable-missing-by-log", "likely")
     assert "there is no LEDGER_URL" in finding.message
+
+
+OTHERS = [
+    ("certificate-not-accepted", "x509: certificate signed by unknown authority", "certificate signed by unknown authority"),
+    ("certificate-not-accepted", "curl: (60) SSL certificate problem: unable to get local issuer certificate", "unable to get local issuer certificate"),
+    ("certificate-not-accepted", "x509: certificate is valid for api.old, not api.new", "certificate is valid for api.old, not api.new"),
+    ("certificate-not-accepted", "SSLHandshakeException: PKIX path building failed: no valid path", "PKIX path building failed"),
+    ("certificate-not-accepted", "Error: self-signed certificate in certificate chain", "self-signed certificate in certificate chain"),
+    ("permission-denied", "cat: can't open '/etc/keys/token': Permission denied", "its user may not use /etc/keys/token"),
+    ("permission-denied", "journal: cannot open /data/journal.log: Permission denied", "its user may not use /data/journal.log"),
+    ("operation-not-permitted", "PermissionError: [Errno 1] Operation not permitted", "not permitted to it: PermissionError"),
+    ("last-words", 'level=fatal msg="invalid configuration" error="yaml: line 7: mapping values"', "yaml: line 7"),
+    ("last-words", '2026/11/26 03:00:01 [emerg] 1#1: unknown directive "proxy_passs"', "proxy_passs"),
+    ("last-words", "flag provided but not defined: --prot", "--prot"),
+    ("uncaught-exception", "Error: Cannot find module 'express'\nRequire stack:\n- /app/server.js", "Cannot find module 'express'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "log", "words"), OTHERS, ids=[case[1][:40] for case in OTHERS])
+def test_other_wordings(rule: str, log: str, words: str) -> None:
+    """What is said first names the thing that the program complained about."""
+    findings = findings_of(CRASHLOOP, examination(log=f"starting\n{log}\n", steps=steps()))
+    assert [each.rule for each in findings] == [rule]
+    assert words in findings[0].message

@@ -47,5 +47,13 @@ def test_command_and_args_say_where_it_was_found() -> None:
     ]
 
 
+def test_a_place_in_a_program_is_no_host() -> None:
+    """`main.go:71` may stand in any script that prints; a URL means what it says."""
+    given = container(
+        command=["sh", "-c", "echo 'I1126 main.go:71] up'; curl http://site.sh:8080/"]
+    )
+    assert [(e.host, e.port) for e in endpoints_of(given)] == [("site.sh", 8080)]
+
+
 def test_no_more_than_forty() -> None:
     assert len(endpoints_of(container({f"H{i}_HOST": f"host{i}" for i in range(90)}))) == 40

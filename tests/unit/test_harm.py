@@ -12,7 +12,7 @@ from runner.select import workload_of
 from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated
 
 SINCE = NOW - timedelta(seconds=5)
-BEFORE = pod(running(restartCount=1))
+BEFORE = pod(running(restartCount=1, lastState=crashed_before(1, hours=3)))
 RESTARTED = pod(running(restartCount=2, lastState=crashed_before(137, "OOMKilled")))
 NOT_READY = {"Ready": "False"}
 KILLED = Change(
@@ -67,6 +67,13 @@ def test_before_and_after(
     before: Pod, after: Pod, expected: tuple[str, list[tuple[str, bool]]]
 ) -> None:
     assert verdict(before, after) == expected
+
+
+def test_a_crash_loop_is_ready_for_as_long_as_it_lives() -> None:
+    """It ran and was ready when we looked, as it is each time: that it ends is no news."""
+    before = pod(running(ago(seconds=2), restartCount=1, lastState=crashed_before(1, seconds=12)))
+    after = pod(terminated(1, restartCount=1), conditions=NOT_READY)
+    assert verdict(before, after) == ("unchanged", [("condition Ready", True)])
 
 
 def test_a_job_may_end_well_meanwhile() -> None:

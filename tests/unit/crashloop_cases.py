@@ -1,0 +1,288 @@
+"""One pod for each rule of the playbook crashloop, and what is said of it."""
+
+from typing import Any
+
+from runner.model.examination import TargetCondition
+from runner.model.pod import ContainerState, PodCondition
+from tests.unit.examinations import crashloop_steps as steps
+from tests.unit.examinations import event, exited, running, waiting
+
+PULL = waiting("ImagePullBackOff", 'Back-off pulling image "registry.example.com/shop/web:2.3"')
+CONFIG = "CreateContainerConfigError"
+UNSCHEDULABLE = PodCondition(
+    type="PodScheduled",
+    status="False",
+    reason="Unschedulable",
+    message="0/3 nodes are available: 3 Insufficient cpu.",
+)
+
+# id of the rule, the pod, its sentence
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "image-name-invalid",
+        {"state": waiting("InvalidImageName", "couldn't parse image name"), "restarts": 0},
+        'Container app does not start because "registry.example.com/shop/web:2.3" is no valid image name.',
+    ),
+    (
+        "image-never-pulled",
+        {"state": waiting("ErrImageNeverPull", "is not present"), "restarts": 0},
+        "Container app does not start because image registry.example.com/shop/web:2.3 is not on the node and its imagePullPolicy is Never.",
+    ),
+    (
+        "image-rate-limited",
+        {"state": PULL, "events": [event("Failed", "toomanyrequests: You have reached your pull rate limit")]},
+        "Container app does not start because the registry refuses further pulls of registry.example.com/shop/web:2.3 for now (rate limit).",
+    ),
+    (
+        "image-unauthorized",
+        {"state": PULL, "events": [event("Failed", "pull access denied, repository does not exist or may require authorization")]},
+        "Container app does not start because the registry does not let the node pull registry.example.com/shop/web:2.3: credentials are missing or wrong, or the repository does not exist.",
+    ),
+    (
+        "image-registry-unreachable",
+        {"state": PULL, "events": [event("Failed", "dial tcp: lookup registry.example.com: no such host")]},
+        "Container app does not start because the node cannot reach the registry of registry.example.com/shop/web:2.3: no such host.",
+    ),
+    (
+        "image-not-found",
+        {
+            "state": waiting(
+                "ErrImagePull",
+                'rpc error: code = NotFound desc = failed to pull and unpack image "registry.example.com/shop/web:2.3": not found',
+            )
+        },
+        "Container app does not start because image registry.example.com/shop/web:2.3 does not exist in its registry.",
+    ),
+    (
+        "image-pull",
+        {"state": PULL},
+        "Container app does not start because image registry.example.com/shop/web:2.3 cannot be pulled.",
+    ),
+    (
+        "config-object-missing",
+        {"state": waiting(CONFIG, 'configmap "web-config" not found')},
+        "Container app does not start because the ConfigMap web-config does not exist in namespace shop.",
+    ),
+    (
+        "config-object-missing",
+        {"state": waiting(CONFIG, 'secret "web-keys" not found')},
+        "Container app does not start because the Secret web-keys does not exist in namespace shop.",
+    ),
+    (
+        "config-key-missing",
+        {"state": waiting(CONFIG, "couldn't find key url in Secret shop/web-keys")},
+        "Container app does not start because the Secret web-keys has no key url.",
+    ),
+    (
+        "runs-as-root",
+        {"state": waiting(CONFIG, "container has runAsNonRoot and image will run as root (pod: x)")},
+        "Container app does not start because the pod demands a user other than root (runAsNonRoot) and the image does not name one by number.",
+    ),
+    (
+        "config-error",
+        {"state": waiting(CONFIG, "something else")},
+        "Container app does not start: something else.",
+    ),
+    (
+        "volume-not-mountable",
+        {
+            "state": waiting("ContainerCreating"),
+            "restarts": 0,
+            "events": [event("FailedMount", 'MountVolume.SetUp failed for volume "conf" : configmap "c" not found', container="")],
+        },
+        'Container app does not start because volume conf cannot be mounted: configmap "c" not found.',
+    ),
+    (
+        "unschedulable",
+        {"state": ContainerState(), "restarts": 0, "phase": "Pending", "pod_conditions": [UNSCHEDULABLE]},
+        "The pod waits for a node: 0/3 nodes are available: 3 Insufficient cpu.",
+    ),
+    (
+        "command-not-found",
+        {"state": waiting("RunContainerError", 'exec: "/app/srv": stat /app/srv: no such file or directory: unknown')},
+        "Container app does not start because its command /app/srv is not in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "command-not-found",
+        {"state": exited(128, "StartError", 'exec: "srv": executable file not found in $PATH: unknown')},
+        "Container app does not start because its command srv is not in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "command-not-executable",
+        {"state": waiting("RunContainerError", 'exec: "/etc/passwd": permission denied: unknown')},
+        "Container app does not start because its command /etc/passwd cannot be executed: permission denied.",
+    ),
+    (
+        "command-not-executable",
+        {"log": "exec /usr/local/bin/srv: exec format error\n"},
+        "Container app does not start because its command /usr/local/bin/srv cannot be executed: exec format error.",
+    ),
+    (
+        "start-failed",
+        {"state": waiting("CreateContainerError", "seccomp profile not found")},
+        "Container app cannot be started: seccomp profile not found",
+    ),
+    (
+        "out-of-memory",
+        {"state": exited(137, "OOMKilled"), "memory_limit": "64Mi", "log": "loading\n"},
+        "Container app was killed because it used more memory than its limit of 64Mi.",
+    ),
+    (
+        "out-of-memory",
+        {"state": waiting("CrashLoopBackOff"), "last": exited(137, "OOMKilled"), "log": "loading\n"},
+        "Container app was killed because it used more memory than there was on its node.",
+    ),
+    (
+        "liveness-killed",
+        {
+            "state": exited(137),
+            "log": "serving\n",
+            "events": [
+                event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500", count=3),
+                event("Killing", "Container app failed liveness probe, will be restarted"),
+            ],
+        },
+        "The kubelet keeps killing container app because its liveness probe fails: HTTP probe failed with statuscode: 500.",
+    ),
+    (
+        "crashed-natively",
+        {"state": exited(139), "log": ""},
+        "Container app ends with exit code 139: it crashed on an invalid memory access (segmentation fault) (SIGSEGV).",
+    ),
+    (
+        "cluster-dns-down",
+        {"log": "cannot resolve\n", "steps": steps(dns="cluster=yes\nkubernetes=timeout\n", endpoints="endpoint env:DB db 5432 dns=timeout tcp=none\n")},
+        "Inside the pods, kubernetes.default.svc does not resolve (no answer): no host name does.",
+    ),
+    (
+        "host-unresolvable",
+        {"log": "lookup db.shop on 10.96.0.10:53: no such host\n", "steps": steps("endpoint env:DB_URL db.shop 5432 dns=fail tcp=none\n")},
+        "Container app exits with code 1 because the host db.shop (env:DB_URL) does not resolve.",
+    ),
+    (
+        "host-unresolvable-unmentioned",
+        {"log": "socket.gaierror: [Errno -2] Name or service not known\n", "steps": steps("endpoint env:DB_URL db.shop 5432 dns=fail tcp=none\n")},
+        "Container app exits with code 1, and the host db.shop (env:DB_URL) of its configuration does not resolve.",
+    ),
+    (
+        "connection-refused",
+        {"log": "could not connect to the queue\n", "steps": steps("endpoint args queue 5672 dns=ok tcp=refused\n")},
+        "Container app exits with code 1 because queue:5672 (args) refuses connections: nothing listens there.",
+    ),
+    (
+        "connection-timed-out",
+        {"log": "amqp://queue:5672: context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
+        "Container app exits with code 1 because queue:5672 (env:Q) does not answer.",
+    ),
+    (
+        "connection-unmentioned",
+        {"log": "context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
+        "Container app exits with code 1, and queue:5672 (env:Q) of its configuration does not accept connections (timeout).",
+    ),
+    (
+        "file-missing",
+        {
+            "log": "open /etc/web/config.yaml: no such file or directory\n",
+            "mounts": ["/etc/web"],
+            "steps": steps(mounts="mount /etc/web\ntotal 0\nfile /etc/web/settings.yaml\n"),
+        },
+        "Container app exits with code 1 because /etc/web/config.yaml does not exist: it is not in the volume mounted there.",
+    ),
+    (
+        "port-privileged",
+        {"log": "listen tcp 0.0.0.0:80: bind: permission denied\n"},
+        "Container app exits with code 1 because it may not listen on port 80: ports below 1024 need root or NET_BIND_SERVICE.",
+    ),
+    (
+        "port-in-use",
+        {"log": "Error: listen EADDRINUSE: address already in use 0.0.0.0:8080\n"},
+        "Container app exits with code 1 because, as its log says, port 8080 is already in use.",
+    ),
+    (
+        "permission-denied",
+        {"log": "PermissionError: [Errno 13] Permission denied: '/data/cache'\n"},
+        "Container app exits with code 1 because its user may not use /data/cache.",
+    ),
+    (
+        "read-only-file-system",
+        {"log": "OSError: [Errno 30] Read-only file system: '/app/tmp'\n"},
+        "Container app exits with code 1 because it writes to /app/tmp, which is read-only.",
+    ),
+    (
+        "api-forbidden",
+        {
+            "log": 'E1126 03:00:02 reflector.go:147] Failed to watch *v1.ConfigMap: configmaps is forbidden: User "system:serviceaccount:prod:default" cannot list resource "configmaps" in API group ""\n'
+        },
+        "Container app exits with code 1 because system:serviceaccount:prod:default is forbidden to list configmaps.",
+    ),
+    (
+        "certificate-not-accepted",
+        {"log": 'level=fatal error="tls: x509: certificate has expired or is not yet valid"\n'},
+        "Container app exits with code 1 because it does not accept a certificate: certificate has expired.",
+    ),
+    (
+        "operation-not-permitted",
+        {"log": "chown: /run/sock: Operation not permitted\n"},
+        "Container app exits with code 1 because an operation is not permitted to it: chown: /run/sock.",
+    ),
+    (
+        "disk-full",
+        {"log": "write failed: No space left on device\n"},
+        "Container app exits with code 1 because a disk or volume it writes to is full.",
+    ),
+    (
+        "shell-command-not-found",
+        {"state": exited(127), "log": "sh: 1: migrate: not found\n"},
+        "Container app exits with code 127 because the command migrate is not in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "uncaught-exception",
+        {"log": 'Traceback (most recent call last):\n  File "a.py", line 3\nValueError: invalid literal for int()\n'},
+        "Container app exits with code 1 after an error that its code does not handle: ValueError: invalid literal for int().",
+    ),
+    (
+        "uncaught-exception",
+        {"state": exited(2), "log": "panic: runtime error: index out of range [3]\n\ngoroutine 1 [running]:\n"},
+        "Container app exits with code 2 after an error that its code does not handle: runtime error: index out of range [3].",
+    ),
+    (
+        "readiness-failing",
+        {
+            "state": running(),
+            "restarts": 0,
+            "readiness_probe": True,
+            "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
+        },
+        "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 503.",
+    ),
+    (
+        "last-words",
+        {"log": "starting\nFATAL invalid config: replicas must be positive\n"},
+        "Container app exits with code 1; its last words are: FATAL invalid config: replicas must be positive",
+    ),
+    (
+        "host-unresolvable-unmentioned",
+        {"log": "bye\n", "steps": steps("endpoint env:DB_URL db.shop 5432 dns=fail tcp=none\n")},
+        "Container app exits with code 1, and the host db.shop (env:DB_URL) of its configuration does not resolve.",
+    ),
+    (
+        "connection-unmentioned",
+        {"log": "bye\n", "steps": steps("endpoint env:DB_URL db.shop 5432 dns=ok tcp=refused\n")},
+        "Container app exits with code 1, and db.shop:5432 (env:DB_URL) of its configuration does not accept connections (refused).",
+    ),
+    (
+        "exits-successfully",
+        {"state": exited(0, "Completed"), "conditions": [TargetCondition.CRASH_LOOP_BACK_OFF], "log": "done\n"},
+        "Container app is restarted again and again because its process ends by itself, with success; with restartPolicy Always it is expected to keep running.",
+    ),
+    (
+        "exits",
+        {"state": exited(3), "log": "bye\n"},
+        "Container app exits with code 3: the application chose this code; its documentation or log says why.",
+    ),
+    (
+        "not-ready",
+        {"state": running(), "restarts": 0},
+        "Container app runs but is not ready.",
+    ),
+]  # fmt: skip
