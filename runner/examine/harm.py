@@ -139,15 +139,12 @@ def changes(before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float) ->
     return (*found, *(c for c in of_pod if not (finished and "Ready" in c.what)))
 
 
-def proof(
-    before: Pod, after: Pod, *, since: datetime | None, now: datetime, gone: bool = False
-) -> Harm:
-    """`before` is what the plan saw, `since` when the injection was sent."""
+def proof(before: Pod, after: Pod, *, since: datetime, now: datetime, gone: bool = False) -> Harm:
+    """`before` is what the pod was at `since`, `after` what it is `now`."""
     if gone or after.metadata.uid != before.metadata.uid or after.metadata.deletion_timestamp:
         return Harm(verdict=HarmVerdict.UNKNOWN)
-    elapsed_seconds = (now - since).total_seconds() if since is not None else 0.0
-    at = since if since is not None else now
-    found = changes(before, after, at=at, elapsed_seconds=elapsed_seconds)
+    elapsed_seconds = (now - since).total_seconds()
+    found = changes(before, after, at=since, elapsed_seconds=elapsed_seconds)
     unexpected = any(not change.expected for change in found)
     verdict = HarmVerdict.CHANGED if unexpected else HarmVerdict.UNCHANGED
     return Harm(verdict=verdict, changes=found)
@@ -161,13 +158,19 @@ def sentence(harm: Harm) -> str:
 
 
 def with_harm(
-    result: PodResult, before: Pod, after: Pod, now: datetime, *, gone: bool = False
+    result: PodResult,
+    before: Pod,
+    after: Pod,
+    *,
+    since: datetime,
+    now: datetime,
+    gone: bool = False,
 ) -> PodResult:
     """The result with the proof. Never healthy if the pod changed, whatever else was seen: we may
     have been the cause."""
     if not result.injections:
         return result
-    harm = proof(before, after, since=result.injections[0].injected_at, now=now, gone=gone)
+    harm = proof(before, after, since=since, now=now, gone=gone)
     result = msgspec.structs.replace(result, harm=harm)
     changed = sentence(harm)
     if not changed:

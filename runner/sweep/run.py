@@ -171,7 +171,9 @@ async def _examine_all(
     *,
     run_id: str,
     budget: Budget,
+    seen_at: datetime,
 ) -> tuple[list[Examined], Cut | None]:
+    """`seen_at` is when the pods of the plans were listed."""
     hub = PodHub(outside.cluster)
     to_examine = [plan for plan in plans if plan.skip is None]
     for plan in to_examine:
@@ -194,7 +196,8 @@ async def _examine_all(
         pod = one.plan.pod
         uid = pod.metadata.uid
         latest, gone = hub.latest(uid), hub.gone(uid)
-        return replace(one, result=with_harm(one.result, pod, latest, outside.now(), gone=gone))
+        result = with_harm(one.result, pod, latest, since=seen_at, now=outside.now(), gone=gone)
+        return replace(one, result=result)
 
     async def examine(plan: PodPlan) -> Examined:
         uid = plan.pod.metadata.uid
@@ -350,7 +353,7 @@ async def sweep(
         require_permissions(outside.cluster, playbooks, to_inject),
     )
     examined, cut = await _examine_all(
-        outside, plans, gathered, events, run_id=run_id, budget=budget
+        outside, plans, gathered, events, run_id=run_id, budget=budget, seen_at=started_at
     )
     findings, not_evaluated = _judge(playbooks, examined, events, outside.now())
     run = Run(

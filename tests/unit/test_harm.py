@@ -125,7 +125,7 @@ def result(
 
 
 def test_passed_becomes_warned() -> None:
-    seen = with_harm(result(PodOutcome.PASSED), BEFORE, RESTARTED, NOW)
+    seen = with_harm(result(PodOutcome.PASSED), BEFORE, RESTARTED, since=SINCE, now=NOW)
     assert (seen.outcome, seen.reason) == (PodOutcome.WARNED, "EndedMeanwhile")
     assert seen.message == (
         "container app was running and ready, now ended with exit code 137 (OOMKilled) while the "
@@ -136,13 +136,15 @@ def test_passed_becomes_warned() -> None:
 
 
 def test_another_outcome_keeps_its_words() -> None:
-    seen = with_harm(result(PodOutcome.ERROR, "would not start"), BEFORE, RESTARTED, NOW)
+    seen = with_harm(
+        result(PodOutcome.ERROR, "would not start"), BEFORE, RESTARTED, since=SINCE, now=NOW
+    )
     assert seen.outcome is PodOutcome.ERROR
     assert seen.message.startswith("would not start; container app was running and ready")
 
 
 def test_unchanged_is_said_too() -> None:
-    seen = with_harm(result(PodOutcome.PASSED), BEFORE, BEFORE, NOW)
+    seen = with_harm(result(PodOutcome.PASSED), BEFORE, BEFORE, since=SINCE, now=NOW)
     assert seen == msgspec.structs.replace(
         result(PodOutcome.PASSED), harm=Harm(verdict=HarmVerdict.UNCHANGED)
     )
@@ -150,4 +152,4 @@ def test_unchanged_is_said_too() -> None:
 
 def test_where_nothing_was_injected_it_was_not_us() -> None:
     untouched = result(PodOutcome.PASSED, injections=())
-    assert with_harm(untouched, BEFORE, RESTARTED, NOW) == untouched
+    assert with_harm(untouched, BEFORE, RESTARTED, since=SINCE, now=NOW) == untouched
