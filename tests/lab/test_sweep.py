@@ -76,8 +76,10 @@ def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> No
         for namespace in (touched, control):
             wait_crashing(lab, namespace, "ledger", 40)
 
+        before = {name: restarts(lab, name, "ledger") for name in (touched, control)}
         offset = lab.audit_offset()
         outcome = pm.run(lab, touched, "crashloop", "triage", *LIFTED, directory=tmp_path / "out")
+        after = {name: restarts(lab, name, "ledger") for name in (touched, control)}
         requests = lab.requests(offset, user_agent="podmedic/")
 
         report = outcome.report
@@ -106,8 +108,12 @@ def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> No
         )
         assert not [r for r in requests if r["responseStatus"]["code"] >= 400]
 
-        wait_crashing(lab, control, "ledger", 40)
-        assert restarts(lab, touched, "ledger") <= restarts(lab, control, "ledger") * 1.25
+        # The twin is younger by the time that forty pods take to start, and so restarts a little
+        # more often; a quarter of a restart per pod is what two looks may differ by.
+        grown = {name: after[name] - before[name] for name in (touched, control)}
+        assert grown[touched] <= grown[control] * 1.25 + 10
+        harms = {p["harm"]["verdict"] for p in report["pods"] if p["name"].startswith("ledger")}
+        assert harms == {"unchanged"}
 
 
 def test_report_is_what_its_schema_says(lab: Lab, namespace: str, tmp_path: Path) -> None:
