@@ -204,6 +204,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because its user may not use /data/cache.",
     ),
     (
+        "address-in-use",
+        {"log": "    self.socket.bind(self.server_address)\nOSError: [Errno 98] Address already in use\n"},
+        "Container app exits with code 1 because, as its log says, the address it wants to listen on is already in use.",
+    ),
+    (
         "read-only-file-system",
         {"log": "OSError: [Errno 30] Read-only file system: '/app/tmp'\n"},
         "Container app exits with code 1 because it writes to /app/tmp, which is read-only.",
@@ -244,6 +249,21 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "uncaught-exception",
         {"state": exited(2), "log": "panic: runtime error: index out of range [3]\n\ngoroutine 1 [running]:\n"},
         "Container app exits with code 2 after an error that its code does not handle: runtime error: index out of range [3].",
+    ),
+    (
+        "probe-command-missing",
+        {
+            "state": running(),
+            "restarts": 0,
+            "readiness_probe": True,
+            "events": [
+                event(
+                    "Unhealthy",
+                    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: unable to start container process: exec: \"pg_isready\": executable file not found in $PATH: unknown",
+                )
+            ],
+        },
+        "Container app runs but gets no traffic because its readiness probe runs pg_isready, which its image cannot run: executable file not found in $PATH.",
     ),
     (
         "readiness-failing",

@@ -64,6 +64,21 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 500.",
     ),
     (
+        "probe-port-on-loopback",
+        healthy(
+            ready=False,
+            readiness_probe=True,
+            steps=steps(sockets="listen 8080 loopback\n"),
+            events=[
+                event(
+                    "Unhealthy",
+                    'Readiness probe failed: Get "http://10.0.0.7:8080/": dial tcp 10.0.0.7:8080: connect: connection refused',
+                )
+            ],
+        ),
+        "Container app runs but gets no traffic because it listens on port 8080 of the loopback address (localhost) only, where its probe does not reach it.",
+    ),
+    (
         "port-not-listening",
         healthy(ready=False, steps=steps(sockets="listen 9090 all\n")),
         "Container app is not ready, and nothing in the pod listens on its port 8080.",
