@@ -70,8 +70,9 @@ def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:
     taken: Counter[tuple[object, ...]] = Counter()
     for plan in plans:
         per_owner = max((p.spec.evidence.logs.per_owner for p in plan.playbooks), default=0)
-        key = _alike(plan)
-        if not _is_healthy(plan) and taken[key] < per_owner:
+        # A healthy replica's log says nothing of how the others end.
+        key = (*_alike(plan), _is_healthy(plan))
+        if taken[key] < per_owner:
             taken[key] += 1
             chosen.add(plan.pod.metadata.uid)
     return frozenset(chosen)
@@ -81,7 +82,7 @@ def share_logs(examined: Sequence[Examined]) -> list[Examined]:
     """Give replicas whose log was not read the log of one that ended in the same way."""
     read: dict[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]] = {}
     for one in examined:
-        if one.examination.logs:
+        if one.examination.logs and not _is_healthy(one.plan):
             read.setdefault(_alike(one.plan), (one.plan.pod.metadata.name, one.examination.logs))
     return [_with_log(one, read) for one in examined]
 

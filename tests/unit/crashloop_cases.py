@@ -259,7 +259,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             "events": [
                 event(
                     "Unhealthy",
-                    "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: unable to start container process: exec: \"pg_isready\": executable file not found in $PATH: unknown",
+                    'Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: unable to start container process: exec: "pg_isready": executable file not found in $PATH: unknown',
                 )
             ],
         },
@@ -293,7 +293,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "exits-successfully",
         {"state": exited(0, "Completed"), "conditions": [TargetCondition.CRASH_LOOP_BACK_OFF], "log": "done\n"},
-        "Container app is restarted again and again because its process ends by itself, with success; with restartPolicy Always it is expected to keep running.",
+        "Container app is restarted again and again because its process ends by itself, with exit code 0 (success); with restartPolicy Always it is expected to keep running.",
     ),
     (
         "exits",

@@ -182,11 +182,16 @@ def test_the_port_is_not_taken_from_the_time_of_day(log: str, port: str) -> None
     [
         "2026/11/23 06:31:19 connection refused\n",
         "exporting to tracing:9411\nbad timeout value\n",
-        "2026/11/23 06:31:19 address already in use\n",
     ],
 )
 def test_no_target_is_made_up(log: str) -> None:
     assert brief(told(log)) == [("exits", "possible")]
+
+
+def test_without_a_port_in_the_log_none_is_named() -> None:
+    findings = told("2026/11/23 06:31:19 address already in use\n")
+    assert brief(findings) == [("address-in-use", "likely")]
+    assert "31" not in findings[0].title + findings[0].message
 
 
 def test_an_error_in_the_last_line_is_quoted() -> None:

@@ -88,6 +88,22 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         healthy(steps=steps(sockets="listen 8080 loopback\n")),
         "Container app listens on port 8080 of the loopback address only: neither probes nor Services reach it.",
     ),
+    (
+        "refused-again-and-again",
+        healthy(
+            steps=steps(),
+            log="ERROR amqp: dial tcp broker:5672: connect: connection refused\n" * 3,
+        ),
+        "Container app runs, but its log says again and again that broker:5672 refuses the connection.",
+    ),
+    (
+        "refused-again-and-again",
+        healthy(
+            steps=steps(),
+            log="Error: connect ECONNREFUSED 10.0.0.9:5672\n    at TCPConnectWrap\n" * 3,
+        ),
+        "Container app runs, but its log says again and again that 10.0.0.9:5672 refuses the connection.",
+    ),
 ]  # fmt: skip
 
 
@@ -109,6 +125,13 @@ SILENT: dict[str, dict[str, Any]] = {
         "ports": [8080],
         "steps": steps(sockets=""),
     },
+    "a connection that was refused at first": healthy(
+        steps=steps(), log="dial tcp broker:5672: connect: connection refused\n" * 2 + "connected\n"
+    ),
+    "connections that were refused long ago": healthy(
+        steps=steps(),
+        log="dial tcp broker:5672: connect: connection refused\n" * 9 + "GET / 200\n" * 12,
+    ),
     "a container without a limit": healthy(steps=steps(memory="limit_bytes=none\n")),
 }
 
