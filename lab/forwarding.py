@@ -19,6 +19,7 @@ from lab.faults import (
     Latency,
     Seen,
 )
+from lab.tunnel import is_upgrade, tunnel
 
 # What belongs to one connection, not to the request; a body's length is counted anew.
 _OWN_TO_A_CONNECTION = (
@@ -75,6 +76,8 @@ class Forwarder:
     async def _forward(
         self, request: web.Request, body: bytes, action: Action | None
     ) -> web.StreamResponse:
+        if is_upgrade(request):
+            return await self._tunnel(request, action)
         headers = request.headers.copy()
         for name in _OWN_TO_A_CONNECTION:
             headers.popall(name, None)
@@ -104,6 +107,15 @@ class Forwarder:
         else:
             _hang_up(request)
         return response
+
+    async def _tunnel(self, request: web.Request, action: Action | None) -> web.StreamResponse:
+        url = yarl.URL(self._upstream + request.raw_path, encoded=True)
+        try:
+            return await tunnel(request, url, self._session, action)
+        except aiohttp.WSServerHandshakeError as error:
+            return web.Response(status=error.status, text=f"fault proxy: {error.message}\n")
+        except (aiohttp.ClientError, ConnectionError):
+            return _hang_up(request)
 
 
 async def _begin(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -8,7 +8,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from runner.cluster.streams import Chunk, Ended, Place, Stream, Streamed, StreamOutcome, Streams
 from runner.model.pod import Event, Pod
+
+__all__ = [
+    "Access",
+    "Chunk",
+    "Cluster",
+    "ClusterError",
+    "Ended",
+    "ErrorReason",
+    "Objects",
+    "Place",
+    "PodEvent",
+    "Resource",
+    "Scope",
+    "Stream",
+    "StreamOutcome",
+    "Streamed",
+    "Streams",
+]
 
 T = TypeVar("T")
 
@@ -32,7 +51,7 @@ class ErrorReason(StrEnum):
     EXPIRED = "Expired"  # 410
     THROTTLED = "Throttled"  # 429 after all retries
     SERVER = "ServerError"  # 5xx after all retries
-    NOT_READY = "ContainerNotReady"  # log of a container that is not available (yet)
+    NOT_READY = "ContainerNotReady"  # log of, or stream into, a container that is not there (yet)
     CONFIG = "Configuration"  # kubeconfig missing, malformed or without that context
 
 
@@ -154,6 +173,10 @@ class Cluster(Protocol):
     @property
     def objects(self) -> Objects:
         """Everything that is rare enough to need no method of its own."""
+
+    @property
+    def streams(self) -> Streams:
+        """Exec and attach."""
 
     @property
     def description(self) -> str:

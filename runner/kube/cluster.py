@@ -15,6 +15,7 @@ from runner.cluster import ClusterError, ErrorReason, PodEvent, Scope
 from runner.kube import patching
 from runner.kube.access import find_access
 from runner.kube.errors import Question, one_line
+from runner.kube.exec import KubeStreams, StreamPolicy
 from runner.kube.http import Answer, HttpClient, Request
 from runner.kube.objects import LIST_RESTARTS, PAGE_SIZE, KubeObjects
 from runner.kube.retry import RetryPolicy
@@ -70,6 +71,7 @@ async def connect(
     impersonate: str | None = None,
     retries: RetryPolicy | None = None,
     watches: WatchPolicy | None = None,
+    streams: StreamPolicy | None = None,
 ) -> "KubeCluster":
     """The cluster of --kubeconfig, else of KUBECONFIG, else of ~/.kube/config, else the one this
     pod runs in. Sends nothing yet; raises ClusterError(CONFIG). `qps` <= 0 means unlimited."""
@@ -83,6 +85,7 @@ async def connect(
         description=f"{access.description} ({access.shown_server})",
         default_namespace=access.default_namespace,
         watches=watches or WatchPolicy(),
+        streams=streams or StreamPolicy(),
     )
 
 
@@ -90,12 +93,19 @@ class KubeCluster:
     """Implements `runner.cluster.Cluster`; to be closed, or used as `async with`."""
 
     def __init__(
-        self, http: HttpClient, *, description: str, default_namespace: str, watches: WatchPolicy
+        self,
+        http: HttpClient,
+        *,
+        description: str,
+        default_namespace: str,
+        watches: WatchPolicy,
+        streams: StreamPolicy,
     ) -> None:
         self._http = http
         self._watches = watches
         self._description = description
         self.objects = KubeObjects(http)
+        self.streams = KubeStreams(http, streams)
         self.default_namespace = default_namespace
 
     async def __aenter__(self) -> Self:

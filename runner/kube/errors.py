@@ -8,10 +8,12 @@ from runner.cluster import ClusterError, ErrorReason
 from runner.model.base import Value
 
 MESSAGE_LIMIT = 500
+STREAMS = ("pods/exec", "pods/attach")
 TEXT_LIMIT = 64 * 1024
 
 
 class Cause(Value, frozen=True, kw_only=True):
+    reason: str = ""
     field: str = ""
     message: str = ""
 
@@ -24,8 +26,10 @@ class StatusDetails(Value, frozen=True, kw_only=True):
 
 
 class Status(Value, frozen=True, kw_only=True):
-    """metav1.Status: the body of every error, and the object of an ERROR event of a watch."""
+    """metav1.Status: the body of every error, the object of an ERROR event of a watch, and the
+    last word on a stream."""
 
+    status: str = ""
     message: str = ""
     reason: str = ""
     code: int = 0
@@ -106,6 +110,8 @@ def _reason(status: int, text: str, parsed: Status | None, question: Question) -
             return ErrorReason.EXPIRED
         case 429:
             return ErrorReason.THROTTLED
+    if question.resource in STREAMS and "container not found" in text:
+        return ErrorReason.NOT_READY
     if status < 500:
         return _refused(text, question)
     return ErrorReason.SERVER

@@ -53,9 +53,10 @@ class HttpClient:
         policy: RetryPolicy,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._access = access
+        self.access = access
+        self.user_agent = user_agent
         self._limiter = RateLimiter(qps, burst, loop.time)
-        self._retrier = Retrier(policy, self._limiter, qps)
+        self.retrier = Retrier(policy, self._limiter, qps)
         self.sent: Counter[tuple[str, str]] = Counter()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=30.0),
@@ -82,7 +83,7 @@ class HttpClient:
                 warnings = tuple(response.headers.getall("Warning", ()))
                 return Answer(status=response.status, body=body, warnings=warnings)
 
-        return await self._retrier.run(attempt)
+        return await self.retrier.run(attempt)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -92,7 +93,7 @@ class HttpClient:
             async def attempt() -> aiohttp.ClientResponse:
                 return await stack.enter_async_context(self.open(request))
 
-            response = await self._retrier.run(attempt)
+            response = await self.retrier.run(attempt)
 
             async def chunks() -> AsyncIterator[bytes]:
                 try:
@@ -116,14 +117,14 @@ class HttpClient:
 
         Raises FailedAttemptError. What goes wrong while the body is read belongs to `explained`.
         """
-        if self._access.is_due:
-            await self._access.refresh()
-        credentials = self._access.headers
+        if self.access.is_due:
+            await self.access.refresh()
+        credentials = self.access.headers
         response = await self._exchange(request)
         try:
             if response.status == 401:
                 _leave(response)
-                await self._access.replace(credentials)
+                await self.access.replace(credentials)
                 await self._limiter.wait()
                 response = await self._exchange(request)
             if not 200 <= response.status < 300:
@@ -133,7 +134,7 @@ class HttpClient:
             _leave(response)
 
     async def _exchange(self, request: Request) -> aiohttp.ClientResponse:
-        access, verb = self._access, request.question.verb
+        access, verb = self.access, request.question.verb
         headers = access.headers.copy()
         headers.update(request.headers)
         try:
@@ -157,7 +158,7 @@ class HttpClient:
             self.sent[verb, "error"] += 1
             raise
         self.sent[verb, str(response.status)] += 1
-        self._retrier.answered = True
+        self.retrier.answered = True
         return response
 
     async def _refusal(
@@ -189,7 +190,7 @@ class HttpClient:
 
     def explained(self, request: Request) -> "_Explained":
         """A context that turns whatever the network does into a FailedAttemptError."""
-        return _Explained(self._access, request)
+        return _Explained(self.access, request)
 
 
 class _Explained:
