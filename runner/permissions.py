@@ -8,9 +8,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.cluster import Resource
 from runner.playbook import Playbook
 
 SERVICE_ACCOUNT = "podmedic"
+OF_WORKLOADS = (
+    Resource(plural="deployments", group="apps"),
+    Resource(plural="statefulsets", group="apps"),
+    Resource(plural="daemonsets", group="apps"),
+    Resource(plural="jobs", group="batch"),
+)
+OF_SERVICES = (
+    Resource(plural="services"),
+    Resource(plural="endpointslices", group="discovery.k8s.io"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +89,22 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 optional=True,
             )
         )
+    if any(p.spec.workloads for p in playbooks):
+        why = (
+            (OF_WORKLOADS, "workloads without a pod to look into: quota, admission, failed Jobs"),
+            (OF_SERVICES, "Services that send to nobody"),
+        )
+        found += [
+            Need(
+                resource=each.plural,
+                group=each.group,
+                verbs=("list",),
+                why=words + "; without it those facts are `not-evaluated`",
+                optional=True,
+            )
+            for resources, words in why
+            for each in resources
+        ]
     return tuple(found)
 
 

@@ -1,7 +1,8 @@
 """From what was seen of each pod to findings that name the cause. Pure."""
 
 from runner.analyze.facts import facts
-from runner.analyze.judge import judge
+from runner.analyze.judge import judge, ranked
+from runner.analyze.objects import failed_jobs, judge_objects
 from runner.playbook.exit_codes import explain_exit_code
 
-__all__ = ["explain_exit_code", "facts", "judge"]
+__all__ = ["explain_exit_code", "facts", "failed_jobs", "judge", "judge_objects", "ranked"]

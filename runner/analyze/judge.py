@@ -1,12 +1,12 @@
 """From examinations to findings: one for each cause, however many pods show it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.analyze.facts import facts
-from runner.analyze.rules import Hit, Judge, Unanswered, fingerprint
+from runner.analyze.rules import Hit, Judge, PodSubject, Unanswered, fingerprint
 from runner.model.examination import Examination
 from runner.model.report import (
     Confidence,
@@ -49,14 +49,15 @@ def judge(
             if not playbook.spec.findings:
                 continue
             known = facts(examination, playbook, now)
-            for result in Judge(playbook, examination, known).results():
+            subject = PodSubject(examination, name)
+            for result in Judge(name, playbook.spec.findings, subject, known).results():
                 if isinstance(result, Unanswered):
                     question = (f"rule {result.rule}", name, result.reason, result.message)
                     questions.setdefault(question, set()).add(pod)
                 else:
                     _add(causes, examination, result)
     findings = [cause.finding() for cause in causes.values()]
-    return tuple(sorted(findings, key=_rank)), tuple(_not_evaluated(questions))
+    return ranked(findings), tuple(_not_evaluated(questions))
 
 
 @dataclass(slots=True)
@@ -112,6 +113,11 @@ def _add(causes: dict[tuple[str, ...], _Cause], examination: Examination, hit: H
 def _borrowed(evidence: Sequence[Evidence], pods: set[tuple[str, str]]) -> bool:
     names = {name for _, name in pods}
     return any(each.pod not in names for each in evidence)
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first; of equal ones the surest, then the one that most pods show."""
+    return tuple(sorted(findings, key=_rank))
 
 
 def _rank(finding: Finding) -> tuple[int, int, int, str, str, str, str, str, str]:

@@ -1,13 +1,13 @@
-"""One pod, one playbook: which of its findings hold."""
+"""One pod or object, one playbook: which of its rules hold."""
 
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called
 from runner.analyze.facts import texts
@@ -22,7 +22,7 @@ from runner.playbook.conditions import (
     Verdict,
 )
 from runner.playbook.fields import compile_pattern
-from runner.playbook.spec import FindingRule, Match, Playbook
+from runner.playbook.spec import FindingRule, Match
 from runner.playbook.templates import Text, TextError
 
 MAX_ITEMS = 100
@@ -67,28 +67,75 @@ class Unanswered:
     message: str
 
 
+class Subject(Protocol):
+    """What is judged, as far as rules and the proof of what they say must read it."""
+
+    def texts(self, facts: Facts, reference: str) -> Sequence[str] | None:
+        """The texts that a reference stands for; None when they could not be had."""
+
+    def evidence(
+        self, rule: FindingRule, decisive: Sequence[str], source: str
+    ) -> tuple[Evidence, ...]: ...
+
+    def borrowed(self, rule: FindingRule, source: str) -> bool:
+        """Whether a rule that found its match in `source` rests on another pod's log."""
+
+    def cause(self, message: str) -> str:
+        """The message without what names this one pod: the same for every replica."""
+
+
+class PodSubject:
+    """A pod that was examined."""
+
+    def __init__(self, examination: Examination, playbook: str) -> None:
+        self._examination = examination
+        self._playbook = playbook
+
+    def texts(self, facts: Facts, reference: str) -> Sequence[str] | None:
+        return texts(self._examination, facts, reference)
+
+    def evidence(
+        self, rule: FindingRule, decisive: Sequence[str], source: str
+    ) -> tuple[Evidence, ...]:
+        return evidence_of(rule, self._examination, self._playbook, decisive, source)
+
+    def borrowed(self, rule: FindingRule, source: str) -> bool:
+        if "logs." in rule.when:
+            source = "logs.last"
+        root, _, which = source.partition(".")
+        log = log_called(which, self._examination) if root == "logs" else None
+        return log is not None and log.read_from not in ("", self._examination.pod.metadata.name)
+
+    def cause(self, message: str) -> str:
+        pod = self._examination.pod
+        for own in (pod.metadata.name, pod.metadata.uid, pod.status.pod_ip, pod.status.host_ip):
+            if own:
+                message = message.replace(own, "POD")
+        return message
+
+
 class Judge:
     """Judges rules in their order and remembers which were reported."""
 
-    def __init__(self, playbook: Playbook, examination: Examination, facts: Facts) -> None:
+    def __init__(
+        self, playbook: str, rules: Sequence[FindingRule], subject: Subject, facts: Facts
+    ) -> None:
         self._playbook = playbook
-        self._examination = examination
+        self._rules = rules
+        self._subject = subject
         self._facts = facts
         # Asked before there is any `item` or `match`: what is false without them stays so, and
         # then it does not matter that a list or a log could not be had.
         self._false_anyway = frozenset(
-            rule.id
-            for rule in playbook.spec.findings
-            if Condition.compile(rule.when).evaluate(facts) == FALSE
+            rule.id for rule in rules if Condition.compile(rule.when).evaluate(facts) == FALSE
         )
 
     def results(self) -> Iterator[Hit | Unanswered]:
         reported: set[str] = set()
-        rules = self._playbook.spec.findings
         for fallback in (False, True):
             if fallback and reported:
                 return
-            for rule in rules:
+            for rule in self._rules:
                 if rule.fallback is not fallback or rule.id in self._false_anyway:
                     continue
                 if reported.isdisjoint(rule.unless):
@@ -130,7 +177,7 @@ class Judge:
             return when.evaluate(facts), None
         open_question: Verdict | None = None
         for reference in rule.match.sources:
-            known = texts(self._examination, facts, reference)
+            known = self._subject.texts(facts, reference)
             if known is None:
                 missing = Verdict(Answer.NOT_EVALUATED, _why(facts, reference))
                 open_question = open_question or missing
@@ -154,38 +201,17 @@ class Judge:
         if isinstance(item, Mapping) and isinstance(item.get("line"), str):
             decisive.append(item["line"])
         message = Text.compile(rule.message).render(values)
+        source = match.source if match is not None else ""
         return Hit(
             rule=rule,
-            playbook=self._playbook.metadata.name,
+            playbook=self._playbook,
             title=Text.compile(rule.title).render(values),
             message=message,
             remediation=Text.compile(rule.remediation).render(values),
-            cause=self._cause(message),
-            evidence=evidence_of(
-                rule,
-                self._examination,
-                self._playbook.metadata.name,
-                decisive,
-                match.source if match is not None else "",
-            ),
-            borrowed=self._borrowed(rule, match),
+            cause=self._subject.cause(message),
+            evidence=self._subject.evidence(rule, decisive, source),
+            borrowed=self._subject.borrowed(rule, source),
         )
-
-    def _borrowed(self, rule: FindingRule, match: _Found | None) -> bool:
-        which = match.source if match is not None else ""
-        if "logs." in rule.when:
-            which = "logs.last"
-        root, _, which = which.partition(".")
-        log = log_called(which, self._examination) if root == "logs" else None
-        return log is not None and log.read_from not in ("", self._examination.pod.metadata.name)
-
-    def _cause(self, message: str) -> str:
-        """The message without what names this one pod: the same for every replica."""
-        pod = self._examination.pod
-        for own in (pod.metadata.name, pod.metadata.uid, pod.status.pod_ip, pod.status.host_ip):
-            if own:
-                message = message.replace(own, "POD")
-        return message
 
 
 def finds(wanted: Match, text: str) -> Iterator[dict[str, str]]:

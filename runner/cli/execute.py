@@ -23,9 +23,10 @@ from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.cli.meant import connected
 from runner.cli.request import Request
+from runner.model.objects import Objects
 from runner.progress import Progress, progress
 from runner.report.files import OutputError, write_atomically
-from runner.sweep import Outside, prepare, sweep
+from runner.sweep import Outside, judged, list_objects, prepare, sweep
 from runner.sweep.run import with_debt, with_policy
 
 if TYPE_CHECKING:
@@ -129,7 +130,12 @@ async def execute(request: Request) -> ExitCode:
         )
         started_at = _now()
         gathered, plans = await prepare(outside, request.playbooks, selection)
-        if not plans and not request.allow_empty:
+        # What a workload says that has no pod yet; plans are about pods alone.
+        objects = Objects()
+        if request.dry_run is None:
+            objects = await list_objects(cluster, request.playbooks, selection)
+        said = plans or judged(request.playbooks, objects, plans, (), selection, outside)[0]
+        if not said and not request.allow_empty:
             raise options.NothingSelectedError(
                 options.nothing_selected(request.playbooks, selection, gathered.looked_at)
             )
@@ -153,6 +159,7 @@ async def execute(request: Request) -> ExitCode:
             request.playbooks,
             gathered,
             plans,
+            objects,
             run_id=run_id,
             selection=selection,
             budget=request.budget,

@@ -191,7 +191,12 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
             unknown["logs"] = problem
     result = await _examine_inside(ctx, plan)
     if plan.held_back is not None and result.outcome is PodOutcome.PASSED:
-        result = msgspec.structs.replace(result, outcome=PodOutcome.SKIPPED)
+        result = msgspec.structs.replace(
+            result,
+            outcome=PodOutcome.SKIPPED,
+            reason=result.reason or plan.held_back.reason,
+            message=result.message or plan.held_back.message,
+        )
     # The pod as it was before; cleaned only now, when nobody waits for the injection.
     snapshot = clean_pod(pod, ctx.redact)
     events = tuple(clean_event(e, ctx.redact) for e in ctx.hub.events(pod.metadata.uid))

@@ -30,6 +30,7 @@ class ObjectMeta(Value, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
 
 
 class VolumeMount(Value, frozen=True, kw_only=True):

@@ -33,16 +33,17 @@ def check(document: Any) -> Iterator[Problem]:
     yield from _check_debugger(spec)
     steps = [_mapping(step) for step in _list(spec.get("steps"))]
     yield from _check_steps(steps)
-    rules = [_mapping(rule) for rule in _list(spec.get("findings"))]
-    yield from _check_unique(rules, "id", ("spec", "findings"))
     by_name = {step["name"]: step for step in steps if isinstance(step.get("name"), str)}
-    earlier: list[str] = []
-    for index, rule in enumerate(rules):
-        loc: Loc = ("spec", "findings", index)
-        yield from _check_unless(rule, earlier, loc)
-        yield from _Rule(rule, by_name, loc).check()
-        if isinstance(rule.get("id"), str):
-            earlier.append(rule["id"])
+    for section in ("findings", "workloads"):
+        rules = [_mapping(rule) for rule in _list(spec.get(section))]
+        yield from _check_unique(rules, "id", ("spec", section))
+        earlier: list[str] = []
+        for index, rule in enumerate(rules):
+            loc: Loc = ("spec", section, index)
+            yield from _check_unless(rule, earlier, loc)
+            yield from _Rule(rule, by_name, loc).check()
+            if isinstance(rule.get("id"), str):
+                earlier.append(rule["id"])
 
 
 def _check_targets(targets: Mapping[str, Any]) -> Iterator[Problem]:
@@ -100,6 +101,7 @@ class _Rule:
         self._rule = rule
         self._steps = steps
         self._loc = loc
+        self._section = str(loc[1])
         self._groups = _groups(rule)
 
     def check(self) -> Iterator[Problem]:
@@ -115,6 +117,8 @@ class _Rule:
             del key
             for index, reference in enumerate(_list(references)):
                 parts = str(reference).split(".")
+                if parts[0] in vocabulary.NAMES and parts[0] not in vocabulary.names(self._section):
+                    yield Problem((*at, index), f"{self._section} know no {parts[0]}")
                 if parts[0] == "steps" and len(parts) > 1 and parts[1] not in self._steps:
                     yield Problem((*at, index), self._no_step(parts[1]))
 
@@ -148,7 +152,8 @@ class _Rule:
             offset = text.find(name)
             if root not in known:
                 if not member:
-                    words = f'"{root}" is there only with {"each" if root == "item" else root}'
+                    where = {"item": "each", "match": "match", "object": "workloads"}
+                    words = f'"{root}" is there only with {where.get(root, "findings")}'
                     yield Problem((*self._loc, key), words, *place(text, max(offset, 0)))
             elif words := self._problem(root, member, ""):
                 yield Problem((*self._loc, key), words, *place(text, max(offset, 0)))
@@ -159,7 +164,7 @@ class _Rule:
             missing.add("item")
         if not allow_item or "match" not in self._rule:
             missing.add("match")
-        return [name for name in vocabulary.NAMES if name not in missing]
+        return [name for name in vocabulary.names(self._section) if name not in missing]
 
     def _problem(self, root: str, member: str, below: str) -> str:
         if root == "steps" and member:

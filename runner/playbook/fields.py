@@ -84,7 +84,8 @@ _KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
 _TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
 _REFERENCE = (
     r"^(steps\.[a-z][a-zA-Z0-9_-]{0,40}\.(stdout|stderr)|logs\.(last|current|previous)"
-    r"|events(\.[A-Z][A-Za-z0-9]*)?|container\.(message|waitingMessage|status))$"
+    r"|events(\.[A-Z][A-Za-z0-9]*)?|container\.(message|waitingMessage|status)"
+    r"|object\.(message|status))$"
 )
 SHAPES = {
     _DNS_LABEL: "lower case letters, digits and -",
@@ -93,7 +94,8 @@ SHAPES = {
     _KIND: "a kind such as Deployment",
     _TOOL: "the name of a command",
     _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
-    "events, events.REASON, container.message, container.waitingMessage or container.status",
+    "events, events.REASON, container.message, container.waitingMessage, container.status, "
+    "object.message or object.status",
 }
 """What each pattern asks for, in words."""
 

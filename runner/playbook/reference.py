@@ -30,6 +30,7 @@ _NAMES = (
     ("container", vocabulary.CONTAINER),
     ("pod", vocabulary.POD),
     ("workload", vocabulary.WORKLOAD),
+    ("object", vocabulary.OBJECT),
     ("steps.NAME", vocabulary.STEP),
     ("logs", vocabulary.LOGS),
     ("events[]", vocabulary.EVENT),

@@ -1,6 +1,7 @@
 """The syntax of kubectl's label selectors and field selectors."""
 
 import re
+from collections.abc import Mapping
 
 _NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)"
 _PREFIX = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?"
@@ -26,6 +27,27 @@ def field_selector_problem(text: str) -> str:
         if not _FIELD.match(term):
             return f"expected FIELD=VALUE or FIELD!=VALUE, found {term.strip()!r}"
     return ""
+
+
+def selects(text: str, labels: Mapping[str, str]) -> bool:
+    """Whether a valid label selector means something with these labels, as the API server would
+    say: `!=` and `notin` hold for what has no such label."""
+    return all(_term_holds(term, labels) for term in _terms(text) if term.strip())
+
+
+def _term_holds(term: str, labels: Mapping[str, str]) -> bool:
+    found = _TERM.match(term)
+    if found is None:
+        return False
+    key, rest = found["key"], found["rest"].strip()
+    if found["absent"]:
+        return key not in labels
+    if equals := _EQUALS.match(rest):
+        return (labels.get(key) == equals["value"]) is (equals[1] != "!=")
+    if chosen := _SET.match(rest):
+        values = {value.strip() for value in chosen["values"].split(",")}
+        return (labels.get(key) in values) is not rest.startswith("notin")
+    return key in labels
 
 
 def _terms(text: str) -> list[str]:

@@ -197,7 +197,7 @@ class Match(Spec):
 
 
 class FindingRule(Spec):
-    """A judgement about one pod, made of facts."""
+    """A judgement about one pod, or with `workloads` one object, made of facts."""
 
     id: fields.RuleId
     """Unique in the playbook."""
@@ -223,7 +223,7 @@ class FindingRule(Spec):
     """What to do about it."""
     evidence: tuple[fields.Reference, ...] = ()
     """What to show: `logs.last`, `steps.NAME.stdout`, `events.REASON`, `container.message`,
-    `container.status`."""
+    `container.status`; with `workloads`: `object.message`, `object.status`, `events.REASON`."""
     lines: fields.Pattern | None = None
     """re2 pattern: only lines that match are shown as evidence; the last ones otherwise."""
 
@@ -245,7 +245,11 @@ class PlaybookSpec(Spec):
     steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
     """Commands, run in this order."""
     findings: Annotated[tuple[FindingRule, ...], Field(max_length=500)] = ()
-    """Judgements, made in this order."""
+    """Judgements of pods, made in this order."""
+    workloads: Annotated[tuple[FindingRule, ...], Field(max_length=500)] = ()
+    """Judgements of workloads, Services and pods that are being deleted, from the API alone, made
+    after those of pods and in this order. Lines of `targets` that are about pods do not concern
+    them; with a field selector there are none."""
 
 
 class Metadata(Spec):

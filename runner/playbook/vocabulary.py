@@ -73,6 +73,26 @@ EVENT = {
     "count": "how often it was seen",
     "container": "the container it is about, empty when it is about the pod",
 }
+OBJECT = {
+    "kind": "`Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `Service`; `Pod` for one that is "
+    "being deleted",
+    "name": "",
+    "ageSeconds?": "time since it was created",
+    "deletingSeconds?": "how long ago it should have been gone; only while it is being deleted",
+    "finalizers": "list of words",
+    "conditions": "map from type (`ReplicaFailure`, `Failed`) to {status, reason, message}",
+    "message": "sentence of the condition that says what went wrong, empty when none does",
+    "missing": "how many pods it should have and does not have",
+    "failed": "true for a Job that was given up",
+    "explained": "true when one of its pods has a critical finding already, certain or likely",
+    "exitCode?": "of a Job: of the container that failed last, while its pod is there",
+    "container": "the name of that container, else empty",
+    "selector": "of a Service: what it selects pods by, as kubectl writes it",
+    "endpoints?": "of a Service with a selector: how many addresses stand behind it",
+    "selects": "of a Service: the workloads whose pods it selects, `Deployment/web`",
+    "nearly": "of a Service: list of {kind, name, key, wanted, found}, the workloads whose pods it "
+    "would select but for the value of one label",
+}
 LOGS = {
     "current": "end of the log of the current instance of the target container",
     "previous": "end of the log of the instance before",
@@ -84,6 +104,7 @@ MAPS: Mapping[str, Mapping[str, str]] = {
     "container": CONTAINER,
     "workload": WORKLOAD,
     "logs": LOGS,
+    "object": OBJECT,
 }
 LISTS: Mapping[str, str] = {
     "containers": "list of maps like `container`, one for each container and init container",
@@ -93,6 +114,13 @@ LISTS: Mapping[str, str] = {
     "match": "with `match`: the named groups of the pattern that matched, and `line`",
 }
 NAMES: Sequence[str] = (*MAPS, *LISTS)
+OF_OBJECTS: Sequence[str] = ("workload", "object", "events", "item", "match")
+"""What rules of `workloads` may use; those of `findings` may use all but `object`."""
+
+
+def names(section: str) -> Sequence[str]:
+    """The names that rules in this section of a playbook may use."""
+    return OF_OBJECTS if section == "workloads" else [n for n in NAMES if n != "object"]
 
 
 def members(root: str) -> Sequence[str]:

@@ -250,5 +250,7 @@ def _pods(verdict: Verdict, shown: int, results: Sequence[PodResult]) -> str:
         )
     if verdict is Verdict.NOT_EXAMINED:
         return f"{open_ends} of {plural(total, 'pod')}" if total else "no pod"
+    if not total and not shown:
+        return "no pod"  # a Service, or a workload whose pods were never created
     words = f"{shown} of {plural(max(total, shown), 'pod')}"
     return f"{words}, {open_ends} not examined" if open_ends else words

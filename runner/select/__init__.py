@@ -9,7 +9,13 @@ from runner.select.condition import (
     conditions_of,
     container_crash_loops,
 )
-from runner.select.targets import Skip, matches, owner_matches, skip_reason
+from runner.select.targets import (
+    Skip,
+    matches,
+    owner_matches,
+    owner_matches_workload,
+    skip_reason,
+)
 from runner.select.workload import choose_container, workload_of
 
 __all__ = [
@@ -21,6 +27,7 @@ __all__ = [
     "container_crash_loops",
     "matches",
     "owner_matches",
+    "owner_matches_workload",
     "skip_reason",
     "workload_of",
 ]

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from runner.model.examination import TargetCondition
 from runner.model.pod import Pod
+from runner.model.report import Workload
 from runner.select.condition import app_statuses, conditions_of
 from runner.select.workload import workload_of
 
@@ -69,6 +70,13 @@ def owner_matches(owners: Sequence[Owner], pod: Pod) -> bool:
         owner.kind.lower() == kind.lower() and fnmatchcase(name, owner.name)
         for owner in owners
         for kind, name in candidates
+    )
+
+
+def owner_matches_workload(owners: Sequence[Owner], workload: Workload) -> bool:
+    return any(
+        owner.kind.lower() == workload.kind.lower() and fnmatchcase(workload.name, owner.name)
+        for owner in owners
     )
 
 

@@ -1,6 +1,8 @@
 """Plan, examine many pods within budgets, judge, assemble one report."""
 
-from runner.sweep.run import Outside, prepare, sweep
+from runner.sweep.objects import judged, list_objects
+from runner.sweep.outside import Outside
+from runner.sweep.run import prepare, sweep
 from runner.sweep.settings import Budget, Selection
 
-__all__ = ["Budget", "Outside", "Selection", "prepare", "sweep"]
+__all__ = ["Budget", "Outside", "Selection", "judged", "list_objects", "prepare", "sweep"]

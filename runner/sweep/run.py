@@ -2,22 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from runner import __version__
-from runner.analyze import judge
+from runner.analyze import judge, ranked
 from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
 from runner.debt import DebtLimits, debt_skip
 from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
-from runner.examine.context import Record, Redact
 from runner.model.examination import TargetCondition
+from runner.model.objects import Objects
 from runner.model.report import (
     API_VERSION,
     Finding,
@@ -40,31 +39,11 @@ from runner.select import Skip, condition_status
 from runner.sweep.disruptions import allowed, list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
+from runner.sweep.objects import judged, with_failed_jobs
+from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.pool import Acts, Cut, Tally, run_pool, without_examination
 from runner.sweep.settings import Budget, Selection
-
-
-class Watcher(Protocol):
-    """Hears how far the sweep is; `runner.progress` draws it."""
-
-    def start(self, total: int) -> None: ...
-    def update(
-        self, *, selected: int, injected: int, running: int, done: int, failed: int
-    ) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """Everything a sweep needs that is not a value."""
-
-    cluster: Cluster
-    redact: Redact
-    record: Record
-    store: Callable[[bytes], str | None]
-    now: Callable[[], datetime]
-    watcher: Watcher
-    stop: asyncio.Event
 
 
 def make_plans(gathered: Gathered, now: datetime) -> tuple[PodPlan, ...]:
@@ -336,6 +315,7 @@ async def sweep(
     playbooks: Sequence[Playbook],
     gathered: Gathered,
     plans: Sequence[PodPlan],
+    objects: Objects,
     *,
     run_id: str,
     selection: Selection,
@@ -346,6 +326,7 @@ async def sweep(
     """Raises ClusterError while nothing has been changed yet; afterwards there is a report."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
+    plans = with_failed_jobs(plans, objects)
     to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     events, _ = await asyncio.gather(
@@ -356,6 +337,9 @@ async def sweep(
         outside, plans, gathered, events, run_id=run_id, budget=budget, seen_at=started_at
     )
     findings, not_evaluated = _judge(playbooks, examined, events, outside.now())
+    more, unanswered = judged(playbooks, objects, plans, findings, selection, outside)
+    findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
+    namespaces = sorted({*namespaces, *(each.workload.namespace for each in more)})
     run = Run(
         id=run_id,
         started_at=started_at,

@@ -211,7 +211,7 @@ def test_a_pod_that_was_not_examined_is_not_healthy() -> None:
 
 def test_facts_use_documented_names_only() -> None:
     known = facts(examination(log="x", state=exited(1, signal=9), last=exited(2)), CRASHLOOP)
-    for root in vocabulary.MAPS:
+    for root in set(vocabulary.MAPS) - {"object"}:
         assert set(known.values[root]) <= set(vocabulary.members(root)), root
     for each in known.values["steps"].values():
         assert set(each) <= set(vocabulary.members("steps"))

@@ -13,7 +13,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "playbooks.md"
 
 def test_every_example_validates() -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert [load(example, "docs/playbooks.md").name for example in examples] == ["database"]
+    assert [load(example, "docs/playbooks.md").name for example in examples] == [
+        "database",
+        "refused",
+    ]
 
 
 def test_the_reference_is_up_to_date() -> None:

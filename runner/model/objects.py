@@ -1,0 +1,90 @@
+"""Workloads, Services and what stands behind them as the API server shows them, cut down to the
+fields podmedic reads: what there is to say of a workload that has no pod to look into."""
+
+from typing import Any
+
+import msgspec
+
+from runner.model.base import Value
+from runner.model.pod import Event, ObjectMeta, Pod, PodCondition
+from runner.model.report import Workload
+
+
+class Template(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta = ObjectMeta()
+
+
+class ControllerSpec(Value, frozen=True, kw_only=True):
+    replicas: int | None = None
+    parallelism: int | None = None
+    completions: int | None = None
+    suspend: bool | None = None
+    template: Template = Template()
+
+
+class ControllerStatus(Value, frozen=True, kw_only=True):
+    replicas: int = 0
+    desired_number_scheduled: int = 0
+    current_number_scheduled: int = 0
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    conditions: tuple[PodCondition, ...] = ()
+
+
+class Controller(Value, frozen=True, kw_only=True):
+    """A Deployment, StatefulSet, DaemonSet or Job; `kind` is ours, lists leave it out."""
+
+    metadata: ObjectMeta
+    spec: ControllerSpec = ControllerSpec()
+    status: ControllerStatus = ControllerStatus()
+    kind: str = ""
+
+
+class ServicePort(Value, frozen=True, kw_only=True):
+    port: int = 0
+    name: str = ""
+    protocol: str = "TCP"
+    target_port: int | str = 0
+
+
+class ServiceSpec(Value, frozen=True, kw_only=True):
+    type: str = "ClusterIP"
+    cluster_ip: str = msgspec.field(default="", name="clusterIP")
+    selector: dict[str, str] = {}
+    ports: tuple[ServicePort, ...] = ()
+
+
+class Service(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: ServiceSpec = ServiceSpec()
+
+
+class EndpointSlice(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    endpoints: tuple[dict[str, Any], ...] | None = None
+
+
+class Objects(Value, frozen=True, kw_only=True):
+    """Of the swept namespaces. `events` are the warnings about anything but pods; `unknown` maps
+    a fact (`workloads`, `services`, `events`) to the reason why it could not be had."""
+
+    controllers: tuple[Controller, ...] = ()
+    services: tuple[Service, ...] = ()
+    endpoint_slices: tuple[EndpointSlice, ...] = ()
+    events: tuple[Event, ...] = ()
+    unknown: dict[str, str] = {}
+
+
+class ObjectExamination(Value, frozen=True, kw_only=True):
+    """One object that is judged without a look inside: `workload` is what people know it by.
+    `pods` are those of it that were listed."""
+
+    kind: str
+    metadata: ObjectMeta
+    workload: Workload
+    controller: Controller | None = None
+    service: Service | None = None
+    pods: tuple[Pod, ...] = ()
+    events: tuple[Event, ...] = ()
+    explained: bool = False

@@ -1,0 +1,179 @@
+"""Workloads and Services: a few LISTs for each namespace, and what they say."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from runner.analyze import failed_jobs, judge_objects
+from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
+from runner.examine.context import Redact
+from runner.examine.evidence import clean_event
+from runner.model.objects import Controller, EndpointSlice, Objects, Service
+from runner.model.pod import Event, PodCondition
+from runner.model.report import Confidence, Finding, NotEvaluated, Severity
+from runner.permissions import OF_SERVICES, OF_WORKLOADS
+from runner.plan import PodPlan
+from runner.playbook import Playbook
+from runner.sweep.outside import Outside
+from runner.sweep.settings import Selection
+
+T = TypeVar("T")
+
+_EVENTS = "type=Warning,involvedObject.kind!=Pod"
+_KINDS = {
+    "deployments": "Deployment",
+    "statefulsets": "StatefulSet",
+    "daemonsets": "DaemonSet",
+    "jobs": "Job",
+}
+
+
+def namespaces_of(playbooks: Sequence[Playbook], selection: Selection) -> tuple[str | None, ...]:
+    """Where rules about workloads want to look; None stands for everywhere. A field selector is
+    about pods: with one there is nothing to list."""
+    found: dict[str | None, None] = {}
+    for playbook in playbooks:
+        targets = playbook.spec.targets
+        if not playbook.spec.workloads or selection.field_selector or targets.field_selector:
+            continue
+        if selection.namespaces is None:
+            found[None] = None
+        else:
+            asked = selection.namespaces or targets.namespaces or (selection.default_namespace,)
+            found.update(dict.fromkeys(asked))
+    return tuple(found)
+
+
+async def list_objects(
+    cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection
+) -> Objects:
+    """What may not be listed, or cannot be, is named in `unknown`; never raises ClusterError."""
+    namespaces = namespaces_of(playbooks, selection)
+    if not namespaces:
+        return Objects()
+    wanted = any(p.spec.evidence.events for p in playbooks)
+    lister = _Lister(cluster, namespaces)
+    controllers, services, slices, events = await asyncio.gather(
+        asyncio.gather(*(lister.list("workloads", kind, Controller) for kind in OF_WORKLOADS)),
+        lister.list("services", OF_SERVICES[0], Service),
+        lister.list("services", OF_SERVICES[1], EndpointSlice),
+        lister.events() if wanted else _nothing(),
+    )
+    return Objects(
+        controllers=tuple(
+            msgspec.structs.replace(each, kind=_KINDS[kind.plural])
+            for kind, found in zip(OF_WORKLOADS, controllers, strict=True)
+            for each in found
+            if each.metadata.deletion_timestamp is None
+        ),
+        services=tuple(services),
+        endpoint_slices=tuple(slices),
+        events=tuple(events),
+        unknown={fact: "; ".join(sorted(why)) for fact, why in sorted(lister.unknown.items())},
+    )
+
+
+async def _nothing() -> Sequence[Event]:
+    return ()
+
+
+def judged(
+    playbooks: Sequence[Playbook],
+    objects: Objects,
+    plans: Sequence[PodPlan],
+    findings: Sequence[Finding],
+    selection: Selection,
+    outside: Outside,
+) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
+    """What the objects say beside `findings`, which are those of the pods."""
+    return judge_objects(
+        playbooks,
+        _clean(objects, outside.redact),
+        [plan.pod for plan in plans],
+        frozenset(
+            each.workload
+            for each in findings
+            if each.severity is Severity.CRITICAL and each.confidence is not Confidence.POSSIBLE
+        ),
+        outside.now(),
+        selection.label_selector,
+    )
+
+
+def with_failed_jobs(plans: Sequence[PodPlan], objects: Objects) -> tuple[PodPlan, ...]:
+    """The same plans, but that of the last failed pod of each Job that was given up: nothing can
+    be started in it, and yet its state and its log say why."""
+    failed = failed_jobs(objects)
+    last: dict[str, PodPlan] = {}
+    for plan in plans if failed else ():
+        pod = plan.pod
+        owner = next((o.uid for o in pod.metadata.owner_references if o.uid in failed), None)
+        if owner is None or pod.status.phase != "Failed" or plan.skip is None:
+            continue
+        if owner not in last or _begun(last[owner]) < _begun(plan):
+            last[owner] = plan
+    chosen = {plan.pod.metadata.uid for plan in last.values()}
+    return tuple(
+        replace(plan, skip=None, held_back=plan.skip) if plan.pod.metadata.uid in chosen else plan
+        for plan in plans
+    )
+
+
+def _begun(plan: PodPlan) -> datetime:
+    return plan.pod.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)
+
+
+def _clean(objects: Objects, redact: Redact) -> Objects:
+    """Whatever is told of them passes the choke point, as what is told of pods does."""
+    return msgspec.structs.replace(
+        objects,
+        controllers=tuple(_clean_controller(each, redact) for each in objects.controllers),
+        events=tuple(clean_event(event, redact) for event in objects.events),
+    )
+
+
+def _clean_controller(controller: Controller, redact: Redact) -> Controller:
+    def clean(condition: PodCondition) -> PodCondition:
+        message = redact.redact_text(condition.message)[0] if condition.message else ""
+        return msgspec.structs.replace(condition, message=message)
+
+    conditions = tuple(clean(each) for each in controller.status.conditions)
+    status = msgspec.structs.replace(controller.status, conditions=conditions)
+    return msgspec.structs.replace(controller, status=status)
+
+
+class _Lister:
+    def __init__(self, cluster: Cluster, namespaces: Sequence[str | None]) -> None:
+        self._cluster = cluster
+        self._namespaces = namespaces
+        self.unknown: dict[str, list[str]] = {}
+
+    async def list(self, fact: str, resource: Resource, as_: type[T]) -> Sequence[T]:
+        found: list[T] = []
+        name = ".".join(part for part in (resource.plural, resource.group) if part)
+        for namespace in self._namespaces:
+            try:
+                found += await self._cluster.objects.list(resource, namespace, as_)
+            except ClusterError as error:
+                self._failed(fact, f"list {name}", error)
+        return found
+
+    async def events(self) -> Sequence[Event]:
+        found: list[Event] = []
+        for namespace in self._namespaces:
+            try:
+                found += (await self._cluster.list_events(namespace, _EVENTS))[0]
+            except ClusterError as error:
+                self._failed("events", "list events", error)
+        return found
+
+    def _failed(self, fact: str, what: str, error: ClusterError) -> None:
+        forbidden = error.reason is ErrorReason.FORBIDDEN
+        why = f"forbidden: {what}" if forbidden else error.message
+        known = self.unknown.setdefault(fact, [])
+        if why not in known:
+            known.append(why)

@@ -1,0 +1,30 @@
+"""Everything a sweep needs that is not a value."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from runner.cluster import Cluster
+from runner.examine.context import Record, Redact
+
+
+class Watcher(Protocol):
+    """Hears how far the sweep is; `runner.progress` draws it."""
+
+    def start(self, total: int) -> None: ...
+    def update(
+        self, *, selected: int, injected: int, running: int, done: int, failed: int
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    cluster: Cluster
+    redact: Redact
+    record: Record
+    store: Callable[[bytes], str | None]
+    now: Callable[[], datetime]
+    watcher: Watcher
+    stop: asyncio.Event
