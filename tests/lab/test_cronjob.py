@@ -147,4 +147,10 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
         ("list", "events"),
         ("watch", "events"),
         ("create", "selfsubjectaccessreviews"),
+        ("list", "deployments"),
+        ("list", "statefulsets"),
+        ("list", "daemonsets"),
+        ("list", "jobs"),
+        ("list", "services"),
+        ("list", "endpointslices"),
     }
