@@ -13,6 +13,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.lab.test_sweep import wait_crashing
 
 CRONJOB = Path(__file__).parents[2] / "cronjob.yaml"
 CRASH = 'echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
@@ -109,6 +110,7 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
     """Report on the volume, metrics in the Pushgateway, no request refused, no secret read."""
     lab.images("busybox", "tools", "runner")
     pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=2))
+    wait_crashing(lab, namespace, "ledger", 2)
     lab.kubectl("apply", "-n", namespace, "-f", str(CRONJOB))
     offset = lab.audit_offset()
     lab.kubectl("create", "job", "now", "-n", namespace, "--from=cronjob/podmedic")
