@@ -89,7 +89,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 optional=True,
             )
         )
-    if any(p.spec.workloads for p in playbooks):
+    if any(p.reads_objects for p in playbooks):
         why = (
             (OF_WORKLOADS, "workloads without a pod to look into: quota, admission, failed Jobs"),
             (OF_SERVICES, "Services that send to nobody"),

@@ -56,7 +56,34 @@ def facts(examination: Examination, playbook: Playbook, now: datetime | None = N
         unknown["events"] = missing
     else:
         values["events"] = _events(examination)
+    missing = examination.unknown.get("services", "")
+    if missing:
+        unknown["services"] = missing
+    else:
+        values["services"] = list(_services(examination))
     return Facts(values, unknown)
+
+
+def _services(examination: Examination) -> Iterator[dict[str, Any]]:
+    """A headless Service sends nowhere: whoever resolves it chooses the port."""
+    named = {
+        port.name: port.container_port
+        for container, _ in _containers(examination.pod)
+        for port in container.ports
+        if port.name
+    }
+    for service in examination.services:
+        ports = service.spec.ports if service.spec.cluster_ip != "None" else ()
+        for port in ports:
+            target = port.target_port or port.port
+            yield {
+                "name": service.metadata.name,
+                "port": port.port,
+                "protocol": port.protocol,
+                "targetPort": target if isinstance(target, int) else named.get(target, 0),
+                "targetName": "" if isinstance(target, int) else target,
+                "only": len(ports) == 1,
+            }
 
 
 def container_status(examination: Examination) -> tuple[Container | None, ContainerStatus | None]:

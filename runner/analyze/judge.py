@@ -96,6 +96,10 @@ class _Cause:
 def _add(causes: dict[tuple[str, ...], _Cause], examination: Examination, hit: Hit) -> None:
     """Two playbooks that find the same by a rule of the same name found it once."""
     workload, container = examination.workload, examination.target_container
+    if hit.about:
+        kind, _, name = hit.about.partition("/")
+        workload = Workload(kind=kind, namespace=workload.namespace, name=name)
+        container = ""
     words = (workload.kind, workload.namespace, workload.name)
     key = (*words, container, hit.rule.id, hit.cause)
     cause = causes.get(key)

@@ -41,6 +41,7 @@ class Hit:
 
     rule: FindingRule
     playbook: str
+    about: str
     title: str
     message: str
     remediation: str
@@ -205,6 +206,7 @@ class Judge:
         return Hit(
             rule=rule,
             playbook=self._playbook,
+            about=Text.compile(rule.about).render(values),
             title=Text.compile(rule.title).render(values),
             message=message,
             remediation=Text.compile(rule.remediation).render(values),

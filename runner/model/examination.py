@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from runner.model.base import Value
+from runner.model.objects import Service
 from runner.model.pod import Event, Pod
 from runner.model.report import StepResult, Workload
 
@@ -37,7 +38,8 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
 
 class Examination(Value, frozen=True, kw_only=True):
     """`pod` is the snapshot taken before anything was injected. `unknown` maps a fact
-    (`events`, `logs`) to the reason why it could not be had: `forbidden: list events`."""
+    (`events`, `logs`, `services`) to the reason why it could not be had: `forbidden: list events`.
+    `services` are those that select the pod."""
 
     pod: Pod
     workload: Workload
@@ -46,4 +48,5 @@ class Examination(Value, frozen=True, kw_only=True):
     steps: tuple[StepResult, ...] = ()
     events: tuple[Event, ...] = ()
     logs: tuple[LogExcerpt, ...] = ()
+    services: tuple[Service, ...] = ()
     unknown: dict[str, str] = {}

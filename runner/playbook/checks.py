@@ -107,7 +107,7 @@ class _Rule:
     def check(self) -> Iterator[Problem]:
         for key in ("when", "each"):
             yield from self._condition(key)
-        for key in ("title", "message", "remediation"):
+        for key in ("about", "title", "message", "remediation"):
             yield from self._template(key)
         match = _mapping(self._rule.get("match"))
         for key, references, at in (

@@ -34,6 +34,7 @@ _NAMES = (
     ("steps.NAME", vocabulary.STEP),
     ("logs", vocabulary.LOGS),
     ("events[]", vocabulary.EVENT),
+    ("services[]", vocabulary.SERVICE),
 )
 
 

@@ -9,6 +9,7 @@ from runner import __version__
 from runner.model.examination import TargetCondition
 from runner.model.report import Confidence, Severity
 from runner.playbook import fields
+from runner.playbook.conditions import Condition
 
 API_VERSION = "podmedic.io/v1alpha1"
 TOOLS_IMAGE = f"ghcr.io/podmedic/tools:{__version__}"
@@ -215,6 +216,9 @@ class FindingRule(Spec):
     """How bad it is."""
     confidence: _Confidence = Confidence.LIKELY
     """How sure it is."""
+    about: fields.TemplateText = ""
+    """KIND/NAME of what the finding is about, in the pod's namespace: `Service/web`. Default: the
+    workload of the pod."""
     title: fields.TemplateText
     """A few words."""
     message: fields.TemplateText
@@ -279,6 +283,15 @@ class Playbook(Spec):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def reads_objects(self) -> bool:
+        """Whether it judges by workloads and Services, not by pods alone."""
+        return bool(self.spec.workloads) or any(
+            "services" in Condition.compile(text).variables
+            for rule in self.spec.findings
+            for text in (rule.when, rule.each or "true")
+        )
 
     @property
     def source(self) -> str:

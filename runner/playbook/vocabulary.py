@@ -93,6 +93,15 @@ OBJECT = {
     "nearly": "of a Service: list of {kind, name, key, wanted, found}, the workloads whose pods it "
     "would select but for the value of one label",
 }
+SERVICE = {
+    "name": "name of the Service",
+    "port": "number of the port, of the Service",
+    "protocol": "`TCP`, `UDP`, `SCTP`",
+    "targetPort": "number of the port of the pod that it sends to; 0 when it goes by a name that "
+    "no container has",
+    "targetName": "that name, empty when it goes by number",
+    "only": "true when the Service has no other port",
+}
 LOGS = {
     "current": "end of the log of the current instance of the target container",
     "previous": "end of the log of the instance before",
@@ -109,6 +118,7 @@ MAPS: Mapping[str, Mapping[str, str]] = {
 LISTS: Mapping[str, str] = {
     "containers": "list of maps like `container`, one for each container and init container",
     "events": "list of maps, oldest first",
+    "services": "list of maps, one for each port of each Service that selects the pod",
     "steps": "map from the name of a step of this playbook to what came of it",
     "item": "with `each`: the one at hand",
     "match": "with `match`: the named groups of the pattern that matched, and `line`",

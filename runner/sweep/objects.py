@@ -1,7 +1,7 @@
 """Workloads and Services: a few LISTs for each namespace, and what they say."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -12,6 +12,7 @@ from runner.analyze import failed_jobs, judge_objects
 from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
 from runner.examine.context import Redact
 from runner.examine.evidence import clean_event
+from runner.model.examination import Examination
 from runner.model.objects import Controller, EndpointSlice, Objects, Service
 from runner.model.pod import Event, PodCondition
 from runner.model.report import Confidence, Finding, NotEvaluated, Severity
@@ -33,12 +34,11 @@ _KINDS = {
 
 
 def namespaces_of(playbooks: Sequence[Playbook], selection: Selection) -> tuple[str | None, ...]:
-    """Where rules about workloads want to look; None stands for everywhere. A field selector is
-    about pods: with one there is nothing to list."""
+    """Where playbooks that read objects want to look; None stands for everywhere."""
     found: dict[str | None, None] = {}
     for playbook in playbooks:
         targets = playbook.spec.targets
-        if not playbook.spec.workloads or selection.field_selector or targets.field_selector:
+        if not playbook.reads_objects:
             continue
         if selection.namespaces is None:
             found[None] = None
@@ -90,6 +90,8 @@ def judged(
     outside: Outside,
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
     """What the objects say beside `findings`, which are those of the pods."""
+    if selection.field_selector:
+        return (), ()  # it means pods
     return judge_objects(
         playbooks,
         _clean(objects, outside.redact),
@@ -102,6 +104,35 @@ def judged(
         outside.now(),
         selection.label_selector,
     )
+
+
+def with_services(
+    examination: Examination,
+    by_namespace: Mapping[str, Sequence[Service]],
+    unknown: Mapping[str, str],
+) -> Examination:
+    """The examination and the Services that select its pod."""
+    meta = examination.pod.metadata
+    services = tuple(
+        service
+        for service in by_namespace.get(meta.namespace, ())
+        if service.spec.selector and service.spec.selector.items() <= meta.labels.items()
+    )
+    missing = {k: why for k, why in unknown.items() if k == "services"}
+    if not services and not missing:
+        return examination
+    return msgspec.structs.replace(
+        examination, services=services, unknown={**examination.unknown, **missing}
+    )
+
+
+def services_of(objects: Objects) -> dict[str, list[Service]]:
+    """By namespace; what goes by another name than its pods' sends to none of them."""
+    found: dict[str, list[Service]] = {}
+    for service in objects.services:
+        if service.spec.type != "ExternalName":
+            found.setdefault(service.metadata.namespace, []).append(service)
+    return found
 
 
 def with_failed_jobs(plans: Sequence[PodPlan], objects: Objects) -> tuple[PodPlan, ...]:

@@ -39,7 +39,7 @@ from runner.select import Skip, condition_status
 from runner.sweep.disruptions import allowed, list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
-from runner.sweep.objects import judged, with_failed_jobs
+from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.pool import Acts, Cut, Tally, run_pool, without_examination
@@ -247,16 +247,20 @@ def _outcome(
 def with_outcomes(
     examined: Sequence[Examined], findings: Sequence[Finding], playbooks: Sequence[Playbook]
 ) -> tuple[PodResult, ...]:
-    severities: dict[tuple[str, str], set[Severity]] = {}
+    severities: dict[tuple[str, str, Workload], set[Severity]] = {}
     for finding in findings:
         for pod in finding.pods:
-            severities.setdefault((pod.namespace, pod.name), set()).add(finding.severity)
+            # One about a Service that selects the pod leaves the pod what it is.
+            key = (pod.namespace, pod.name, finding.workload)
+            severities.setdefault(key, set()).add(finding.severity)
     judged = frozenset(p.metadata.name for p in playbooks if p.spec.findings)
     return tuple(
         _outcome(
             one.result,
             one.plan.conditions,
-            frozenset(severities.get((one.result.namespace, one.result.name), ())),
+            frozenset(
+                severities.get((one.result.namespace, one.result.name, one.result.workload), ())
+            ),
             judged,
         )
         for one in examined
@@ -286,14 +290,16 @@ def _judge(
     playbooks: Sequence[Playbook],
     examined: Sequence[Examined],
     events: EventLists,
+    objects: Objects,
     now: datetime,
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
     examinations = []
+    services = services_of(objects)
     applies: dict[str, tuple[str, ...]] = {}
     for one in share_logs(examined):
         if one.plan.skip is not None:
             continue
-        examination = one.examination
+        examination = with_services(one.examination, services, objects.unknown)
         if events.unknown and "events" not in examination.unknown:
             unknown = {**examination.unknown, "events": events.unknown}
             examination = msgspec.structs.replace(examination, unknown=unknown)
@@ -336,7 +342,7 @@ async def sweep(
     examined, cut = await _examine_all(
         outside, plans, gathered, events, run_id=run_id, budget=budget, seen_at=started_at
     )
-    findings, not_evaluated = _judge(playbooks, examined, events, outside.now())
+    findings, not_evaluated = _judge(playbooks, examined, events, objects, outside.now())
     more, unanswered = judged(playbooks, objects, plans, findings, selection, outside)
     findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
     namespaces = sorted({*namespaces, *(each.workload.namespace for each in more)})

@@ -6,6 +6,7 @@ from typing import Any
 
 from runner.analyze import judge
 from runner.model.examination import Examination, LogExcerpt, TargetCondition
+from runner.model.objects import Service
 from runner.model.pod import (
     Container,
     ContainerPort,
@@ -111,6 +112,7 @@ def examination(
     workload: Workload = SHOP,
     read_from: str = "",
     host_network: bool = False,
+    services: Sequence[Service] = (),
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise."""
     container = Container(
@@ -159,6 +161,7 @@ def examination(
             for text, before in logs
             if text is not None
         ),
+        services=tuple(services),
         unknown=dict(unknown or {}),
     )
 

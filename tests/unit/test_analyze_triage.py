@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from runner.analyze import judge
+from runner.model.objects import Service, ServicePort, ServiceSpec
+from runner.model.pod import ObjectMeta, PodCondition
 from runner.model.report import StepOutcome, StepResult
 from runner.playbook import resolve
 from tests.unit.examinations import event, examination, exited, findings_of, running, step
@@ -25,6 +27,19 @@ def steps(
 
 def healthy(**more: Any) -> dict[str, Any]:
     return {"state": running(), "ready": True, "restarts": 0, "ports": [8080], **more}
+
+
+def serving(sockets: str = "listen 8080 all\n", **more: Any) -> dict[str, Any]:
+    """Ready, which is when a Service sends to it."""
+    ready = PodCondition(type="Ready", status="True")
+    return healthy(steps=steps(sockets=sockets), pod_conditions=[ready], **more)
+
+
+def service(*targets: int | str, protocol: str = "TCP", cluster_ip: str = "10.96.0.9") -> Service:
+    ports = tuple(ServicePort(port=80, target_port=each, protocol=protocol) for each in targets)
+    return Service(
+        metadata=ObjectMeta(name="front"), spec=ServiceSpec(cluster_ip=cluster_ip, ports=ports)
+    )
 
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
@@ -89,6 +104,21 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app listens on port 8080 of the loopback address only: neither probes nor Services reach it.",
     ),
     (
+        "service-port-name-missing",
+        serving(services=[service("http")]),
+        "Service front sends its port 80 to nobody: targetPort http is a name that no port of the containers of Deployment web has.",
+    ),
+    (
+        "service-port-closed",
+        serving(services=[service(9090)]),
+        "Service front sends its port 80 to port 9090 of the pods of Deployment web, where nothing listens: connections are refused.",
+    ),
+    (
+        "service-port-partly-closed",
+        serving(services=[service(8080, 9090)]),
+        "Service front sends its port 80 to port 9090 of the pods of Deployment web, where nothing listens: connections are refused.",
+    ),
+    (
         "refused-again-and-again",
         healthy(
             steps=steps(),
@@ -132,6 +162,11 @@ SILENT: dict[str, dict[str, Any]] = {
         steps=steps(),
         log="dial tcp broker:5672: connect: connection refused\n" * 9 + "GET / 200\n" * 12,
     ),
+    "a pod whose port the Service names": serving(services=[service(8080)]),
+    "a Service whose port is its target's": serving("listen 80 all\n", services=[service(0)]),
+    "a port that speaks UDP": serving(services=[service(53, protocol="UDP")]),
+    "a Service that only gives the pods names": serving(services=[service(1, cluster_ip="None")]),
+    "a pod that gets no traffic yet": healthy(steps=steps(), services=[service(9090)]),
     "a container without a limit": healthy(steps=steps(memory="limit_bytes=none\n")),
 }
 
@@ -139,6 +174,23 @@ SILENT: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("pod", SILENT.values(), ids=SILENT.keys())
 def test_says_nothing_of(pod: dict[str, Any]) -> None:
     assert findings_of(TRIAGE, examination(**pod)) == []
+
+
+def test_a_service_is_named_in_its_own_name() -> None:
+    (finding,) = findings_of(TRIAGE, examination(**serving(services=[service(9090)])))
+    assert (finding.workload.kind, finding.workload.name) == ("Service", "front")
+    assert (finding.container, [pod.name for pod in finding.pods]) == ("", ["web-5d9c7-abcde"])
+
+
+def test_services_that_may_not_be_listed_are_a_question() -> None:
+    unknown = {"services": "forbidden: list services"}
+    one = examination(**serving(unknown=unknown))
+    findings, questions = judge([TRIAGE], [one], {one.pod.metadata.uid: ["triage"]})
+    assert findings == ()
+    assert {(q.subject, q.reason) for q in questions if "port" not in q.subject} == {
+        ("fact services", "Forbidden")
+    }
+    assert all("forbidden: list services" in q.message for q in questions)
 
 
 def test_every_rule_has_a_case() -> None:
