@@ -204,6 +204,37 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because its user may not use /data/cache.",
     ),
     (
+        "port-taken",
+        {
+            "command": ["sh", "-c", "exec serve --port 8081"],
+            "log": "OSError: [Errno 98] Address already in use\n",
+            "steps": steps(sockets="listen 808 all\nlisten 8081 all\n"),
+        },
+        "Container app exits with code 1 because port 8081, which its command or its ports name, is already in use: something in the pod listens there.",
+    ),
+    (
+        "init-waits-for-name",
+        {
+            "init": True,
+            "restarts": 0,
+            "state": running(),
+            "log": "still waiting\n",
+            "steps": steps("endpoint command db 5432 dns=fail tcp=none\n"),
+        },
+        "The pod does not start because its init container app still runs, and the host db that it names (command) does not resolve.",
+    ),
+    (
+        "init-waits-for-port",
+        {
+            "init": True,
+            "restarts": 0,
+            "state": running(),
+            "log": "still waiting\n",
+            "steps": steps("endpoint env:DB db 5432 dns=ok tcp=refused\n"),
+        },
+        "The pod does not start because its init container app still runs, and db:5432 that it names (env:DB) refuses connections.",
+    ),
+    (
         "address-in-use",
         {"log": "    self.socket.bind(self.server_address)\nOSError: [Errno 98] Address already in use\n"},
         "Container app exits with code 1 because, as its log says, the address it wants to listen on is already in use.",

@@ -113,11 +113,13 @@ def examination(
     read_from: str = "",
     host_network: bool = False,
     services: Sequence[Service] = (),
+    command: Sequence[str] = (),
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise."""
     container = Container(
         name="app",
         image="registry.example.com/shop/web:2.3",
+        command=tuple(command),
         env=tuple(EnvVar(name=name) for name in env),
         env_from=({"configMapRef": {"name": "web"}},) if env_from else (),
         ports=tuple(ContainerPort(container_port=port) for port in ports),
@@ -167,10 +169,14 @@ def examination(
 
 
 def crashloop_steps(
-    endpoints: str = "", mounts: str = "", dns: str = "cluster=yes\nkubernetes=ok\n"
+    endpoints: str = "",
+    mounts: str = "",
+    dns: str = "cluster=yes\nkubernetes=ok\n",
+    sockets: str = "",
 ) -> list[StepResult]:
     """The steps of the playbook crashloop with what they printed."""
-    return [step("mounts", mounts), step("dns", dns), step("endpoints", endpoints)]
+    outputs = {"mounts": mounts, "dns": dns, "endpoints": endpoints, "sockets": sockets}
+    return [step(name, out) for name, out in outputs.items()]
 
 
 def findings_of(playbook: Playbook, one: Examination) -> list[Finding]:

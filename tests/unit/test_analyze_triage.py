@@ -79,6 +79,20 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 500.",
     ),
     (
+        "killed-for-memory-inside",
+        healthy(steps=steps(memory="oom_kills=3\nused_percent=40\n"), memory_limit="64Mi"),
+        "Container app runs, but the kernel killed processes in it because they used more memory than its limit of 64Mi.",
+    ),
+    (
+        "children-killed",
+        healthy(
+            steps=steps(),
+            memory_limit="64Mi",
+            log="worker 7 exited with status 137\nstarting a new one\n" * 3,
+        ),
+        "Container app runs, but its log says again and again that a process it starts is killed (signal 9); with its memory limit of 64Mi the kernel does that when there is not enough memory for all of them.",
+    ),
+    (
         "probe-port-on-loopback",
         healthy(
             ready=False,
@@ -162,6 +176,13 @@ SILENT: dict[str, dict[str, Any]] = {
         steps=steps(),
         log="dial tcp broker:5672: connect: connection refused\n" * 9 + "GET / 200\n" * 12,
     ),
+    "a child that was killed once": healthy(
+        steps=steps(), memory_limit="64Mi", log="worker exited with status 137\n" + "ok\n" * 5
+    ),
+    "children that are killed where there is no limit": healthy(
+        steps=steps(), log="worker exited with status 137\n" * 3
+    ),
+    "a container in which nothing was killed": healthy(steps=steps(memory="oom_kills=0\n")),
     "a pod whose port the Service names": serving(services=[service(8080)]),
     "a Service whose port is its target's": serving("listen 80 all\n", services=[service(0)]),
     "a port that speaks UDP": serving(services=[service(53, protocol="UDP")]),
