@@ -14,6 +14,7 @@ import msgspec
 
 from runner.model.base import Value
 from runner.model.pod import ObjectMeta, Pod, PodCondition
+from runner.model.quantity import quantity_bytes
 from runner.plan import InjectionPlan, PodPlan
 
 
@@ -170,20 +171,6 @@ def predict(pod: Pod, body: Mapping[str, Any], node: Node | None) -> Prediction 
     if found is None and node is not None:
         found = _of_node(node) or _of_image(node, body)
     return found
-
-
-_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "k": 10**3, "M": 10**6,
-          "G": 10**9, "T": 10**12}  # fmt: skip
-
-
-def quantity_bytes(text: object) -> int | None:
-    """Of a memory quantity such as 64Mi; None for what is not understood."""
-    word = str(text)
-    unit = next((unit for unit in _UNITS if word.endswith(unit)), "")
-    try:
-        return int(float(word.removesuffix(unit)) * _UNITS.get(unit, 1))
-    except (ValueError, OverflowError):
-        return None
 
 
 def memory_limit_bytes(pod: Pod) -> int | None:

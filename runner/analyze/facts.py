@@ -18,6 +18,7 @@ from runner.model.pod import (
     StateTerminated,
     StateWaiting,
 )
+from runner.model.quantity import quantity, quantity_bytes
 from runner.model.report import StepOutcome, StepResult
 from runner.playbook.conditions import Facts
 from runner.playbook.spec import Playbook, Step
@@ -25,6 +26,7 @@ from runner.playbook.spec import Playbook, Step
 MAX_EVENTS = 200
 MAX_TEXT = 256 * 1024
 INLINE_BYTES = 64 * 1024  # what a report shows of one output
+_LARGEST = 2**52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERED = (StepOutcome.PASSED, StepOutcome.FAILED)
 
@@ -41,7 +43,8 @@ def facts(examination: Examination, playbook: Playbook, now: datetime | None = N
             "name": examination.workload.name,
         },
         "containers": [
-            _container(examination, spec, init=init) for spec, init in _containers(examination.pod)
+            _container(examination, spec, now, init=init)
+            for spec, init in _containers(examination.pod)
         ],
         "steps": steps,
         "logs": _logs(examination, unknown),
@@ -148,7 +151,9 @@ def _pod(examination: Examination, now: datetime | None) -> dict[str, Any]:
     return values
 
 
-def _container(examination: Examination, spec: Container, *, init: bool) -> dict[str, Any]:
+def _container(
+    examination: Examination, spec: Container, now: datetime | None, *, init: bool
+) -> dict[str, Any]:
     status = _status(examination.pod, spec.name) or ContainerStatus(name=spec.name)
     state = status.state
     values: dict[str, Any] = {
@@ -182,6 +187,9 @@ def _container(examination: Examination, spec: Container, *, init: bool) -> dict
         "readinessProbe": spec.readiness_probe is not None,
         "startupProbe": spec.startup_probe is not None,
     }
+    values.update(_limits(spec))
+    if now is not None and state.running is not None and state.running.started_at is not None:
+        values["runningSeconds"] = int((now - state.running.started_at).total_seconds())
     latest = state.terminated or status.last_state.terminated
     if latest is not None:
         values.update(_exit(latest))
@@ -227,6 +235,15 @@ def _crash_looping(examination: Examination, status: ContainerStatus, *, init: b
 def _resource(spec: Container, kind: str, name: str) -> str:
     amounts = spec.resources.get(kind)
     return str(amounts.get(name, "")) if isinstance(amounts, Mapping) else ""
+
+
+def _limits(spec: Container) -> Iterator[tuple[str, int]]:
+    processors = quantity(_resource(spec, "limits", "cpu"))
+    if processors is not None and 0 < processors < _LARGEST:
+        yield "cpuLimitMillis", round(processors * 1000)
+    memory = quantity_bytes(_resource(spec, "limits", "memory"))
+    if memory is not None and 0 < memory < _LARGEST:
+        yield "memoryLimitKiB", memory >> 10
 
 
 def _events(examination: Examination) -> list[dict[str, Any]]:

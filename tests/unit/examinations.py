@@ -102,6 +102,7 @@ def examination(
     mounts: Sequence[str] = (),
     ports: Sequence[int] = (),
     memory_limit: str = "",
+    cpu_limit: str = "",
     readiness_probe: bool = False,
     ready: bool = False,
     init: bool = False,
@@ -116,6 +117,7 @@ def examination(
     command: Sequence[str] = (),
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise."""
+    limits = {"memory": memory_limit, "cpu": cpu_limit}
     container = Container(
         name="app",
         image="registry.example.com/shop/web:2.3",
@@ -124,7 +126,7 @@ def examination(
         env_from=({"configMapRef": {"name": "web"}},) if env_from else (),
         ports=tuple(ContainerPort(container_port=port) for port in ports),
         volume_mounts=tuple(VolumeMount(name="v", mount_path=path) for path in mounts),
-        resources={"limits": {"memory": memory_limit}} if memory_limit else {},
+        resources={"limits": {k: v for k, v in limits.items() if v}},
         readiness_probe={"httpGet": {"port": 8080}} if readiness_probe else None,
     )
     status = ContainerStatus(
@@ -179,6 +181,7 @@ def crashloop_steps(
     return [step(name, out) for name, out in outputs.items()]
 
 
-def findings_of(playbook: Playbook, one: Examination) -> list[Finding]:
-    findings, _ = judge([playbook], [one], {one.pod.metadata.uid: [playbook.metadata.name]})
+def findings_of(playbook: Playbook, one: Examination, now: datetime | None = None) -> list[Finding]:
+    names = {one.pod.metadata.uid: [playbook.metadata.name]}
+    findings, _ = judge([playbook], [one], names, now)
     return list(findings)

@@ -1,5 +1,6 @@
 """The playbook triage: what each rule says, and that it stays silent where it should."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from runner.model.objects import Service, ServicePort, ServiceSpec
 from runner.model.pod import ObjectMeta, PodCondition
 from runner.model.report import StepOutcome, StepResult
 from runner.playbook import resolve
-from tests.unit.examinations import event, examination, exited, findings_of, running, step
+from tests.unit.examinations import STARTED, event, examination, exited, findings_of, running, step
 
 TRIAGE = resolve("triage")
+MINUTE_LATER = STARTED + timedelta(minutes=1)
 DISK = "disk 42 100 /\ninodes 3 100 /\ndisk 10 5 /data\n"
 
 
@@ -20,8 +22,16 @@ def steps(
     disk: str = DISK,
     memory: str = "used_percent=40\n",
     dns: str = "cluster=yes\nkubernetes=ok\n",
+    usage: str = "",
 ) -> list[StepResult]:
-    outputs = {"processes": "", "sockets": sockets, "disk": disk, "memory": memory, "dns": dns}
+    outputs = {
+        "processes": "",
+        "sockets": sockets,
+        "disk": disk,
+        "memory": memory,
+        "dns": dns,
+        "usage": usage,
+    }
     return [step(name, out, playbook="triage") for name, out in outputs.items()]
 
 
@@ -77,6 +87,20 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             events=[event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")],
         ),
         "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 500.",
+    ),
+    (
+        "memory-grows",
+        healthy(
+            # 60 s at 30 MB a minute
+            steps=steps(usage="memory_kib=40000\nmemory_kib_per_minute=30000\ngrows=yes\n"),
+            memory_limit="256Mi",
+        ),
+        "Container app uses more memory from second to second, about as fast as over all of its life; it will be killed when it comes to its limit of 256Mi.",
+    ),
+    (
+        "cpu-at-limit",
+        healthy(steps=steps(usage="cpu_millis=17\n"), cpu_limit="20m"),
+        "Container app uses all the processor time that its CPU limit of 20m lets it have: beyond that the kernel makes it wait (throttling).",
     ),
     (
         "killed-for-memory-inside",
@@ -153,7 +177,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("rule", "pod", "message"), CASES, ids=[case[0] for case in CASES])
 def test_names_the_cause(rule: str, pod: dict[str, Any], message: str) -> None:
-    findings = findings_of(TRIAGE, examination(**pod))
+    findings = findings_of(TRIAGE, examination(**pod), MINUTE_LATER)
     assert [(each.rule, each.message) for each in findings] == [(rule, message)]
     assert findings[0].evidence
 
@@ -176,6 +200,17 @@ SILENT: dict[str, dict[str, Any]] = {
         steps=steps(),
         log="dial tcp broker:5672: connect: connection refused\n" * 9 + "GET / 200\n" * 12,
     ),
+    "a start that needs memory": healthy(
+        # Most of it came at once.
+        steps=steps(usage="memory_kib=40000\nmemory_kib_per_minute=1000\ngrows=yes\n"),
+        memory_limit="64Mi",
+    ),
+    "memory that comes and goes": healthy(
+        steps=steps(usage="memory_kib=40000\nmemory_kib_per_minute=90000\ngrows=no\n"),
+        memory_limit="64Mi",
+    ),
+    "a busy container with room": healthy(steps=steps(usage="cpu_millis=790\n"), cpu_limit="1"),
+    "a busy container without a limit": healthy(steps=steps(usage="cpu_millis=4000\n")),
     "a child that was killed once": healthy(
         steps=steps(), memory_limit="64Mi", log="worker exited with status 137\n" + "ok\n" * 5
     ),
@@ -194,7 +229,7 @@ SILENT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("pod", SILENT.values(), ids=SILENT.keys())
 def test_says_nothing_of(pod: dict[str, Any]) -> None:
-    assert findings_of(TRIAGE, examination(**pod)) == []
+    assert findings_of(TRIAGE, examination(**pod), MINUTE_LATER) == []
 
 
 def test_a_service_is_named_in_its_own_name() -> None:

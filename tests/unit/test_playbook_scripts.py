@@ -136,6 +136,13 @@ def test_disk(shell: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_usage_leaves_our_own_processes_out(shell: list[str]) -> None:
+    """Here all processes are ours, unless some are in another cgroup."""
+    usage = run(step_of("triage", "usage"), shell)
+    assert usage.keys() in (set(), {"memory_kib", "memory_kib_per_minute", "grows", "cpu_millis"})
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_processes(shell: list[str]) -> None:
     rows = run(step_of("triage", "processes"), shell)
     own = next(row for row in rows if row["pid"] == str(os.getpid()))
