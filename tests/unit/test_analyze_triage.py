@@ -99,7 +99,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "cpu-at-limit",
-        healthy(steps=steps(usage="cpu_millis=17\n"), cpu_limit="20m"),
+        healthy(steps=steps(usage="cpu_millis=15\nour_cpu_millis=3\n"), cpu_limit="20m"),
         "Container app uses all the processor time that its CPU limit of 20m lets it have: beyond that the kernel makes it wait (throttling).",
     ),
     (
@@ -209,7 +209,9 @@ SILENT: dict[str, dict[str, Any]] = {
         steps=steps(usage="memory_kib=40000\nmemory_kib_per_minute=90000\ngrows=no\n"),
         memory_limit="64Mi",
     ),
-    "a busy container with room": healthy(steps=steps(usage="cpu_millis=790\n"), cpu_limit="1"),
+    "a busy container with room": healthy(
+        steps=steps(usage="cpu_millis=790\nour_cpu_millis=9\n"), cpu_limit="1"
+    ),
     "a busy container without a limit": healthy(steps=steps(usage="cpu_millis=4000\n")),
     "a child that was killed once": healthy(
         steps=steps(), memory_limit="64Mi", log="worker exited with status 137\n" + "ok\n" * 5
