@@ -2,7 +2,16 @@
 
 from runner.analyze.facts import facts
 from runner.analyze.judge import judge, ranked
+from runner.analyze.object_facts import missing_pods
 from runner.analyze.objects import failed_jobs, judge_objects
 from runner.playbook.exit_codes import explain_exit_code
 
-__all__ = ["explain_exit_code", "facts", "failed_jobs", "judge", "judge_objects", "ranked"]
+__all__ = [
+    "explain_exit_code",
+    "facts",
+    "failed_jobs",
+    "judge",
+    "judge_objects",
+    "missing_pods",
+    "ranked",
+]

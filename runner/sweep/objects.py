@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from runner.analyze import failed_jobs, judge_objects
+from runner.analyze import failed_jobs, judge_objects, missing_pods
 from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
 from runner.examine.context import Redact
 from runner.examine.evidence import clean_event
@@ -57,19 +57,25 @@ async def list_objects(
         return Objects()
     wanted = any(p.spec.evidence.events for p in playbooks)
     lister = _Lister(cluster, namespaces)
-    controllers, services, slices, events = await asyncio.gather(
+    found, services = await asyncio.gather(
         asyncio.gather(*(lister.list("workloads", kind, Controller) for kind in OF_WORKLOADS)),
         lister.list("services", OF_SERVICES[0], Service),
-        lister.list("services", OF_SERVICES[1], EndpointSlice),
-        lister.events() if wanted else _nothing(),
     )
+    controllers = tuple(
+        msgspec.structs.replace(each, kind=_KINDS[kind.plural])
+        for kind, listed in zip(OF_WORKLOADS, found, strict=True)
+        for each in listed
+        if each.metadata.deletion_timestamp is None
+    )
+    # Only where something looks wrong: most namespaces cost no more.
+    slices: Sequence[EndpointSlice] = ()
+    if _sends_nowhere(controllers, services):
+        slices = await lister.list("services", OF_SERVICES[1], EndpointSlice)
+    events: Sequence[Event] = ()
+    if wanted and any(missing_pods(each) for each in controllers):
+        events = await lister.events()
     return Objects(
-        controllers=tuple(
-            msgspec.structs.replace(each, kind=_KINDS[kind.plural])
-            for kind, found in zip(OF_WORKLOADS, controllers, strict=True)
-            for each in found
-            if each.metadata.deletion_timestamp is None
-        ),
+        controllers=controllers,
         services=tuple(services),
         endpoint_slices=tuple(slices),
         events=tuple(events),
@@ -77,8 +83,20 @@ async def list_objects(
     )
 
 
-async def _nothing() -> Sequence[Event]:
-    return ()
+def _sends_nowhere(controllers: Sequence[Controller], services: Sequence[Service]) -> bool:
+    """Whether a Service selects the pods of no workload."""
+    templates: dict[str, list[dict[str, str]]] = {}
+    for each in controllers:
+        labels = each.spec.template.metadata.labels
+        templates.setdefault(each.metadata.namespace, []).append(labels)
+    return any(
+        service.spec.selector
+        and not any(
+            service.spec.selector.items() <= labels.items()
+            for labels in templates.get(service.metadata.namespace, ())
+        )
+        for service in services
+    )
 
 
 def judged(

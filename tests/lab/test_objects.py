@@ -101,7 +101,7 @@ def test_what_may_not_be_listed_is_not_evaluated(lab: Lab, namespace: str, tmp_p
         (
             "fact services",
             "Forbidden",
-            "forbidden: list endpointslices.discovery.k8s.io; forbidden: list services",
+            "forbidden: list services",
         ),
         (
             "fact workloads",
