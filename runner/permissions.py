@@ -108,6 +108,37 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
     return tuple(found)
 
 
+def shell_needs() -> tuple[Need, ...]:
+    """Of `podmedic shell`: what any injection needs, and a stream into the container."""
+    return (
+        Need(
+            resource="pods",
+            verbs=("list", "watch"),
+            why="finding the pod, waiting for the ephemeral container to start",
+            asked=("watch",),
+        ),
+        Need(
+            resource="pods/ephemeralcontainers",
+            verbs=("patch",),
+            why="the injection; `admin` and `edit` do not include it",
+            asked=("patch",),
+        ),
+        Need(
+            resource="pods/exec",
+            # A WebSocket begins with a GET; since Kubernetes 1.35 `create` is asked for as well.
+            verbs=("create", "get"),
+            why="running the command",
+            asked=("create", "get"),
+        ),
+        Need(
+            resource="events",
+            verbs=("list", "watch"),
+            why="why something did not start, sooner",
+            optional=True,
+        ),
+    )
+
+
 def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
     return [
         {"apiGroups": [need.group], "resources": [need.resource], "verbs": list(need.verbs)}

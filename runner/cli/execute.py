@@ -44,7 +44,7 @@ def _identity(request: Request, cluster: str) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-class _LazyRedactor:
+class LazyRedactor:
     """Its rules are compiled while the first containers start, not before; what replicas have in
     common is looked at once."""
 
@@ -121,7 +121,7 @@ async def execute(request: Request) -> ExitCode:
         blobs = _Blobs(request.directory)
         outside = Outside(
             cluster=cluster,
-            redact=_LazyRedactor(),
+            redact=LazyRedactor(),
             record=_no_journal,
             store=blobs.store,
             now=_now,

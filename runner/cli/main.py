@@ -15,6 +15,7 @@ from runner.cli.exit_codes import ExitCode
 _COMMANDS = {
     "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
+    "shell": ("runner.cli.shell", "shell", "Run a command in a pod, from an ephemeral container."),
     "preflight": (
         "runner.cli.preflight",
         "preflight_",
@@ -77,7 +78,7 @@ def complain(line: str) -> None:
     click.echo(f"podmedic: {one_line(line)}", err=True)
 
 
-def _explain(error: Exception) -> tuple[str, ExitCode]:
+def explain(error: Exception) -> tuple[str, ExitCode]:
     """The line and the exit code for what the user can mend; everything else is our bug.
 
     Imported here: the classes live beside code that `--help` must not wait for.
@@ -122,7 +123,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
     except Exception as error:  # noqa: BLE001  # the boundary: one line, no traceback
-        text, exit_code = _explain(error)
+        text, exit_code = explain(error)
         for line in text.splitlines() or [""]:
             complain(line)
         sys.exit(exit_code)

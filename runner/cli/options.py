@@ -21,6 +21,7 @@ from runner.policy import DEFAULT, Policy, load_policy, of_playbook
 from runner.sweep import Selection
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+POD_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 # HOST[:PORT]/PATH[:TAG][@DIGEST], as far as a typo can be told without a registry.
 _IMAGE = re.compile(
     r"(?=.{1,512}$)[A-Za-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
@@ -145,6 +146,11 @@ def make_selection(
     )
 
 
+def check_image(option: str, image: str) -> None:
+    if not _IMAGE.fullmatch(image):
+        raise click.UsageError(f"{option} {image!r} is no reference of an image")
+
+
 def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, ...]:
     """Raises PlaybookErrors. The same playbook named twice counts once."""
     found: dict[str, Playbook] = {}
@@ -158,8 +164,7 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
             )
     playbooks = tuple(found.values())
     if image is not None:
-        if not _IMAGE.fullmatch(image):
-            raise click.UsageError(f"--debugger-image {image!r} is no reference of an image")
+        check_image("--debugger-image", image)
         playbooks = tuple(with_image(playbook, image) for playbook in playbooks)
     for problem in program_problems(playbooks):
         raise click.UsageError(problem)
@@ -178,7 +183,9 @@ def allowed(file: Path | None, playbooks: Sequence[Playbook]) -> tuple[
             continue
         if Path(playbook.source).is_file():
             raise places(playbook.source, [Problem(v.loc, str(v)) for v in found])
-        raise click.UsageError(f"playbook {playbook.name}: {'; '.join(map(str, found))}")
+        # Without a source it is made of options, and they are what is to be mended.
+        whose = f"playbook {playbook.name}: " if playbook.source else ""
+        raise click.UsageError(f"{whose}{'; '.join(map(str, found))}")
     return policy, tuple(_with_strategies(playbook, policy) for playbook in playbooks)
 
 

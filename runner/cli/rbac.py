@@ -6,7 +6,7 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.permissions import SERVICE_ACCOUNT, manifests, needs
+from runner.permissions import SERVICE_ACCOUNT, manifests, needs, shell_needs
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -39,14 +39,17 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
     metavar="NAMESPACE",
     help="Where the ServiceAccount lives. Default: the first -n, else podmedic.",
 )
+@click.option("--shell", is_flag=True, help="What `podmedic shell` needs, instead of a run.")
 def rbac(
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], namespaced: bool, name: str,
-    account_namespace: str | None,
+    account_namespace: str | None, shell: bool,
 ) -> int:  # fmt: skip
     """Print ServiceAccount, Role or ClusterRole, and bindings with exactly the verbs that a run
     of PLAYBOOKs needs (without one: crashloop and triage). Needs no cluster.
 
         podmedic rbac crashloop --namespaced -n shop | kubectl apply -f -
+
+        podmedic rbac --shell --name debugger
     """
     import yaml  # noqa: PLC0415
 
@@ -54,7 +57,11 @@ def rbac(
     for given in (name, account_namespace):
         if given is not None and not _NAME.fullmatch(given):
             raise click.UsageError(f"{given!r}: lower case letters, digits and '-' are expected")
-    loaded = options.load_playbooks(playbooks, None)
+    if shell and playbooks:
+        raise click.UsageError(
+            "--shell goes without playbooks: print their role by another command"
+        )
+    loaded = () if shell else options.load_playbooks(playbooks, None)
     named = tuple(dict.fromkeys(n for p in loaded for n in p.spec.targets.namespaces))
     where = namespaces or named
     if namespaced and not where:
@@ -62,7 +69,7 @@ def rbac(
     if namespaces and not namespaced:
         raise click.UsageError("-n goes with --namespaced; a ClusterRole is for all namespaces")
     documents = manifests(
-        needs(loaded),
+        shell_needs() if shell else needs(loaded),
         name=name,
         account_namespace=account_namespace or next(iter(namespaces), "podmedic"),
         namespaces=where if namespaced else None,

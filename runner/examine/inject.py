@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,8 +46,11 @@ class Injected:
     unreached: bool = False
 
 
-async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generation: int) -> Verdict:
-    """Until the container ended, cannot start, or a deadline passed (stage WAITING or RUNNING)."""
+async def wait_for(
+    ctx: Context, uid: str, name: str, generation: int, *, deadline_seconds: float | None
+) -> Verdict:
+    """Until the container ended, cannot start, or a deadline passed (stage WAITING or RUNNING).
+    With `deadline_seconds` None, until it runs."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + ctx.limits.start_seconds
     running = False
@@ -61,13 +65,15 @@ async def _wait(ctx: Context, plan: InjectionPlan, uid: str, name: str, generati
             return verdict
         if verdict.stage is Stage.RUNNING and not running:
             running = True
-            deadline = clock() + plan.deadline_seconds + ctx.limits.grace_seconds
             ctx.stage("running")
+            if deadline_seconds is None:
+                return verdict
+            deadline = clock() + deadline_seconds + ctx.limits.grace_seconds
         left = deadline - clock()
         if left <= 0 or not await ctx.hub.changed(uid, left):
             if running:
                 return Verdict(Stage.RUNNING, "DeadlineExceeded", (
-                    f"container {name} was still running {plan.deadline_seconds:.0f} s "
+                    f"container {name} was still running {deadline_seconds or 0:.0f} s "
                     "after it started; it is left to its own deadline"
                 ))  # fmt: skip
             return Verdict(Stage.WAITING, *explain_absence(ctx.hub.latest(uid), name, generation))
@@ -169,10 +175,52 @@ def _as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) ->
     return plan_as(pod_plan.target, plan, choice)
 
 
-def _unreached(strategy: str, message: str) -> bool:
+def unreached(strategy: str, message: str) -> bool:
     if strategy == "target":
         return any(words in message for words in _TARGET_LOST)
     return strategy == "own-image" and _NO_SHELL.search(message) is not None
+
+
+class Sent(NamedTuple):
+    """A container that is in the pod's spec since `generation`."""
+
+    injection: Injection
+    generation: int
+
+
+async def send(
+    ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, built: Built
+) -> Sent | Injected:
+    """Ask the policy, write the journal, PATCH; a refusal is the result."""
+    pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
+    name = built.body["name"]
+    injection = _injection(plan, built, ctx, pod, built.warnings)
+    generation = pod.metadata.generation
+    if injection.reused:
+        ctx.stage("injected")
+        return Sent(injection, generation)
+    forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
+    if forbidden:
+        return Injected(
+            injection=None,
+            steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", forbidden),
+            outcome=PodOutcome.SKIPPED,
+            reason="Policy",
+            message=forbidden,
+        )
+    where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
+    await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
+    try:
+        patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)
+    except ClusterError as error:
+        if error.reason in _HOPELESS:
+            raise
+        await ctx.record("refused", container=name, reason=error.reason.value, **where)
+        return _refused(ctx, plan, name, error)
+    ctx.hub.seen(patched)
+    ctx.stage("injected")
+    injection = _injection(plan, built, ctx, pod, (*built.warnings, *warnings))
+    return Sent(injection, patched.metadata.generation)
 
 
 async def run_injection(
@@ -188,33 +236,13 @@ async def run_injection(
         pod_plan.pod, pod_plan.target_container, plan.group.debugger,
         name=name, run_id=ctx.run_id, program=program, strategy=plan.choice.strategy,
     )  # fmt: skip
-    where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": uid}
-    injection = _injection(plan, built, ctx, pod, built.warnings)
-    generation = pod.metadata.generation
-    if not injection.reused:
-        forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
-        if forbidden:
-            return Injected(
-                injection=None,
-                steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", forbidden),
-                outcome=PodOutcome.SKIPPED,
-                reason="Policy",
-                message=forbidden,
-            )
-        await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
-        try:
-            patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)
-        except ClusterError as error:
-            if error.reason in _HOPELESS:
-                raise
-            await ctx.record("refused", container=name, reason=error.reason.value, **where)
-            return _refused(ctx, plan, name, error)
-        ctx.hub.seen(patched)
-        generation = patched.metadata.generation
-        injection = _injection(plan, built, ctx, pod, (*built.warnings, *warnings))
-    ctx.stage("injected")
-    verdict = await _wait(ctx, plan, uid, name, generation)
-    return await _result(ctx, plan, uid, injection, verdict)
+    sent = await send(ctx, pod_plan, plan, built)
+    if isinstance(sent, Injected):
+        return sent
+    verdict = await wait_for(
+        ctx, uid, name, sent.generation, deadline_seconds=plan.deadline_seconds
+    )
+    return await _result(ctx, plan, uid, sent.injection, verdict)
 
 
 async def _result(
@@ -233,7 +261,7 @@ async def _result(
             outcome=PodOutcome.TIMEOUT if timed_out else PodOutcome.ERROR,
             reason=verdict.reason,
             message=message,
-            unreached=_unreached(plan.choice.strategy, verdict.message),
+            unreached=unreached(plan.choice.strategy, verdict.message),
         )
     termination = verdict.message if verdict.stage is Stage.ENDED else ""
     program, problem = await _collect(

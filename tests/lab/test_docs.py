@@ -63,8 +63,13 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "policy.yaml").write_text(policy[1])
     lab.images("busybox", "tools")
     lab.kubectl("create", "namespace", "shop")
-    pm.apply(lab, "shop", pm.deployment("web", SLEEP), pm.deployment("ledger", "exit 1"))
+    web = pm.deployment("web", SLEEP)
+    # A pod whose name a page can know, for commands that take one.
+    web_0 = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-0"},
+             "spec": web["spec"]["template"]["spec"]}  # fmt: skip
+    pm.apply(lab, "shop", web, web_0, pm.deployment("ledger", "exit 1"))
     pm.wait_ready(lab, "shop", "web")
+    lab.kubectl("wait", "pod/web-0", "-n", "shop", "--for=condition=Ready", "--timeout=60s")
     yield folder
     lab.kubectl("delete", "namespace", "shop", "--wait=false")
 

@@ -1,0 +1,328 @@
+"""`podmedic shell`: an ephemeral container now, and a command in it."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from runner.cli import options
+from runner.cli.main import complain, explain
+from runner.cli.meant import connected
+from runner.cli.stdio import Output, read_stdin
+from runner.cluster import Cluster, ClusterError, Ended, ErrorReason, StreamOutcome
+from runner.debt import DebtLimits
+from runner.permissions import shell_needs
+from runner.playbook import Playbook
+from runner.policy import Policy
+from runner.shell import Asked, Command, NotReachedError, Reached, document, reach, run_command
+from runner.shell.command import ended_afterwards, seconds_left
+
+NOTHING_RUN = 125
+UNKNOWN = 255
+# After these the command may have been started.
+_MAYBE_RUN = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
+_PROFILES = ("restricted", "general", "baseline", "netadmin", "sysadmin")
+_STRATEGIES = ("auto", "target", "own-image", "shared")
+
+
+def refuse(error: Exception) -> NoReturn:
+    """In one line, with the exit code that no command of a user's is likely to have."""
+    for line in explain(error)[0].splitlines() or [""]:
+        complain(line)
+    raise click.exceptions.Exit(NOTHING_RUN) from error
+
+
+class PodCommand(click.Command):
+    """Exit codes below 125 are those of what runs in the pod: whatever else goes wrong before has
+    125, misspelt options too."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.ClickException as error:
+            refuse(error)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:  # noqa: BLE001  (the boundary, as in runner.cli.main)
+            refuse(error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """The command line, read and checked."""
+
+    pod: str
+    namespace: str
+    container: str
+    playbook: Playbook
+    policy: Policy
+    cap: int
+    connection: options.Connection
+    start_seconds: float
+    ttl_seconds: int
+    timeout_seconds: float
+    command: str
+    stdin: bool
+    verbose: bool
+
+
+def pod_name(text: str) -> str:
+    """`web` or, as kubectl takes it too, `pod/web`."""
+    kind, slash, name = text.rpartition("/")
+    if slash and kind not in ("pod", "pods", "po"):
+        raise click.UsageError(f"{text}: the name of a pod is expected, or pod/NAME")
+    if not options.POD_NAME.fullmatch(name):
+        raise click.UsageError(
+            f"{name!r} is no name of a pod: lower case letters, digits, '-' and '.'"
+        )
+    return name
+
+
+@click.command(cls=PodCommand, short_help="Run a command in a pod, from an ephemeral container.")
+@click.argument("pod")
+@click.option("--command", metavar="TEXT", required=True, help="Script for the POSIX shell there.")
+@click.option("-n", "--namespace", default="", metavar="NAMESPACE", help="Namespace of the pod.")
+@click.option(
+    "-c",
+    "--target",
+    "container",
+    default="",
+    metavar="CONTAINER",
+    help="Target container. Default: the sick one, else the pod's default container.",
+)
+@click.option(
+    "--image",
+    default=None,
+    metavar="IMAGE",
+    help="Image of the ephemeral container; any with a POSIX shell. Default: podmedic's tools.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(_PROFILES),
+    default="restricted",
+    show_default=True,
+    help="Security context, as of `kubectl debug`.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(_STRATEGIES),
+    default="auto",
+    show_default=True,
+    help="How to reach the pod: docs/strategies.md.",
+)
+@click.option(
+    "--run-as-user",
+    type=click.IntRange(0, 2**31 - 1),
+    default=None,
+    metavar="UID",
+    help="Default: the target container's user.",
+)
+@click.option("-i", "--stdin", is_flag=True, help="Pass stdin to the command.")
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    default=300.0,
+    type=options.Seconds(),
+    show_default=True,
+    help="Seconds after which the command is ended.",
+)
+@click.option(
+    "--ttl",
+    "ttl_seconds",
+    default=3600,
+    type=click.IntRange(5, 7 * 86400),
+    show_default=True,
+    help="Seconds after which the container ends by itself, whatever becomes of podmedic.",
+)
+@click.option(
+    "--start-timeout",
+    "start_seconds",
+    default=60.0,
+    type=options.Seconds(),
+    show_default=True,
+    help="Seconds within which the container must run.",
+)
+@click.option(
+    "--cap",
+    default=10,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Ephemeral containers that the pod may carry, whoever made them; 0 lifts the limit.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was injected, and how.")
+@options.connection_options
+@options.policy_options
+def shell(  # one argument per option
+    pod: str, command: str, namespace: str, container: str, image: str | None, profile: str,
+    strategy: str, run_as_user: int | None, stdin: bool, timeout_seconds: float, ttl_seconds: int,
+    start_seconds: float, cap: int, verbose: bool, context: str | None, kubeconfig: str | None,
+    impersonate: str | None, qps: float, burst: int, policy_file: Path | None,
+) -> int:  # fmt: skip
+    """Run a command in POD, from an ephemeral container beside its own, and exit with its exit
+    code.
+
+    The container is injected by the rules of a sweep and ends with the command. Its stdout and
+    stderr come as they are. Exit code 125: nothing was run; 255: the exit code is not known.
+    """
+    if image is not None:
+        options.check_image("--image", image)
+    if namespace:
+        options.make_selection((namespace,), "", "", all_namespaces=False)
+    if run_as_user == 0 and profile == "restricted":
+        raise click.UsageError(
+            "--run-as-user 0: profile restricted runs as no root; --profile baseline would"
+        )
+    if "\0" in command:
+        raise click.UsageError("--command: a NUL byte cannot be passed to a command")
+    made = document(
+        image=image,
+        profile=profile,
+        strategy=strategy,
+        run_as_user=run_as_user,
+        container=container,
+    )
+    policy, (playbook,) = options.allowed(policy_file, [made])
+    bounds = policy.spec.bounds
+    request = _Request(
+        pod=pod_name(pod),
+        namespace=namespace,
+        container=container,
+        playbook=playbook,
+        policy=policy,
+        cap=int(options.bounded("cap", cap, bounds.max_ephemeral_containers, policy)),
+        connection=options.Connection(
+            kubeconfig=kubeconfig,
+            context=context,
+            impersonate=impersonate,
+            qps=options.bounded("qps", qps, bounds.qps, policy),
+            burst=burst,
+        ),
+        start_seconds=start_seconds,
+        ttl_seconds=ttl_seconds,
+        timeout_seconds=timeout_seconds,
+        command=command,
+        stdin=stdin,
+        verbose=verbose,
+    )
+    return asyncio.run(_interruptible(request))
+
+
+async def _interruptible(request: _Request) -> int:
+    """The first signal ends the command and its container, a further one the waiting for that."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    said = _Said()
+    try:
+        return await _run(request, said)
+    except asyncio.CancelledError:
+        complain(f"interrupted; {said.now}")
+        return said.code
+    except NotReachedError as error:
+        stays = f"; container {error.container} stays in the pod's spec" if error.container else ""
+        complain(f"{error}{stays}")
+        return NOTHING_RUN
+
+
+@dataclass(slots=True)
+class _Said:
+    """What an interruption at this moment means."""
+
+    now: str = "nothing was run"
+    code: int = NOTHING_RUN
+
+
+async def _run(request: _Request, said: _Said) -> int:
+    # Imported here: a misspelt option needs none of it.
+    from runner.cli.execute import LazyRedactor  # noqa: PLC0415
+
+    async with connected(request.connection) as cluster:
+        asked = Asked(
+            namespace=request.namespace or cluster.default_namespace,
+            pod=request.pod,
+            container=request.container,
+            playbook=request.playbook,
+            policy=request.policy,
+            debt=DebtLimits(max_containers=request.cap),
+            run_id=f"shell-{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            start_seconds=request.start_seconds,
+            ttl_seconds=request.ttl_seconds,
+            needs=shell_needs(),
+        )
+        said.now = (
+            "a container that was injected by then ends by itself "
+            f"{request.ttl_seconds} s after its start; no command was run"
+        )
+        async with reach(cluster, LazyRedactor(), _now, asked) as reached:
+            if request.verbose:
+                _tell(reached)
+            said.now, said.code = "the command and its container were ended", UNKNOWN
+            async with ended_afterwards(cluster, reached.place):
+                return await _exec(cluster, request, reached)
+
+
+async def _exec(cluster: Cluster, request: _Request, reached: Reached) -> int:
+    left = seconds_left(reached.started_at, request.ttl_seconds, _now())
+    command = Command(
+        text=request.command,
+        timeout_seconds=min(request.timeout_seconds, left),
+        stdin=read_stdin() if request.stdin else None,
+    )
+    try:
+        ended = await run_command(cluster, reached.place, command, Output().write)
+    except ClusterError as error:
+        complain(error.message)
+        return UNKNOWN if error.reason in _MAYBE_RUN else NOTHING_RUN
+    except BrokenPipeError:
+        return UNKNOWN  # as much as its reader wanted
+    except OSError as error:
+        complain(f"the command's output cannot be written: {error.strerror}; it was ended")
+        return UNKNOWN
+    return _code(ended, reached)
+
+
+def _code(ended: Ended, reached: Reached) -> int:
+    if ended.outcome is StreamOutcome.EXITED and ended.exit_code is not None:
+        pod = reached.latest()
+        if ended.exit_code == 137 and pod.metadata.deletion_timestamp is not None:
+            complain(f"the command was killed: pod {pod.metadata.name} is being deleted")
+        return ended.exit_code
+    complain(f"the command's exit code is not known: {ended.message} ({ended.reason})")
+    return UNKNOWN
+
+
+def _tell(reached: Reached) -> None:
+    injection, place = reached.injection, reached.place
+    note = f": {reached.strategy_note}" if reached.strategy_note else ""
+    complain(
+        f"container {place.container} in pod {place.namespace}/{place.pod}, image "
+        f"{injection.image}, profile {injection.profile}, target {reached.target}, strategy "
+        f"{injection.strategy}{note}"
+    )
+    _warn(injection.warnings)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        complain(f"warning: {warning}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

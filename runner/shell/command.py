@@ -1,0 +1,93 @@
+"""One command in a container that was reached, its streams passed on as they come."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runner.cluster import Cluster, ClusterError, Ended, Place, Stream, StreamOutcome
+from runner.shell.program import ending
+
+# For the request that ends the container; without it the container ends by its own TTL.
+_ENDING_SECONDS = 5.0
+# So long before its TTL a command is given up: afterwards its end would be the container's.
+_MARGIN_SECONDS = 1.0
+
+Write = Callable[[bool, bytes], Awaitable[None]]
+"""Passes on some bytes of stderr (True) or stdout; returns when they are written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A script for the container's shell. `stdin` None leaves its stdin empty."""
+
+    text: str
+    timeout_seconds: float
+    stdin: AsyncIterator[bytes] | None = None
+
+
+def seconds_left(started_at: datetime, ttl_seconds: float, now: datetime) -> float:
+    """Until shortly before the container ends by itself, at least 0."""
+    left = (started_at + timedelta(seconds=ttl_seconds) - now).total_seconds()
+    return max(left - _MARGIN_SECONDS, 0.0)
+
+
+@asynccontextmanager
+async def ended_afterwards(cluster: Cluster, place: Place) -> AsyncIterator[None]:
+    """Ends the container when the context is left, and all that runs in it: a process goes on
+    when its stream is closed."""
+    try:
+        yield
+    finally:
+        await asyncio.shield(asyncio.ensure_future(_end(cluster, place)))
+
+
+async def _end(cluster: Cluster, place: Place) -> None:
+    # What may fail here is what ended the command: the container is gone, or the way to it.
+    with contextlib.suppress(ClusterError):
+        await cluster.streams.run(
+            place, ending(place.container), limit_bytes=4096, timeout_seconds=_ENDING_SECONDS
+        )
+
+
+async def run_command(cluster: Cluster, place: Place, command: Command, write: Write) -> Ended:
+    """How the command ended; UNKNOWN with reason `Timeout` when it did not.
+
+    Raises ClusterError when the stream cannot be opened, and whatever `write` raises."""
+    argv = ("/bin/sh", "-c", command.text)
+    async with cluster.streams.exec(place, argv, stdin=command.stdin is not None) as stream:
+        reading = asyncio.ensure_future(_read(stream, write))
+        sending = asyncio.ensure_future(_send(stream, command.stdin))
+        try:
+            async with asyncio.timeout(command.timeout_seconds):
+                await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    sending.result()
+                await reading
+        except TimeoutError:
+            seconds = f"{command.timeout_seconds:.0f} s"
+            return Ended(
+                outcome=StreamOutcome.UNKNOWN,
+                reason="Timeout",
+                message=f"the command did not end within {seconds} and was ended",
+            )
+        finally:
+            reading.cancel()
+            sending.cancel()
+            await asyncio.gather(reading, sending, return_exceptions=True)
+        return stream.ended
+
+
+async def _read(stream: Stream, write: Write) -> None:
+    async for chunk in stream.chunks():
+        await write(chunk.is_error, chunk.data)
+
+
+async def _send(stream: Stream, stdin: AsyncIterator[bytes] | None) -> None:
+    if stdin is None:
+        return
+    async for data in stdin:
+        await stream.send(data)
+    await stream.end_input()

@@ -1,0 +1,30 @@
+"""The options of a shell in a playbook's words, so that whatever plans, judges and injects for a
+sweep does so for a shell. Pure."""
+
+from runner.playbook import Playbook
+
+NAME = "shell"
+
+
+def document(
+    *, image: str | None, profile: str, strategy: str, run_as_user: int | None, container: str
+) -> Playbook:
+    """Its one step stands for whatever will be typed. Empty `container`: as a sweep chooses."""
+    debugger: dict[str, object] = {"profile": profile, "strategy": [strategy]}
+    if image is not None:
+        debugger["image"] = image
+    if run_as_user is not None:
+        debugger["runAsUser"] = run_as_user
+    return Playbook.model_validate(
+        {
+            "apiVersion": "podmedic.io/v1alpha1",
+            "kind": "Playbook",
+            "metadata": {"name": NAME},
+            "spec": {
+                "targets": {"container": container} if container else {},
+                "debugger": debugger,
+                "steps": [{"name": NAME, "run": ["sh"]}],
+            },
+        },
+        strict=False,
+    )

@@ -1,0 +1,182 @@
+"""From a pod's name to a container of ours that runs in it, by the ways of a sweep."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.cluster import Cluster, Place
+from runner.debt import DebtLimits
+from runner.examine import Context, Limits, PodHub
+from runner.examine.classify import Stage
+from runner.examine.context import Redact
+from runner.examine.inject import Injected, send, unreached, wait_for
+from runner.injection import build_container, container_name
+from runner.model.pod import Pod
+from runner.model.report import Injection
+from runner.permissions import Need
+from runner.plan import InjectionPlan, PodPlan, plan_injection
+from runner.playbook import Playbook
+from runner.policy import Policy, of_injection
+from runner.shell.program import holder
+from runner.sweep import Selection
+from runner.sweep.evidence import list_events
+from runner.sweep.gather import Gathered, gather
+from runner.sweep.permissions import require
+from runner.sweep.run import make_plans, with_debt, with_policy
+
+
+class NotReachedError(Exception):
+    """No container of ours runs in the pod; one line that says why. `container` is the name of
+    one that was sent all the same and stays in the pod's spec."""
+
+    def __init__(self, message: str, *, container: str = "") -> None:
+        super().__init__(message)
+        self.container = container
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which pod, by which settings (`runner.shell.document`), and for how long. The container
+    must run within `start_seconds` and ends by itself `ttl_seconds` after its start."""
+
+    namespace: str
+    pod: str
+    container: str
+    playbook: Playbook
+    policy: Policy
+    debt: DebtLimits
+    run_id: str
+    start_seconds: float
+    ttl_seconds: int
+    needs: tuple[Need, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A container of ours that runs. `strategy_note` says why it sees less than it might, or is
+    empty; `latest` is the pod as the watch knows it."""
+
+    place: Place
+    target: str
+    injection: Injection
+    strategy_note: str
+    started_at: datetime
+    latest: Callable[[], Pod]
+
+
+def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> PodPlan:
+    """The same decisions as for a sweep of this one pod; raises NotReachedError."""
+    where = f"pod {asked.pod} in namespace {asked.namespace}"
+    if not gathered.selected:
+        raise NotReachedError(f"there is no {where}")
+    (plan,) = with_debt(with_policy(make_plans(gathered, now), asked.policy), asked.debt, now)
+    spec = plan.pod.spec
+    names = [c.name for c in (*spec.containers, *spec.init_containers)]
+    if asked.container and asked.container not in names:
+        raise NotReachedError(
+            f"{where} has no container {asked.container}: it has {', '.join(names)}"
+        )
+    why = plan.skip or plan.held_back
+    if why is not None:
+        raise NotReachedError(f"{where}: {why.message} ({why.reason})")
+    return plan
+
+
+def _must_reach(asked: Asked, plan: InjectionPlan) -> None:
+    if not plan.steps:
+        raise NotReachedError(
+            f"pod {asked.pod} cannot be reached: {plan.choice.message} ({plan.choice.reason})"
+        )
+
+
+async def _inject(ctx: Context, asked: Asked, pod_plan: PodPlan) -> tuple[InjectionPlan, Injection]:
+    """Send the container and wait until it runs; where it cannot, by the next strategy."""
+    uid = pod_plan.pod.metadata.uid
+    plan = pod_plan.injections[0]
+    attempt = 0
+    while True:
+        attempt += 1
+        _must_reach(asked, plan)
+        name = container_name(asked.run_id, plan.group.sha256, uid, attempt)
+        built = build_container(
+            pod_plan.pod, pod_plan.target_container, plan.group.debugger,
+            name=name, run_id=asked.run_id, program=holder(name, asked.ttl_seconds),
+            strategy=plan.choice.strategy,
+        )  # fmt: skip
+        sent = await send(ctx, pod_plan, plan, built)
+        if isinstance(sent, Injected):
+            raise NotReachedError(f"{sent.message} ({sent.reason})")
+        verdict = await wait_for(ctx, uid, name, sent.generation, deadline_seconds=None)
+        if verdict.stage is Stage.RUNNING:
+            return plan, sent.injection
+        if not (unreached(plan.choice.strategy, verdict.message) and plan.fallback):
+            message = ctx.redact.redact_text(verdict.message)[0]
+            if verdict.stage is Stage.ENDED:
+                code = verdict.terminated.exit_code if verdict.terminated else "unknown"
+                message = f"it ended at once with exit code {code}"
+            raise NotReachedError(
+                f"container {name} does not run: {message} ({verdict.reason})", container=name
+            )
+        latest = ctx.hub.latest(uid)
+        plan = plan_injection(latest, pod_plan.target, plan.group, plan.fallback, ctx.now())
+
+
+async def _no_journal(event: str, **fields: object) -> None:
+    """Nothing is resumed: the next command is another one."""
+
+
+@asynccontextmanager
+async def reach(
+    cluster: Cluster, redact: Redact, now: Callable[[], datetime], asked: Asked
+) -> AsyncIterator[Reached]:
+    """Raises NotReachedError and ClusterError. The pod is watched until the context is left; the
+    container stays."""
+    selection = Selection(
+        namespaces=(asked.namespace,), field_selector=f"metadata.name={asked.pod}"
+    )
+    gathered = await gather(cluster, [asked.playbook], selection, now())
+    pod_plan = _the_plan(asked, gathered, now())
+    _must_reach(asked, pod_plan.injections[0])
+    _, events = await asyncio.gather(
+        require(cluster, asked.needs, [asked.namespace], command="podmedic rbac --shell"),
+        list_events(cluster, [asked.namespace]),
+    )
+    pod, uid = pod_plan.pod, pod_plan.pod.metadata.uid
+    hub = PodHub(cluster)
+    hub.track(pod, events.by_uid.get(uid, ()))
+    ctx = Context(
+        cluster=cluster,
+        hub=hub,
+        redact=redact,
+        record=_no_journal,
+        store=lambda _: None,
+        stage=lambda _: None,
+        now=now,
+        run_id=asked.run_id,
+        limits=Limits(start_seconds=asked.start_seconds),
+        forbidden=lambda pod, body, strategy: str(
+            of_injection(asked.policy, pod, body, strategy) or ""
+        ),
+    )
+    hub.start(gathered.scopes)
+    hub.start_events(events.versions)
+    try:
+        plan, injection = await _inject(ctx, asked, pod_plan)
+        yield Reached(
+            place=Place(namespace=asked.namespace, pod=asked.pod, container=injection.container),
+            target=pod_plan.target,
+            injection=injection,
+            strategy_note=plan.choice.message,
+            started_at=_started_at(hub.latest(uid), injection.container) or now(),
+            latest=lambda: hub.latest(uid),
+        )
+    finally:
+        await hub.stop()
+
+
+def _started_at(pod: Pod, container: str) -> datetime | None:
+    status = pod.ephemeral_container_status(container)
+    running = status.state.running if status is not None else None
+    return running.started_at if running is not None else None

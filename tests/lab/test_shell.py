@@ -1,0 +1,291 @@
+"""`podmedic shell POD --command TEXT`, as somebody uses it in scripts and by hand."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.handle import Lab
+from runner.model.pod import Pod
+from tests.lab import podmedic as pm
+from tests.lab.test_rbac import kubeconfig_of, used
+from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+
+IMAGE = ("--image", "busybox:1.36")
+MARKED = "sleep 86400 & " + SLEEP
+
+
+def shell(
+    lab: Lab, namespace: str, pod: str, *arguments: str, stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [pm.COMMAND, "shell", pod, "-n", namespace, *IMAGE, *arguments],
+        env=pm.environment(lab), input=stdin, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def start_shell(lab: Lab, namespace: str, pod: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [pm.COMMAND, "shell", pod, "-n", namespace, *IMAGE, *arguments],
+        env=pm.environment(lab), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def the_pod(lab: Lab, namespace: str, app: str = "web") -> Pod:
+    (found,) = [p for p in pm.pods(lab, namespace) if p.metadata.labels.get("app") == app]
+    return found
+
+
+def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
+    """What the kubelet tells a moment later."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def ended(lab: Lab, namespace: str, app: str = "web") -> bool:
+    """All ephemeral containers of the pod."""
+    statuses = the_pod(lab, namespace, app).status.ephemeral_container_statuses
+    return bool(statuses) and all(s.state.terminated is not None for s in statuses)
+
+
+@pytest.fixture
+def web(lab: Lab, namespace: str) -> str:
+    """Name of a healthy pod that has run long enough to be entered."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", MARKED))
+    pm.wait_ready(lab, namespace, "web")
+
+    def is_old() -> bool:
+        started = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"][0]
+        at = started["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+        return time.time() - time.mktime(time.strptime(at + "UTC", "%Y-%m-%dT%H:%M:%SZ%Z")) > 5.5
+
+    until(is_old)
+    return the_pod(lab, namespace).metadata.name
+
+
+def test_the_exit_code_and_the_bytes_are_those_of_the_command(
+    lab: Lab, namespace: str, web: str
+) -> None:
+    """In the target's process namespace, stderr apart, nothing added; the container then ends."""
+    script = (
+        r"printf 'a\r\nb\000\377'; echo why >&2; ps | grep -q '[8]6400' && echo seen >&2; exit 7"
+    )
+    done = shell(lab, namespace, web, "--command", script)
+    assert (done.returncode, done.stdout) == (7, b"a\r\nb\0\xff")
+    assert done.stderr == b"why\nseen\n"
+    until(lambda: ended(lab, namespace))
+    pod = the_pod(lab, namespace)
+    (container,) = pod.spec.ephemeral_containers
+    assert (container.target_container_name, container.image) == ("app", "busybox:1.36")
+    assert container.security_context["allowPrivilegeEscalation"] is False
+    told = shell(lab, namespace, f"pod/{web}", "-v", "--command", "true")
+    assert told.returncode == 0
+    assert b"profile restricted, target app, strategy target" in told.stderr
+
+
+def test_a_crash_looping_pod_has_a_shell_too(lab: Lab, namespace: str) -> None:
+    """And the own image of a container that never stays up."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("ledger", CRASH))
+    wait_crashing(lab, namespace, "ledger", 1)
+    name = the_pod(lab, namespace, "ledger").metadata.name
+    done = shell(lab, namespace, name, "-v", "--command", "cat /etc/hostname; exit 3")
+    assert (done.returncode, done.stdout) == (3, f"{name}\n".encode())
+    assert b"strategy shared: container app is" in done.stderr
+    own = shell(lab, namespace, name, "--strategy", "own-image", "--command", "exit 4")
+    assert (own.returncode, own.stderr) == (4, b"")
+
+
+def test_stdin_is_passed_on_whole(lab: Lab, namespace: str, web: str) -> None:
+    """Binary, megabytes, and its end; without -i the command has none."""
+    data = bytes(range(256)) * 40_000
+    done = shell(lab, namespace, web, "-i", "--command", "sha256sum; cat", stdin=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
+    none = shell(lab, namespace, web, "--command", "cat; echo end", stdin=b"never read")
+    assert (none.returncode, none.stdout) == (0, b"end\n")
+
+
+def test_a_command_that_takes_too_long_is_ended(lab: Lab, namespace: str, web: str) -> None:
+    """255, what it said by then, and nothing of it left running."""
+    done = shell(lab, namespace, web, "--timeout", "3", "--command", "echo one; sleep 600")
+    assert (done.returncode, done.stdout) == (255, b"one\n")
+    assert done.stderr == (
+        b"podmedic: the command's exit code is not known: the command did not end within 3 s and "
+        b"was ended (Timeout)\n"
+    )
+    until(lambda: ended(lab, namespace))
+    assert not lingering(lab, namespace, web)
+
+
+def lingering(lab: Lab, namespace: str, pod: str) -> bool:
+    """Whether a `sleep 600` is left in the target's process namespace."""
+    processes = lab.kubectl("exec", pod, "-n", namespace, "-c", "app", "--", "ps")
+    return "sleep 600" in processes
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_command_in_the_pod(
+    lab: Lab, namespace: str, web: str, number: signal.Signals
+) -> None:
+    """With kubectl exec it goes on."""
+    process = start_shell(lab, namespace, web, "--command", "echo up; sleep 600")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    assert lingering(lab, namespace, web)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (
+        255, b"podmedic: interrupted; the command and its container were ended\n",
+    )  # fmt: skip
+    until(lambda: ended(lab, namespace))
+    assert not lingering(lab, namespace, web)
+
+
+def test_a_reader_that_leaves_ends_the_command(lab: Lab, namespace: str, web: str) -> None:
+    process = start_shell(lab, namespace, web, "--command", "yes")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"y\n"
+    process.stdout.close()
+    assert process.stderr is not None
+    assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 255)
+    process.stderr.close()
+    until(lambda: ended(lab, namespace))
+
+
+def test_a_killed_podmedic_leaves_a_container_that_ends_by_itself(
+    lab: Lab, namespace: str, web: str
+) -> None:
+    process = start_shell(lab, namespace, web, "--ttl", "8", "--command", "echo up; sleep 600")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    process.kill()
+    process.communicate(timeout=10)
+    assert not ended(lab, namespace)
+    until(lambda: ended(lab, namespace))
+    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
+    assert status.state.terminated is not None
+    lived = status.state.terminated.finished_at - status.state.terminated.started_at  # type: ignore[operator]
+    assert 7 <= lived.total_seconds() <= 11
+    assert not lingering(lab, namespace, web)
+
+
+@pytest.mark.parametrize("strategy", ["target", "shared"])
+def test_a_container_that_waits_does_not_delay_the_deletion_of_its_pod(
+    lab: Lab, namespace: str, web: str, strategy: str
+) -> None:
+    """Also while its command runs, and the command is told from one that ended by itself."""
+    process = start_shell(
+        lab, namespace, web, "--strategy", strategy, "--command", "echo up; sleep 600"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    began = time.monotonic()
+    lab.kubectl("delete", "pod", web, "-n", namespace, "--grace-period=30", "--timeout=60s")
+    assert time.monotonic() - began < 8
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode in (137, 255), stderr
+    assert stderr.startswith(b"podmedic: ")
+
+
+def test_125_says_that_nothing_was_run(lab: Lab, namespace: str, web: str, tmp_path: Path) -> None:
+    """One line with the reason, and no pod changed."""
+    before = pm.generations(lab, namespace)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: strict}\n"
+        "spec: {images: {allow: ['ghcr.io/*']}, security: {profiles: [restricted]}}\n"
+    )
+    cases: list[tuple[list[str], str]] = [
+        (["gone", "--command", "true"], f"there is no pod gone in namespace {namespace}"),
+        ([web, "-c", "db", "--command", "true"],
+         f"pod {web} in namespace {namespace} has no container db: it has app"),
+        ([web, "--comand", "true"], "No such option '--comand'"),
+        ([web, "--profile", "root", "--command", "true"], "Invalid value for '--profile'"),
+        ([web, "--run-as-user", "0", "--command", "true"],
+         "--run-as-user 0: profile restricted runs as no root; --profile baseline would"),
+        (["deploy/web", "--command", "true"], "deploy/web: the name of a pod is expected"),
+        ([web, "--policy", str(policy), "--command", "true"],
+         "image busybox:1.36 is not allowed: ghcr.io/* (policy/image)"),
+        ([web, "--kubeconfig", "/no/such", "--command", "true"], "/no/such"),
+        (["coredns", "-n", "kube-system", "--command", "true"], "there is no pod coredns"),
+    ]  # fmt: skip
+    for arguments, words in cases:
+        done = shell(lab, namespace, *arguments)
+        assert (done.returncode, done.stdout) == (125, b""), (arguments, done.stderr)
+        (line,) = done.stderr.decode().splitlines()
+        assert line.startswith("podmedic: ") and words in line, (arguments, line)
+    assert pm.generations(lab, namespace) == before
+
+
+def test_the_debt_cap_and_an_image_that_does_not_come(lab: Lab, namespace: str, web: str) -> None:
+    done = shell(
+        lab, namespace, web, "--image", "registry.invalid/none:1", "--start-timeout", "5",
+        "--command", "true",
+    )  # fmt: skip
+    assert done.returncode == 125
+    (line,) = done.stderr.decode().splitlines()
+    assert "does not run: " in line and "stays in the pod's spec" in line
+    capped = shell(lab, namespace, web, "--cap", "1", "--command", "true")
+    assert capped.returncode == 125
+    assert b"the cap is 1" in capped.stderr
+    assert len(the_pod(lab, namespace).spec.ephemeral_containers) == 1
+
+
+def test_a_protected_namespace(lab: Lab, namespace: str, web: str, tmp_path: Path) -> None:
+    """The policy that holds without a file."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: strict}\n"
+        f"spec: {{namespaces: {{deny: [{namespace}]}}}}\n"
+    )
+    done = shell(lab, namespace, web, "--policy", str(policy), "--command", "true")
+    assert done.returncode == 125
+    assert f"namespace {namespace} is not allowed by policy strict".encode() in done.stderr
+
+
+def test_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
+    lab: Lab, namespace: str, web: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    printed = pm.podmedic(
+        lab, "rbac", "--shell", "--namespaced", "-n", namespace, directory=out
+    ).stdout
+    lab.kubectl("apply", "-f", "-", input=printed)
+    kubeconfig = str(kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig"))
+    offset = lab.audit_offset()
+    done = shell(lab, namespace, web, "--kubeconfig", kubeconfig, "--command", "exit 5")
+    events: list[dict[str, Any]] = lab.requests(offset, user_agent="podmedic/")
+    assert (done.returncode, done.stderr) == (5, b"")
+    assert [e for e in events if e["responseStatus"]["code"] == 403] == []
+    role = json.loads(lab.kubectl("get", "role", "podmedic", "-n", namespace, "-o", "json"))
+    granted = {
+        (verb, resource)
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+    reviews = {("create", "selfsubjectaccessreviews")}
+    # A WebSocket is audited as the GET that it begins with; `create` is asked for besides.
+    assert used(events) - reviews == granted - {("create", "pods/exec")}
+
+    weaker = printed.replace("  - create\n", "")
+    assert weaker != printed
+    lab.kubectl("apply", "-f", "-", input=weaker)
+    before = pm.generations(lab, namespace)
+    refused = shell(lab, namespace, web, "--kubeconfig", kubeconfig, "--command", "exit 5")
+    assert refused.returncode == 125
+    assert refused.stderr.decode() == (
+        f"podmedic: missing permission: create pods/exec in namespace {namespace}; nothing was "
+        "changed. `podmedic rbac --shell` prints the Role to apply.\n"
+    )
+    assert pm.generations(lab, namespace) == before
