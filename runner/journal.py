@@ -20,21 +20,38 @@ _MAX_READ_BYTES = 256 * 1024 * 1024
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The journal's lines; a torn last line (the process was killed writing it) is left out."""
+    """The journal's lines; a torn one (the process was killed writing it) is left out."""
+    return read_lines(path)[0]
+
+
+def read_lines(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """And the numbers of the torn ones, counted from 1. What a torn line was about to announce
+    was not done: the line is written before the act."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_READ_BYTES)
     except FileNotFoundError:
-        return []
+        return [], []
+    torn: list[int] = []
     lines: list[dict[str, Any]] = []
-    for line in data.split(b"\n"):
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line:
+            continue
         try:
             value = json.loads(line)
         except ValueError:
-            continue
+            value = None
         if isinstance(value, dict):
             lines.append(value)
-    return lines
+        else:
+            torn.append(number)
+    return lines, torn
+
+
+def finished(lines: list[dict[str, Any]], run_id: str) -> dict[str, Any] | None:
+    """The last line about the end of that run."""
+    ends = [v for v in lines if v.get("event") == "finished" and v.get("run") == run_id]
+    return ends[-1] if ends else None
 
 
 def _age(line: dict[str, Any], now: datetime) -> timedelta:

@@ -16,17 +16,28 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner import __version__, journal
 from runner.cli import options
 from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
-from runner.cli.meant import connected
+from runner.cli.meant import connected, place_of
 from runner.cli.request import Request
+from runner.cli.rundir import (
+    RunDirectory,
+    end_of,
+    identity_of,
+    left_undone,
+    new_record,
+    unfinished,
+)
+from runner.examine.kept import FILE_NAME as KEPT_NAME
+from runner.examine.kept import read_kept
 from runner.model.objects import Objects
+from runner.plan import PodPlan
 from runner.progress import Progress, progress
+from runner.record import Place, RecordError, RunRecord, difference
 from runner.report.files import OutputError, write_atomically
-from runner.sweep import Outside, judged, list_objects, prepare, sweep
+from runner.sweep import Earlier, Outside, judged, list_objects, pod_records, prepare, sweep
 from runner.sweep.run import with_debt, with_policy
 
 if TYPE_CHECKING:
@@ -35,13 +46,6 @@ if TYPE_CHECKING:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _identity(request: Request, cluster: str) -> str:
-    """What makes two runs the same work."""
-    parts = [__version__, cluster, request.selection]
-    parts += [(p.sha256, p.spec.debugger.image) for p in request.playbooks]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 class LazyRedactor:
@@ -91,21 +95,9 @@ class _Blobs:
         return name
 
 
-def _open_journal(request: Request, cluster: str) -> tuple[journal.Journal, str, bool]:
-    """The journal, the run's id, and whether an unfinished run of the same work goes on."""
-    try:
-        request.directory.mkdir(parents=True, exist_ok=True)
-        path = request.directory / journal.FILE_NAME
-        unfinished = journal.unfinished_run(journal.read(path), _identity(request, cluster), _now())
-        run_id = unfinished or f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        return journal.Journal(path, run_id, _now), run_id, unfinished is not None
-    except journal.JournalInUseError as error:
-        raise OutputError(f"{error}; give this one another directory with -o") from error
-    except OSError as error:
-        raise OutputError(f"cannot write to {request.directory}: {error.strerror}") from error
-
-
-async def execute(request: Request) -> ExitCode:
+async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCode:
+    """`going_on` is the run that is to be finished; without one it is the killed run in the same
+    directory, if that was the same work, else a new one."""
     # Imported here: `run --help` and a misspelt playbook need neither.
     from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
 
@@ -115,7 +107,15 @@ async def execute(request: Request) -> ExitCode:
         loop.add_signal_handler(number, _on_signal, stop, number)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(request.connection))
-        selection = options.with_default_namespace(request.selection, cluster.default_namespace)
+        place: Place | None = None
+        if going_on is not None:
+            place = await place_of(cluster)
+            if other := difference(going_on.cluster, place):
+                raise RecordError(other)
+        identity = identity_of(request, cluster.description)
+        run = going_on or unfinished(request.directory, identity, _now())
+        default_namespace = cluster.default_namespace if run is None else run.default_namespace
+        selection = options.with_default_namespace(request.selection, default_namespace)
         watcher = _progress(request)
         stack.callback(watcher.close)
         blobs = _Blobs(request.directory)
@@ -124,18 +124,20 @@ async def execute(request: Request) -> ExitCode:
             redact=LazyRedactor(),
             record=_no_journal,
             store=blobs.store,
+            keep=lambda _: None,
             now=_now,
             watcher=watcher,
             stop=stop,
         )
         started_at = _now()
-        gathered, plans = await prepare(outside, request.playbooks, selection)
+        meant = None if run is None else run.meant()
+        gathered, plans = await prepare(outside, request.playbooks, selection, meant=meant)
         # What a workload says that has no pod yet; plans are about pods alone.
         objects = Objects()
         if request.dry_run is None:
             objects = await list_objects(cluster, request.playbooks, selection)
         said = plans or judged(request.playbooks, objects, plans, (), selection, outside)[0]
-        if not said and not request.allow_empty:
+        if not said and not request.allow_empty and run is None:
             raise options.NothingSelectedError(
                 options.nothing_selected(request.playbooks, selection, gathered.looked_at)
             )
@@ -146,16 +148,28 @@ async def execute(request: Request) -> ExitCode:
                 return await server_dry_run(cluster, plans, request.output)
             print_plans(plans, request.output)
             return ExitCode.OK
-        book, run_id, resumed = _open_journal(request, cluster.description)
-        stack.callback(book.close)
-        try:
-            await book.record("run", identity=_identity(request, cluster.description))
-        except OSError as error:
-            raise OutputError(f"cannot write to {request.directory}: {error.strerror}") from error
+        run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}" if run is None else run.run
+        files = RunDirectory(request.directory, run_id, _now, afresh=run is None)
+        stack.callback(files.close)
+        new, earlier = None, None
+        if run is None:
+            new = new_record(
+                request,
+                outside.redact,
+                run_id=run_id,
+                started_at=started_at,
+                identity=identity,
+                cluster=place or await place_of(cluster),
+                default_namespace=default_namespace,
+                pods=pod_records(plans),
+            )
+        else:
+            earlier = _earlier(request, run, plans)
+        await files.begin(identity, new)
         # What the report needs is loaded while the containers run.
         loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
         report = await sweep(
-            _with_record(outside, book),
+            replace(outside, record=files.journal.record, keep=files.results.keep),
             request.playbooks,
             gathered,
             plans,
@@ -164,29 +178,43 @@ async def execute(request: Request) -> ExitCode:
             selection=selection,
             budget=request.budget,
             started_at=started_at,
-            resumed=resumed,
+            earlier=earlier,
         )
         watcher.close()
         code = deliver(request, report, dict(cluster.requests_sent))
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")
             code = ExitCode.NOT_STORED
-        await _finish(book, code)
+        if request.exit_zero and code is ExitCode.FINDINGS:
+            code = ExitCode.OK
+        try:
+            await files.finish(code, left_undone(report))
+        except OSError as error:
+            complain(f"the journal could not be finished: {error.strerror}")
         return code
+
+
+def _earlier(request: Request, run: RunRecord, plans: Sequence[PodPlan]) -> Earlier:
+    """What is there of the run, and one line about it."""
+    if end_of(request.directory, run.run) is not None:
+        raise RecordError(f"run {run.run} was finished meanwhile by another podmedic")
+    kept = read_kept(request.directory / KEPT_NAME, run.run)
+    left = {plan.pod.metadata.uid for plan in plans}
+    gone = [pod for pod in run.pods if pod.uid not in left and pod.uid not in kept]
+    line = f"run {run.run} goes on: {len(kept)} of {len(run.pods)} pods are done"
+    if gone:
+        names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in gone[:5])
+        more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""
+        line += f"; gone meanwhile: {names}{more}"
+    if gone or not request.quiet:
+        complain(line)
+    return Earlier(started_at=run.started_at, pods=run.pods, kept=kept)
 
 
 def _warm_up() -> None:
     from runner.report import html  # noqa: PLC0415
 
     html.load_templates()
-
-
-async def _finish(book: journal.Journal, code: ExitCode) -> None:
-    """The run has its report, interrupted or not: the same command again is new work."""
-    try:
-        await book.record("finished", exit_code=int(code))
-    except OSError as error:
-        complain(f"the journal could not be finished: {error.strerror}")
 
 
 def _on_signal(stop: asyncio.Event, number: int) -> None:
@@ -199,10 +227,6 @@ def _on_signal(stop: asyncio.Event, number: int) -> None:
 
 async def _no_journal(event: str, **fields: object) -> None:
     raise AssertionError(f"{event} before the journal was opened: {json.dumps(fields)}")
-
-
-def _with_record(outside: Outside, book: journal.Journal) -> Outside:
-    return replace(outside, record=book.record)
 
 
 def _progress(request: Request) -> Progress:

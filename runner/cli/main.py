@@ -14,6 +14,7 @@ from runner.cli.exit_codes import ExitCode
 
 _COMMANDS = {
     "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
+    "resume": ("runner.cli.resume", "resume", "Finish a run that was killed or interrupted."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
     "shell": ("runner.cli.shell", "shell", "Run a command in a pod, from an ephemeral container."),
     "preflight": (
@@ -86,12 +87,13 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
     from runner.cli.options import NothingSelectedError  # noqa: PLC0415
     from runner.cluster import ClusterError, ErrorReason  # noqa: PLC0415
     from runner.playbook import PlaybookErrors, UnknownPlaybookError  # noqa: PLC0415
+    from runner.record import RecordError  # noqa: PLC0415
     from runner.report.files import OutputError  # noqa: PLC0415
 
     match error:
         case click.ClickException():
             return error.format_message(), ExitCode.USAGE
-        case PlaybookErrors() | UnknownPlaybookError():
+        case PlaybookErrors() | UnknownPlaybookError() | RecordError():
             return str(error), ExitCode.USAGE
         case ClusterError():
             usage = error.reason is ErrorReason.CONFIG

@@ -1,22 +1,45 @@
 """What commands begin with: a connection, and the plans of the pods that are meant."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runner.cli import options
-from runner.cluster import Cluster
+from runner.cluster import Access, Cluster, ClusterError, Resource
 from runner.debt import DebtLimits
+from runner.model.base import Value
 from runner.plan import PodPlan
 from runner.playbook import Playbook
 from runner.policy import Policy
+from runner.record import Place
 from runner.sweep import Selection
 from runner.sweep.gather import gather
 from runner.sweep.run import make_plans, with_debt, with_policy
 
 if TYPE_CHECKING:
     from runner.kube import KubeCluster
+
+
+class _Meta(Value, frozen=True, kw_only=True):
+    uid: str = ""
+
+
+class _Namespace(Value, frozen=True, kw_only=True):
+    metadata: _Meta = _Meta()
+
+
+async def place_of(cluster: "KubeCluster") -> Place:
+    """Which cluster this is. A Role of one namespace does not let us read another one: then it is
+    known by its address alone."""
+    uid = ""
+    question = Access(verb="get", resource="namespaces", namespace=None)
+    with suppress(ClusterError):
+        if not await cluster.denied([question]):
+            namespaces = Resource(plural="namespaces")
+            found = await cluster.objects.get(namespaces, "kube-system", None, _Namespace)
+            uid = found.metadata.uid
+    return Place(description=cluster.description, server=cluster.server, kube_system_uid=uid)
 
 
 @asynccontextmanager

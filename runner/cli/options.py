@@ -67,6 +67,11 @@ class Share(click.ParamType[int | Fraction]):
         return Fraction(int(digits), 100)
 
 
+def share_text(share: int | Fraction) -> str:
+    """What `Share` reads back."""
+    return str(share) if isinstance(share, int) else f"{share * 100}%"
+
+
 def at_once(*, per_workload: int | Fraction, **limits: Any) -> Limits:
     """What may be examined at the same time."""
     if isinstance(per_workload, int):
@@ -162,7 +167,11 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
                 f"two playbooks are named {playbook.metadata.name}: "
                 f"{known.source} and {playbook.source}"
             )
-    playbooks = tuple(found.values())
+    return prepared(tuple(found.values()), image)
+
+
+def prepared(playbooks: tuple[Playbook, ...], image: str | None) -> tuple[Playbook, ...]:
+    """The playbooks with the image of the command line. Raises UsageError."""
     if image is not None:
         check_image("--debugger-image", image)
         playbooks = tuple(with_image(playbook, image) for playbook in playbooks)
@@ -176,7 +185,13 @@ def allowed(file: Path | None, playbooks: Sequence[Playbook]) -> tuple[
 ]:  # fmt: skip
     """The policy, and the playbooks with the strategies that it leaves them. Raises
     PlaybookErrors for what it does not allow, with the place in the playbook's file."""
-    policy = DEFAULT if file is None else load_policy(file)
+    return allowed_by(DEFAULT if file is None else load_policy(file), playbooks)
+
+
+def allowed_by(policy: Policy, playbooks: Sequence[Playbook]) -> tuple[
+    Policy, tuple[Playbook, ...]
+]:  # fmt: skip
+    """The same for a policy that has been read."""
     for playbook in playbooks:
         found = of_playbook(policy, playbook)
         if not found:

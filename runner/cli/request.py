@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.cli import options
+from runner.debt import DebtLimits
+from runner.examine import Limits
 from runner.playbook import Playbook
+from runner.policy import Policy
+from runner.record import Options
 from runner.sweep import Budget, Selection
 
 DEFAULT_DIRECTORY = Path("podmedic-report")
@@ -12,7 +16,7 @@ DEFAULT_DIRECTORY = Path("podmedic-report")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The command line, read and checked."""
+    """The command line, read and checked; `written` is what `podmedic resume` needs of it."""
 
     playbooks: tuple[Playbook, ...]
     selection: Selection
@@ -23,5 +27,76 @@ class Request:
     dry_run: str | None
     metrics_textfile: Path | None
     pushgateway: str | None
+    exit_zero: bool
     allow_empty: bool
     quiet: bool
+    written: Options
+    policy_file: Path | None
+
+
+def request_of(
+    given: Options,
+    playbooks: tuple[Playbook, ...],
+    policy: Policy,
+    *,
+    directory: Path,
+    dry_run: str | None = None,
+    policy_file: Path | None = None,
+) -> Request:
+    """Raises UsageError for what the policy does not allow."""
+    bounds = policy.spec.bounds
+
+    def bounded(name: str, asked: float, most: int | None) -> float:
+        return options.bounded(name, asked, most, policy)
+
+    share = options.Share().convert(given.max_per_workload, None, None)
+    if bounds.max_per_workload is not None:
+        asked = share if isinstance(share, int) else bounds.max_per_workload
+        share = int(bounded("max_per_workload", asked, bounds.max_per_workload))
+    return Request(
+        playbooks=playbooks,
+        selection=options.make_selection(
+            given.namespaces,
+            given.selector,
+            given.field_selector,
+            all_namespaces=given.all_namespaces,
+        ),
+        connection=options.Connection(
+            kubeconfig=given.kubeconfig,
+            context=given.context,
+            impersonate=given.impersonate,
+            qps=bounded("qps", given.qps, bounds.qps),
+            burst=given.burst,
+        ),
+        budget=Budget(
+            at_once=options.at_once(
+                in_flight=int(bounded("max_in_flight", given.max_in_flight, bounds.max_in_flight)),
+                per_node=int(bounded("max_per_node", given.max_per_node, bounds.max_per_node)),
+                per_namespace=int(
+                    bounded("max_per_namespace", given.max_per_namespace, bounds.max_per_namespace)
+                ),
+                per_workload=share,
+                canary=given.canary,
+                max_failures=given.max_failures,
+            ),
+            debt=DebtLimits(
+                max_containers=int(bounded("cap", given.cap, bounds.max_ephemeral_containers)),
+                cool_down_seconds=given.cool_down_seconds,
+            ),
+            timeout_seconds=bounded(
+                "timeout_seconds", given.timeout_seconds, bounds.timeout_seconds
+            ),
+            policy=policy,
+            limits=Limits(start_seconds=given.start_seconds),
+        ),
+        directory=directory,
+        output=given.output,
+        dry_run=dry_run,
+        metrics_textfile=None if given.metrics_textfile is None else Path(given.metrics_textfile),
+        pushgateway=given.pushgateway,
+        exit_zero=given.exit_zero,
+        allow_empty=given.allow_empty,
+        quiet=given.quiet,
+        written=given,
+        policy_file=policy_file,
+    )

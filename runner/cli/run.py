@@ -3,18 +3,15 @@
 import asyncio
 import logging
 import sys
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
 from runner.cli import options
 from runner.cli.execute import execute
-from runner.cli.exit_codes import ExitCode
-from runner.cli.request import DEFAULT_DIRECTORY, Request
-from runner.debt import DebtLimits
-from runner.examine import Limits
-from runner.sweep import Budget
+from runner.cli.request import DEFAULT_DIRECTORY, request_of
+from runner.record import Options
 
 
 @click.command(short_help="Examine pods and write a report.")
@@ -121,73 +118,41 @@ from runner.sweep import Budget
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-def run(  # one argument per option
-    playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
-    field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, debugger_image: str | None, policy_file: Path | None,
-    outputs: tuple[str, ...], dry_run: str | None, timeout_seconds: float, start_seconds: float,
-    max_in_flight: int,
-    max_per_node: int, max_per_namespace: int, max_per_workload: int | Fraction, canary: bool,
-    max_failures: int, cap: int, cool_down_seconds: float, metrics_textfile: Path | None,
-    pushgateway: str | None, exit_zero: bool, allow_empty: bool, quiet: bool,
-) -> int:  # fmt: skip
+def run(
+    playbooks: tuple[str, ...],
+    policy_file: Path | None,
+    outputs: tuple[str, ...],
+    dry_run: str | None,
+    **given: Any,
+) -> int:
     """Examine pods with PLAYBOOKs: built-in names or files. Without one: crashloop and triage.
 
     Each pod gets one ephemeral container, which stays in its spec for ever. The report is
-    written to a directory; run the same command again after a kill and it finishes the work.
+    written to a directory; after a kill `podmedic resume` finishes the work, and so does the same
+    command again.
     """
     directory, output = options.split_outputs(outputs)
-    if metrics_textfile is not None:
-        options.check_textfile(metrics_textfile)
-    policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, debugger_image))
-    bounds = policy.spec.bounds
-
-    def bounded(name: str, asked: float, most: int | None) -> float:
-        return options.bounded(name, asked, most, policy)
-
-    share = max_per_workload
-    if bounds.max_per_workload is not None:
-        asked = share if isinstance(share, int) else bounds.max_per_workload
-        share = int(bounded("max_per_workload", asked, bounds.max_per_workload))
-    request = Request(
-        playbooks=loaded,
-        selection=options.make_selection(
-            namespaces, selector, field_selector, all_namespaces=all_namespaces
-        ),
-        connection=options.Connection(
-            kubeconfig=kubeconfig,
-            context=context,
-            impersonate=impersonate,
-            qps=bounded("qps", qps, bounds.qps),
-            burst=burst,
-        ),
-        budget=Budget(
-            at_once=options.at_once(
-                in_flight=int(bounded("max_in_flight", max_in_flight, bounds.max_in_flight)),
-                per_node=int(bounded("max_per_node", max_per_node, bounds.max_per_node)),
-                per_namespace=int(
-                    bounded("max_per_namespace", max_per_namespace, bounds.max_per_namespace)
-                ),
-                per_workload=share,
-                canary=canary,
-                max_failures=max_failures,
-            ),
-            debt=DebtLimits(
-                max_containers=int(bounded("cap", cap, bounds.max_ephemeral_containers)),
-                cool_down_seconds=cool_down_seconds,
-            ),
-            timeout_seconds=bounded("timeout_seconds", timeout_seconds, bounds.timeout_seconds),
-            policy=policy,
-            limits=Limits(start_seconds=start_seconds),
-        ),
+    textfile: Path | None = given["metrics_textfile"]
+    if textfile is not None:
+        options.check_textfile(textfile)
+    image: str | None = given["debugger_image"]
+    policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, image))
+    # The names are those of the options above: Options says which there have to be.
+    written = Options(
+        **given
+        | {
+            "output": output,
+            "max_per_workload": options.share_text(given["max_per_workload"]),
+            "metrics_textfile": None if textfile is None else str(textfile),
+        }
+    )
+    request = request_of(
+        written,
+        loaded,
+        policy,
         directory=directory or DEFAULT_DIRECTORY,
-        output=output,
         dry_run=dry_run,
-        metrics_textfile=metrics_textfile,
-        pushgateway=pushgateway,
-        allow_empty=allow_empty,
-        quiet=quiet,
+        policy_file=policy_file,
     )
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    code = asyncio.run(execute(request))
-    return ExitCode.OK if exit_zero and code is ExitCode.FINDINGS else code
+    return asyncio.run(execute(request))

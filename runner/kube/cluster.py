@@ -83,6 +83,7 @@ async def connect(
     return KubeCluster(
         http,
         description=f"{access.description} ({access.shown_server})",
+        server=access.shown_server,
         default_namespace=access.default_namespace,
         watches=watches or WatchPolicy(),
         streams=streams or StreamPolicy(),
@@ -97,6 +98,7 @@ class KubeCluster:
         http: HttpClient,
         *,
         description: str,
+        server: str,
         default_namespace: str,
         watches: WatchPolicy,
         streams: StreamPolicy,
@@ -104,6 +106,7 @@ class KubeCluster:
         self._http = http
         self._watches = watches
         self._description = description
+        self.server = server
         self.objects = KubeObjects(http)
         self.streams = KubeStreams(http, streams)
         self.default_namespace = default_namespace

@@ -65,6 +65,7 @@ def load(text: str, path: str) -> Playbook:
     playbook = load_document(text, path, Playbook, "playbook", checks.check)
     playbook._source = path  # noqa: SLF001
     playbook._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
+    playbook._text = text  # noqa: SLF001
     return playbook
 
 

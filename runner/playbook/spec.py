@@ -279,6 +279,7 @@ class Playbook(Spec):
 
     _source: str = PrivateAttr(default="")
     _sha256: str = PrivateAttr(default="")
+    _text: str = PrivateAttr(default="")
 
     @property
     def name(self) -> str:
@@ -302,3 +303,8 @@ class Playbook(Spec):
     def sha256(self) -> str:
         """Hash of the file's bytes, hexadecimal."""
         return self._sha256
+
+    @property
+    def text(self) -> str:
+        """The file as it was read."""
+        return self._text

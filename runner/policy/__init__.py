@@ -3,7 +3,7 @@ API server as a ValidatingAdmissionPolicy."""
 
 from runner.policy.admission import manifests
 from runner.policy.judge import Violation, of_injection, of_namespace, of_playbook
-from runner.policy.spec import DEFAULT, Policy, json_schema, load_policy
+from runner.policy.spec import DEFAULT, Policy, json_schema, load_policy, read_policy
 
 __all__ = [
     "DEFAULT",
@@ -15,4 +15,5 @@ __all__ = [
     "of_injection",
     "of_namespace",
     "of_playbook",
+    "read_policy",
 ]

@@ -130,11 +130,17 @@ class Policy(Spec):
     """What is allowed."""
 
     _sha256: str = PrivateAttr(default="")
+    _text: str = PrivateAttr(default="")
 
     @property
     def sha256(self) -> str:
         """Hash of the file's bytes, hexadecimal; empty for the one that holds without a file."""
         return self._sha256
+
+    @property
+    def text(self) -> str:
+        """The file as it was read; empty for the one that holds without a file."""
+        return self._text
 
 
 DEFAULT = Policy.model_validate(
@@ -157,9 +163,14 @@ DEFAULT = Policy.model_validate(
 
 def load_policy(path: str | Path) -> Policy:
     """Raises PlaybookErrors with file:line:column."""
-    text = read_text(path)
-    policy = load_document(text, str(path), Policy, "policy")
+    return read_policy(read_text(path), str(path))
+
+
+def read_policy(text: str, path: str) -> Policy:
+    """Raises PlaybookErrors; `path` is what its lines begin with."""
+    policy = load_document(text, path, Policy, "policy")
     policy._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
+    policy._text = text  # noqa: SLF001
     return policy
 
 

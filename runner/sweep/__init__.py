@@ -2,7 +2,18 @@
 
 from runner.sweep.objects import judged, list_objects
 from runner.sweep.outside import Outside
+from runner.sweep.resume import Earlier, pod_records
 from runner.sweep.run import prepare, sweep
 from runner.sweep.settings import Budget, Selection
 
-__all__ = ["Budget", "Outside", "Selection", "judged", "list_objects", "prepare", "sweep"]
+__all__ = [
+    "Budget",
+    "Earlier",
+    "Outside",
+    "Selection",
+    "judged",
+    "list_objects",
+    "pod_records",
+    "prepare",
+    "sweep",
+]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,9 +71,15 @@ def _oldest(versions: Iterable[str]) -> str:
 
 
 async def gather(
-    cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection, now: datetime
+    cluster: Cluster,
+    playbooks: Sequence[Playbook],
+    selection: Selection,
+    now: datetime,
+    *,
+    meant: Mapping[str, Collection[str]] | None = None,
 ) -> Gathered:
-    """Raises ClusterError. Pods that no playbook means are dropped page by page."""
+    """Raises ClusterError. Pods that no playbook means are dropped page by page. `meant` are the
+    names of the playbooks for each pod's uid, where that was decided before."""
     wanted = queries(playbooks, selection)
     pods: dict[str, Pod] = {}
     meant_by: dict[str, set[str]] = {}
@@ -89,7 +95,10 @@ async def gather(
             for pod in page:
                 if condition_status(pod, "Ready") == "True":
                     ready[pod.metadata.uid] = workload_of(pod)
-                names = {p.metadata.name for p in served if matches(p.spec.targets, pod, now)}
+                if meant is not None:
+                    names = set(meant.get(pod.metadata.uid, ()))
+                else:
+                    names = {p.metadata.name for p in served if matches(p.spec.targets, pod, now)}
                 if names:
                     pods[pod.metadata.uid] = pod
                     meant_by.setdefault(pod.metadata.uid, set()).update(names)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from runner.cluster import Cluster
+from runner.examine import Examined
 from runner.examine.context import Record, Redact
 
 
@@ -25,6 +26,8 @@ class Outside:
     redact: Redact
     record: Record
     store: Callable[[bytes], str | None]
+    # Hears of each pod that is done, for a run that goes on after a kill.
+    keep: Callable[[Examined], None]
     now: Callable[[], datetime]
     watcher: Watcher
     stop: asyncio.Event

@@ -38,6 +38,10 @@ class Tally:
             self.on_running(uid)
 
 
+# Reasons of pods that were left undone because we were stopped, not because of what they are.
+UNDONE = frozenset({"Interrupted", "SweepDeadline", "ClusterLost", "NotStored"})
+
+
 class Cut(NamedTuple):
     """`reason` is `Interrupted`, `SweepDeadline`, `ClusterLost`, `NotStored` or `BreakerOpen`;
     `message` a sentence."""
@@ -125,7 +129,7 @@ class _Pool:
     def _spawn(self, plan: PodPlan, work: Awaitable[Examined], *, admitted: bool) -> None:
         task = asyncio.create_task(self._one(plan, work))
         self.tasks[plan.pod.metadata.uid] = task
-        task.add_done_callback(lambda done: self._ended(plan, done, admitted=admitted))
+        task.add_done_callback(lambda done: self._ended(done, admitted=admitted))
 
     async def _one(self, plan: PodPlan, work: Awaitable[Examined]) -> Examined:
         try:
@@ -140,7 +144,7 @@ class _Pool:
             message = f"bug in podmedic: {type(error).__name__}: {error}"
             return without_examination(plan, PodOutcome.ERROR, "InternalError", message)
 
-    def _ended(self, plan: PodPlan, task: asyncio.Task[Examined], *, admitted: bool) -> None:
+    def _ended(self, task: asyncio.Task[Examined], *, admitted: bool) -> None:
         self._news.set()
         if task.cancelled():
             return
@@ -157,9 +161,17 @@ class _Pool:
             why=f"{where}: {result.reason}: {result.message}",
             counts=bool(result.injections) or result.outcome is PodOutcome.ERROR,
         )
-        changed = harm_sentence(result.harm) if result.harm is not None else ""
-        if changed and not any(p.spec.expects_change for p in plan.playbooks):
-            self._scheduler.changed(f"{where} changed while it was examined: {changed}")
+        if changed := change_of(task.result()):
+            self._scheduler.changed(changed)
+
+
+def change_of(examined: Examined) -> str:
+    """The sentence that trips the breaker: an app changed that no playbook expects to."""
+    result = examined.result
+    changed = harm_sentence(result.harm) if result.harm is not None else ""
+    if not changed or any(p.spec.expects_change for p in examined.plan.playbooks):
+        return ""
+    return f"{result.namespace}/{result.name} changed while it was examined: {changed}"
 
 
 def _failed_to_start(result: PodResult) -> bool:

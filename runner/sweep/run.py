@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -42,7 +42,8 @@ from runner.sweep.gather import Gathered, gather
 from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
-from runner.sweep.pool import Acts, Cut, Tally, run_pool, without_examination
+from runner.sweep.pool import Acts, Cut, Tally, change_of, run_pool, without_examination
+from runner.sweep.resume import Earlier, in_order, split
 from runner.sweep.settings import Budget, Selection
 
 
@@ -151,8 +152,10 @@ async def _examine_all(
     run_id: str,
     budget: Budget,
     seen_at: datetime,
+    done: Sequence[Examined],
 ) -> tuple[list[Examined], Cut | None]:
-    """`seen_at` is when the pods of the plans were listed."""
+    """`seen_at` is when the pods of the plans were listed; what an earlier process of this run had
+    `done` counts for the breaker."""
     hub = PodHub(outside.cluster)
     to_examine = [plan for plan in plans if plan.skip is None]
     for plan in to_examine:
@@ -170,6 +173,9 @@ async def _examine_all(
 
     tally = Tally(progress)
     scheduler, _ = await _scheduler(outside.cluster, to_examine, gathered, budget)
+    for one in done:
+        if changed := change_of(one):
+            scheduler.changed(changed)
 
     def proven(one: Examined) -> Examined:
         pod = one.plan.pod
@@ -181,7 +187,9 @@ async def _examine_all(
     async def examine(plan: PodPlan) -> Examined:
         uid = plan.pod.metadata.uid
         ctx = _context(outside, hub, tally, run_id, budget, uid)
-        return proven(await examine_pod(ctx, plan, with_logs=uid in with_logs))
+        one = proven(await examine_pod(ctx, plan, with_logs=uid in with_logs))
+        outside.keep(one)
+        return one
 
     async def held_back(plan: PodPlan, reason: str, message: str) -> Examined:
         return await examine(hold_back(plan, Skip(reason, message)))
@@ -309,10 +317,15 @@ def _judge(
 
 
 async def prepare(
-    outside: Outside, playbooks: Sequence[Playbook], selection: Selection
+    outside: Outside,
+    playbooks: Sequence[Playbook],
+    selection: Selection,
+    *,
+    meant: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[Gathered, tuple[PodPlan, ...]]:
-    """Who is meant and what would be done: as far as `podmedic plan` goes."""
-    gathered = await gather(outside.cluster, playbooks, selection, outside.now())
+    """Who is meant and what would be done: as far as `podmedic plan` goes. `meant` says it where
+    the pods were selected before."""
+    gathered = await gather(outside.cluster, playbooks, selection, outside.now(), meant=meant)
     return gathered, make_plans(gathered, outside.now())
 
 
@@ -327,9 +340,11 @@ async def sweep(
     selection: Selection,
     budget: Budget,
     started_at: datetime,
-    resumed: bool,
+    earlier: Earlier | None = None,
 ) -> Report:
-    """Raises ClusterError while nothing has been changed yet; afterwards there is a report."""
+    """Raises ClusterError while nothing has been changed yet; afterwards there is a report.
+    `started_at` is when the pods of the plans were listed."""
+    plans, done = split(earlier, plans, playbooks)
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
     plans = with_failed_jobs(plans, objects)
@@ -340,15 +355,21 @@ async def sweep(
         require_permissions(outside.cluster, playbooks, to_inject),
     )
     examined, cut = await _examine_all(
-        outside, plans, gathered, events, run_id=run_id, budget=budget, seen_at=started_at
-    )
+        outside, plans, gathered, events,
+        run_id=run_id, budget=budget, seen_at=started_at, done=done,
+    )  # fmt: skip
+    if done:
+        examined = in_order((*examined, *done))
+        plans = [one.plan for one in examined]
     findings, not_evaluated = _judge(playbooks, examined, events, objects, outside.now())
     more, unanswered = judged(playbooks, objects, plans, findings, selection, outside)
     findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
-    namespaces = sorted({*namespaces, *(each.workload.namespace for each in more)})
+    namespaces = sorted(
+        {p.pod.metadata.namespace for p in plans} | {each.workload.namespace for each in more}
+    )
     run = Run(
         id=run_id,
-        started_at=started_at,
+        started_at=started_at if earlier is None else earlier.started_at,
         finished_at=outside.now(),
         playbooks=tuple(
             PlaybookRef(name=p.metadata.name, source=p.source, sha256=p.sha256) for p in playbooks
@@ -358,7 +379,7 @@ async def sweep(
         namespaces=tuple(namespaces),
         selector=selection.label_selector,
         interrupted=cut is not None and cut.reason == "Interrupted",
-        resumed=resumed,
+        resumed=earlier is not None,
         aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",
         api_requests=sum(outside.cluster.requests_sent.values()),
         policy=PolicyRef(name=budget.policy.metadata.name, sha256=budget.policy.sha256),

@@ -1,0 +1,153 @@
+"""The directory of a run while it is under way: record, journal, results that are done."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from runner import __version__, journal, record
+from runner.cli.exit_codes import ExitCode
+from runner.cli.request import Request
+from runner.examine.context import Redact
+from runner.examine.kept import FILE_NAME as KEPT_NAME
+from runner.examine.kept import KeptResults
+from runner.model.report import Report
+from runner.playbook import Playbook
+from runner.policy import Policy
+from runner.record import Document, Options, Place, PodRecord, RunRecord
+from runner.report.files import OutputError, write_atomically
+from runner.sweep.pool import UNDONE
+
+
+def identity_of(request: Request, cluster: str) -> str:
+    """What makes two runs the same work."""
+    parts = [__version__, cluster, request.selection]
+    parts += [(p.sha256, p.spec.debugger.image) for p in request.playbooks]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def unfinished(directory: Path, identity: str, now: datetime) -> RunRecord | None:
+    """The run in the directory that was killed a short while ago, if it was the same work."""
+    try:
+        lines = journal.read(directory / journal.FILE_NAME)
+        run_id = journal.unfinished_run(lines, identity, now)
+        if run_id is None:
+            return None
+        found = record.read(directory)
+    except (OSError, record.RecordError):
+        # That nothing can be written there either will be said when it is tried.
+        return None
+    return found if found.run == run_id else None
+
+
+def end_of(directory: Path, run_id: str) -> tuple[ExitCode, str] | None:
+    """Exit code and time of a run's end; None where something is left to do: it was killed, or
+    stopped with pods undone, or its report could not be written."""
+    end = journal.finished(journal.read(directory / journal.FILE_NAME), run_id)
+    if end is None or end.get("left"):
+        return None
+    try:
+        code = ExitCode(int(end.get("exit_code", "")))
+    except (TypeError, ValueError):
+        return None
+    return None if code is ExitCode.NOT_STORED else (code, str(end.get("time")))
+
+
+def left_undone(report: Report) -> int:
+    """Pods that another process can still examine in this run's name."""
+    return sum(pod.reason in UNDONE for pod in report.pods)
+
+
+def new_record(
+    request: Request,
+    redact: Redact,
+    *,
+    run_id: str,
+    started_at: datetime,
+    identity: str,
+    cluster: Place,
+    default_namespace: str,
+    pods: tuple[PodRecord, ...],
+) -> RunRecord:
+    policy = request.budget.policy
+    return RunRecord(
+        api_version=record.API_VERSION,
+        run=run_id,
+        started_at=started_at,
+        runner_version=__version__,
+        identity=identity,
+        cluster=cluster,
+        default_namespace=default_namespace,
+        options=_to_keep(request.written),
+        playbooks=tuple(_document(playbook, redact) for playbook in request.playbooks),
+        policy=_policy_document(policy, request.policy_file, redact) if policy.text else None,
+        pods=pods,
+    )
+
+
+def _to_keep(options: Options) -> Options:
+    """Whoever finishes the run may stand in another directory; no password is written down."""
+    kubeconfig, textfile, url = options.kubeconfig, options.metrics_textfile, options.pushgateway
+    return msgspec.structs.replace(
+        options,
+        kubeconfig=None if kubeconfig is None else str(Path(kubeconfig).expanduser().absolute()),
+        metrics_textfile=None if textfile is None else str(Path(textfile).absolute()),
+        pushgateway=None if url is None else record.without_password(url),
+    )
+
+
+def _document(playbook: Playbook, redact: Redact) -> Document:
+    if playbook.source == "built-in":
+        return Document(source=playbook.metadata.name, sha256=playbook.sha256, text="")
+    source = str(Path(playbook.source).absolute())
+    return Document(source=source, sha256=playbook.sha256, text=_clean(playbook.text, redact))
+
+
+def _policy_document(policy: Policy, file: Path | None, redact: Redact) -> Document:
+    source = "" if file is None else str(file.absolute())
+    return Document(source=source, sha256=policy.sha256, text=_clean(policy.text, redact))
+
+
+def _clean(text: str, redact: Redact) -> str:
+    """As it is, or not at all."""
+    return text if redact.redact_text(text)[0] == text else ""
+
+
+class RunDirectory:
+    """Ours alone from here on; raises OutputError."""
+
+    def __init__(
+        self, directory: Path, run_id: str, now: Callable[[], datetime], *, afresh: bool
+    ) -> None:
+        self.directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self.journal = journal.Journal(directory / journal.FILE_NAME, run_id, now)
+            self.results = KeptResults(directory / KEPT_NAME, run_id, afresh=afresh)
+        except journal.JournalInUseError as error:
+            mend = "give this one another directory with -o" if afresh else "it is still under way"
+            raise OutputError(f"{error}; {mend}") from error
+        except OSError as error:
+            raise OutputError(f"cannot write to {directory}: {error.strerror}") from error
+
+    def close(self) -> None:
+        self.journal.close()
+        self.results.close()
+
+    async def begin(self, identity: str, new: RunRecord | None) -> None:
+        """On disk before anything is changed in the cluster."""
+        if new is not None:
+            write_atomically(self.directory / record.FILE_NAME, record.encode(new))
+        try:
+            await self.journal.record("run", identity=identity)
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.directory}: {error.strerror}") from error
+
+    async def finish(self, code: ExitCode, left: int) -> None:
+        """The run has its report, interrupted or not: the same command again is new work. Raises
+        OSError."""
+        await self.journal.record("finished", exit_code=int(code), left=left)
+        if not left and code is not ExitCode.NOT_STORED:
+            self.results.remove()

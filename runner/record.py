@@ -1,0 +1,152 @@
+"""What a run writes down before its first injection, so that it can be finished by another process:
+its options, its playbooks and policy as they were, the cluster, the pods it selected. No secrets.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from runner.model.base import Record
+from runner.model.report import Workload
+
+FILE_NAME = "run.json"
+API_VERSION = "podmedic.io/v1alpha1"
+# Ten thousand pods are a few megabytes.
+_MAX_READ_BYTES = 256 * 1024 * 1024
+
+
+class RecordError(Exception):
+    """A directory that holds no run which this podmedic can finish; one line for people."""
+
+
+class Options(Record, frozen=True, kw_only=True):
+    """The command line of `podmedic run`, without what goes into files of its own."""
+
+    namespaces: tuple[str, ...]
+    all_namespaces: bool
+    selector: str
+    field_selector: str
+    context: str | None
+    kubeconfig: str | None
+    impersonate: str | None
+    qps: float
+    burst: int
+    debugger_image: str | None
+    output: str | None
+    timeout_seconds: float
+    start_seconds: float
+    max_in_flight: int
+    max_per_node: int
+    max_per_namespace: int
+    max_per_workload: str  # a number or a percentage: 3, 25%
+    canary: bool
+    max_failures: int
+    cap: int
+    cool_down_seconds: float
+    metrics_textfile: str | None
+    pushgateway: str | None
+    exit_zero: bool
+    allow_empty: bool
+    quiet: bool
+
+
+class Document(Record, frozen=True, kw_only=True):
+    """A playbook or policy. `text` is empty for a built-in one, and for one in which something
+    looks like a secret: that is read from `source` again, if it still has this hash."""
+
+    source: str
+    sha256: str
+    text: str
+
+
+class Place(Record, frozen=True, kw_only=True):
+    """A cluster. `kube_system_uid` is empty where the namespace may not be read."""
+
+    description: str
+    server: str
+    kube_system_uid: str
+
+
+class PodRecord(Record, frozen=True, kw_only=True):
+    """A selected pod and the names of the playbooks that mean it."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    workload: Workload
+    target_container: str
+    playbooks: tuple[str, ...]
+
+
+class RunRecord(Record, frozen=True, kw_only=True):
+    api_version: str
+    run: str
+    started_at: datetime
+    runner_version: str
+    identity: str
+    cluster: Place
+    default_namespace: str
+    options: Options
+    playbooks: tuple[Document, ...]
+    policy: Document | None
+    pods: tuple[PodRecord, ...]
+
+    def meant(self) -> dict[str, tuple[str, ...]]:
+        """Names of playbooks by the uid of the pod."""
+        return {pod.uid: pod.playbooks for pod in self.pods}
+
+
+def encode(record: RunRecord) -> bytes:
+    return msgspec.json.encode(record) + b"\n"
+
+
+def read(directory: Path) -> RunRecord:
+    """Raises RecordError."""
+    path = directory / FILE_NAME
+    if not directory.is_dir():
+        raise RecordError(f"{directory}: there is no such directory")
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_READ_BYTES)
+    except FileNotFoundError:
+        raise RecordError(
+            f"{directory} is not the directory of a run: it has no {FILE_NAME}; "
+            "name the one that `podmedic run` got with -o"
+        ) from None
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        record = msgspec.json.decode(data, type=RunRecord)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: not the record of a run: {error}") from error
+    if record.api_version != API_VERSION:
+        raise RecordError(
+            f"{path}: this podmedic reads apiVersion {API_VERSION}, found {record.api_version}"
+        )
+    return record
+
+
+def difference(then: Place, now: Place) -> str:
+    """Why this is not the cluster of the run; empty if it is. A restored copy of a cluster has the
+    same namespaces at another address: both have to agree."""
+    mend = "name the run's cluster by --kubeconfig or --context"
+    if then.server != now.server:
+        return f"the run belongs to the cluster at {then.server}, this is {now.server}; {mend}"
+    uids = (then.kube_system_uid, now.kube_system_uid)
+    if all(uids) and uids[0] != uids[1]:
+        return (
+            f"the run belongs to another cluster than the one that is now at {now.server}: "
+            f"namespace kube-system has uid {uids[1]}, it had {uids[0]}; {mend}"
+        )
+    return ""
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be written down."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,92 @@
+"""A run that goes on: what of it is done, what is left to do, and which pods went away."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.examine import Examined
+from runner.examine.kept import Kept
+from runner.model.pod import ObjectMeta, Pod, PodSpec
+from runner.model.report import PodOutcome
+from runner.plan import PodPlan
+from runner.playbook import Playbook
+from runner.record import PodRecord
+from runner.sweep.pool import without_examination
+
+_GONE = "the pod was deleted, or is no longer selected, before the run went on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What an earlier process left of the run: the pods that it selected, and its results."""
+
+    started_at: datetime
+    pods: tuple[PodRecord, ...]
+    kept: Mapping[str, Kept]
+
+
+def pod_records(plans: Sequence[PodPlan]) -> tuple[PodRecord, ...]:
+    return tuple(
+        PodRecord(
+            namespace=plan.pod.metadata.namespace,
+            name=plan.pod.metadata.name,
+            uid=plan.pod.metadata.uid,
+            node=plan.pod.spec.node_name,
+            workload=plan.workload,
+            target_container=plan.target,
+            playbooks=tuple(p.metadata.name for p in plan.playbooks),
+        )
+        for plan in plans
+    )
+
+
+def split(
+    earlier: Earlier | None, plans: Sequence[PodPlan], playbooks: Sequence[Playbook]
+) -> tuple[list[PodPlan], list[Examined]]:
+    """The plans that are still to be carried out, and what needs no more doing: the results that
+    are there, and `unknown` for the pods that went away without one."""
+    if earlier is None:
+        return list(plans), []
+    planned = {plan.pod.metadata.uid: plan for plan in plans}
+    left, done = [], []
+    for record in earlier.pods:
+        meant = tuple(p for p in playbooks if p.metadata.name in record.playbooks)
+        kept = earlier.kept.get(record.uid)
+        if kept is not None:
+            done.append(_of_kept(kept, meant))
+        elif record.uid in planned:
+            left.append(planned[record.uid])
+        else:
+            plan = _of_record(record, meant)
+            done.append(without_examination(plan, PodOutcome.UNKNOWN, "PodGone", _GONE))
+    return left, done
+
+
+def _of_kept(kept: Kept, playbooks: tuple[Playbook, ...]) -> Examined:
+    examination = kept.examination
+    plan = PodPlan(
+        pod=examination.pod,
+        playbooks=playbooks,
+        workload=examination.workload,
+        target=examination.target_container,
+        conditions=examination.conditions,
+    )
+    return Examined(plan=plan, examination=examination, result=kept.result)
+
+
+def _of_record(record: PodRecord, playbooks: tuple[Playbook, ...]) -> PodPlan:
+    pod = Pod(
+        metadata=ObjectMeta(namespace=record.namespace, name=record.name, uid=record.uid),
+        spec=PodSpec(node_name=record.node),
+    )
+    return PodPlan(
+        pod=pod,
+        playbooks=playbooks,
+        workload=record.workload,
+        target=record.target_container,
+        conditions=(),
+    )
+
+
+def in_order(examined: Sequence[Examined]) -> list[Examined]:
+    return sorted(examined, key=lambda one: (one.result.namespace, one.result.name))

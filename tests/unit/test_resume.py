@@ -1,0 +1,241 @@
+"""A run that goes on: what it reads back, what it refuses, what is left to do."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from runner import __version__, journal
+from runner.cli.main import podmedic
+from runner.cli.rundir import end_of
+from runner.examine.kept import FILE_NAME as KEPT_NAME
+from runner.examine.kept import KeptResults, read_kept
+from runner.model.report import PodOutcome
+from runner.plan import PodPlan
+from runner.record import (
+    Document,
+    Options,
+    Place,
+    RecordError,
+    RunRecord,
+    difference,
+    encode,
+    read,
+    without_password,
+)
+from runner.select import workload_of
+from runner.sweep import Earlier, pod_records
+from runner.sweep.pool import without_examination
+from runner.sweep.resume import in_order, split
+from tests.unit.pods import pod, running
+
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+OPTIONS = Options(
+    namespaces=("shop",),
+    all_namespaces=False,
+    selector="",
+    field_selector="",
+    context=None,
+    kubeconfig=None,
+    impersonate=None,
+    qps=50.0,
+    burst=100,
+    debugger_image=None,
+    output=None,
+    timeout_seconds=900.0,
+    start_seconds=60.0,
+    max_in_flight=32,
+    max_per_node=10,
+    max_per_namespace=0,
+    max_per_workload="25%",
+    canary=True,
+    max_failures=5,
+    cap=10,
+    cool_down_seconds=0.0,
+    metrics_textfile=None,
+    pushgateway=None,
+    exit_zero=False,
+    allow_empty=False,
+    quiet=False,
+)
+HERE = Place(description="lab (https://10.0.0.1:6443)", server="https://10.0.0.1:6443",
+             kube_system_uid="k1")  # fmt: skip
+
+
+def plan(number: int) -> PodPlan:
+    given = pod(running(), metadata={"name": f"p{number}", "uid": f"u{number}"})
+    return PodPlan(
+        pod=given, playbooks=(), workload=workload_of(given), target="app", conditions=()
+    )
+
+
+def record(**changes: object) -> RunRecord:
+    made = RunRecord(
+        api_version="podmedic.io/v1alpha1",
+        run="r1",
+        started_at=NOW,
+        runner_version=__version__,
+        identity="a",
+        cluster=HERE,
+        default_namespace="shop",
+        options=OPTIONS,
+        playbooks=(Document(source="crashloop", sha256="0", text=""),),
+        policy=None,
+        pods=pod_records([plan(1), plan(2), plan(3)]),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def written(directory: Path, *lines: str, **changes: object) -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / "run.json").write_bytes(encode(record(**changes)))
+    (directory / journal.FILE_NAME).write_text("".join(f"{line}\n" for line in lines))
+    return directory
+
+
+def resume(directory: Path) -> tuple[int, str]:
+    """Exit code and what is said, as far as it goes without a cluster."""
+    result = CliRunner().invoke(podmedic, ["resume", str(directory)], standalone_mode=False)
+    if result.exception is not None:
+        return -1, f"{type(result.exception).__name__}: {result.exception}"
+    return int(result.return_value), result.stderr
+
+
+def test_a_record_is_read_back_as_it_was(tmp_path: Path) -> None:
+    assert read(written(tmp_path / "run")) == record()
+
+
+def test_a_directory_that_holds_no_run(tmp_path: Path) -> None:
+    """Missing, empty, and one with a file of the same name."""
+    with pytest.raises(RecordError, match=f"^{tmp_path}/no: there is no such directory$"):
+        read(tmp_path / "no")
+    with pytest.raises(RecordError) as empty:
+        read(tmp_path)
+    assert str(empty.value) == (
+        f"{tmp_path} is not the directory of a run: it has no run.json; "
+        "name the one that `podmedic run` got with -o"
+    )
+    (tmp_path / "run.json").write_text('{"scripts": {}}')
+    with pytest.raises(RecordError) as other:
+        read(tmp_path)
+    assert str(other.value) == (
+        f"{tmp_path}/run.json: not the record of a run: Object missing required field `apiVersion`"
+    )
+    (tmp_path / "run.json").write_bytes(encode(record(api_version="podmedic.io/v2")))
+    with pytest.raises(
+        RecordError, match=r"reads apiVersion podmedic\.io/v1alpha1, found podmedic"
+    ):
+        read(tmp_path)
+
+
+def test_another_cluster() -> None:
+    """Address and uid both have to agree; an unknown uid leaves it to the address."""
+    same = replace_place(kube_system_uid="")
+    assert difference(HERE, HERE) == difference(HERE, same) == difference(same, HERE) == ""
+    assert difference(HERE, replace_place(server="https://10.0.0.2:6443")) == (
+        "the run belongs to the cluster at https://10.0.0.1:6443, this is https://10.0.0.2:6443; "
+        "name the run's cluster by --kubeconfig or --context"
+    )
+    assert difference(HERE, replace_place(kube_system_uid="k2")) == (
+        "the run belongs to another cluster than the one that is now at https://10.0.0.1:6443: "
+        "namespace kube-system has uid k2, it had k1; "
+        "name the run's cluster by --kubeconfig or --context"
+    )
+
+
+def replace_place(**changes: str) -> Place:
+    return msgspec.structs.replace(HERE, **changes)
+
+
+def test_a_finished_run_says_so_with_its_exit_code(tmp_path: Path) -> None:
+    """A torn line before that is named, and costs nothing."""
+    directory = written(
+        tmp_path / "run",
+        '{"time": "T0", "run": "r1", "event": "run"}',
+        '{"time": "T1", "run": "r1", "ev',
+        '{"time": "T2", "run": "r1", "event": "finished", "exit_code": 1, "left": 0}',
+    )
+    assert resume(directory) == (
+        1,
+        (
+            f"podmedic: {directory}/journal.jsonl:2: torn, as a kill in the middle of writing leaves "
+            "it; what it was about to announce was not done\n"
+            "podmedic: run r1 finished at T2 with exit code 1; nothing is left to do; "
+            f"its report is {directory}/report.html\n"
+        ),
+    )
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    directory = written(tmp_path / "run", runner_version="9.9")
+    assert resume(directory) == (
+        -1,
+        (
+            f"RecordError: the run in {directory} was made by podmedic 9.9, this is {__version__}, "
+            "which may name and fill containers in another way; finish it with that version, or "
+            "start a new run"
+        ),
+    )
+
+
+def test_a_playbook_of_which_no_copy_was_kept_must_be_the_same(tmp_path: Path) -> None:
+    changed = tmp_path / "mine.yaml"
+    changed.write_text("kind: Playbook\n")
+    document = Document(source=str(changed), sha256="0", text="")
+    assert resume(written(tmp_path / "run", playbooks=(document,))) == (
+        -1,
+        (
+            f"RecordError: {changed}: changed since the run began, and the run kept no copy of it "
+            "because something in it looks like a secret; start a new run"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ('"exit_code": 0, "left": 0', 0),
+        ('"exit_code": 3, "left": 0', 3),  # its breaker was open
+        ('"exit_code": 2, "left": 4', None),
+        ('"exit_code": 3, "left": 1', None),
+        ('"exit_code": 6, "left": 0', None),  # its report could not be written
+        ('"exit_code": "x"', None),
+    ],
+)
+def test_what_is_left_after_an_end(tmp_path: Path, end: str, expected: int | None) -> None:
+    directory = written(tmp_path, f'{{"time": "T", "run": "r1", "event": "finished", {end}}}')
+    found = end_of(directory, "r1")
+    assert (None if found is None else found[0]) == expected
+
+
+def test_done_left_and_gone(tmp_path: Path) -> None:
+    """p1 is done, its pod may have gone; p2 is still to do; p3 went away without a result; a new
+    pod is no part of the run. A torn line and another run's results count for nothing."""
+    path = tmp_path / KEPT_NAME
+    kept = KeptResults(path, "r1", afresh=True)
+    kept.keep(without_examination(plan(1), PodOutcome.FAILED, "Why", "it says"))
+    kept.close()
+    with path.open("ab") as file:
+        file.write(b'{"run": "r1", "exam')
+    other = KeptResults(path, "r0", afresh=False)
+    other.keep(without_examination(plan(2), PodOutcome.PASSED, "", ""))
+    other.close()
+    earlier = Earlier(started_at=NOW, pods=record().pods, kept=read_kept(path, "r1"))
+
+    left, done = split(earlier, [plan(2), plan(9)], ())
+
+    assert left == [plan(2)]
+    results = [(o.result.name, o.result.outcome, o.result.reason) for o in in_order(done)]
+    assert results == [
+        ("p1", PodOutcome.FAILED, "Why"),
+        ("p3", PodOutcome.UNKNOWN, "PodGone"),
+    ]
+    assert done[0].plan.workload == plan(1).workload
+    assert split(None, [plan(2)], ()) == ([plan(2)], [])
+
+
+def test_no_password_is_written_down() -> None:
+    assert without_password("https://me:pw@push.example:9091/x") == "https://push.example:9091/x"
+    assert without_password("http://push.example:9091") == "http://push.example:9091"
