@@ -33,7 +33,8 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A pod that waits for its turn. `pool` is what starts alike: image and kind of node; `ready`
-    pods serve somebody, and only they count against their workload."""
+    pods serve somebody, and only they count against their workload and the PodDisruptionBudgets
+    that select them. Without `injects` the pod is read from the API alone, and never counts."""
 
     uid: str
     namespace: str
@@ -41,6 +42,15 @@ class Candidate:
     workload: Key
     pool: Key
     ready: bool
+    budgets: tuple[Key, ...] = ()
+    injects: bool = True
+
+
+class Standing(NamedTuple):
+    """What a Ready pod counts for, whether it is to be examined or not."""
+
+    workload: Key
+    budgets: tuple[Key, ...] = ()
 
 
 class Held(NamedTuple):
@@ -55,28 +65,32 @@ _MIN_FOR_SHARE = 10
 
 
 class Scheduler:
-    """`ready_pods` counts each workload's Ready pods, the unselected ones included;
-    `disruptions_allowed` is what its PodDisruptionBudgets leave, where it has any."""
+    """`ready` are the Ready pods by uid, the unselected ones included; `disruptions_allowed` is
+    what each PodDisruptionBudget leaves while all of them stay so."""
 
     def __init__(
         self,
         limits: Limits,
         candidates: Iterable[Candidate],
         *,
-        ready_pods: Mapping[Key, int],
+        ready: Mapping[str, Standing],
         disruptions_allowed: Mapping[Key, int] | None = None,
     ) -> None:
         self._limits = limits
         # Candidates that fit or do not fit together: what is decided for one is for all.
         self._waiting: dict[Candidate, deque[str]] = {}
+        self._alike: dict[str, Candidate] = {}
         for candidate in candidates:
-            alike = replace(candidate, uid="")
-            self._waiting.setdefault(alike, deque()).append(candidate.uid)
+            self._queue(candidate.uid, replace(candidate, uid=""))
         self._running: dict[str, Candidate] = {}
         self._per_node: Counter[str] = Counter()
         self._per_namespace: Counter[str] = Counter()
         self._per_workload: Counter[Key] = Counter()
-        self._ready_pods = ready_pods
+        self._per_budget: Counter[Key] = Counter()
+        self._ready = dict(ready)
+        self._ready_pods = Counter(standing.workload for standing in ready.values())
+        # How many more than now were Ready when the budgets were read.
+        self._lost: Counter[Key] = Counter()
         self._disruptions = disruptions_allowed or {}
         # Pool by pool: the canary that is out, those that came back, those that did not.
         self._canaries: dict[Key, str] = {}
@@ -95,10 +109,49 @@ class Scheduler:
         if limits.per_workload is not None:
             allowed = limits.per_workload
         else:
-            allowed = max(1, int(self._ready_pods.get(workload, 0) * limits.workload_share))
-        if allowed == 0 or workload not in self._disruptions:
-            return allowed
-        return max(1, min(allowed, self._disruptions[workload]))
+            allowed = max(1, int(self._ready_pods[workload] * limits.workload_share))
+        return allowed
+
+    def budget_limit(self, budget: Key) -> int:
+        """How many of the Ready pods that a PodDisruptionBudget selects at a time. One at least:
+        a budget that allows none would keep its pods from ever being examined."""
+        return max(1, self._disruptions[budget] - max(0, self._lost[budget]))
+
+    def saw(self, uid: str, standing: Standing | None) -> bool:
+        """A pod is Ready and counts for that, or is not (any more). True when that is news."""
+        was = self._ready.pop(uid, None)
+        for one, by in ((was, -1), (standing, 1)):
+            if one is not None:
+                self._ready_pods[one.workload] += by
+                self._lost.subtract(dict.fromkeys(one.budgets, by))
+        if standing is not None:
+            self._ready[uid] = standing
+        if (was is None) == (standing is None):
+            return False
+        self._turn(uid, ready=standing is not None)
+        return True
+
+    def _turn(self, uid: str, *, ready: bool) -> None:
+        """What waits or runs counts from now on as what it is."""
+        running = self._running.get(uid)
+        if running is not None and running.injects:
+            self._count(running, -1)
+            self._running[uid] = replace(running, ready=ready)
+            self._count(self._running[uid], 1)
+        alike = self._alike.get(uid)
+        if alike is not None and alike.injects:
+            self._unqueue(uid)
+            self._queue(uid, replace(alike, ready=ready))
+
+    def _queue(self, uid: str, alike: Candidate) -> None:
+        self._waiting.setdefault(alike, deque()).append(uid)
+        self._alike[uid] = alike
+
+    def _unqueue(self, uid: str) -> None:
+        alike = self._alike.pop(uid)
+        self._waiting[alike].remove(uid)
+        if not self._waiting[alike]:
+            del self._waiting[alike]
 
     def admit(self) -> list[str]:
         """Those that may start now; they count as running from here on."""
@@ -111,6 +164,7 @@ class Scheduler:
                 if in_flight and len(self._running) >= in_flight:
                     return admitted
                 admitted.append(uids.popleft())
+                del self._alike[admitted[-1]]
                 self._start(admitted[-1], alike)
             if not uids:
                 del self._waiting[alike]
@@ -127,7 +181,8 @@ class Scheduler:
                 found += [Held(uid, "CanaryFailed", why) for uid in uids]
             else:
                 continue
-            del self._waiting[alike]
+            for uid in self._waiting.pop(alike):
+                del self._alike[uid]
         return found
 
     def started(self, uid: str) -> bool:
@@ -146,10 +201,7 @@ class Scheduler:
         candidate = self._running.pop(uid, None)
         if candidate is None:
             return
-        self._per_node[candidate.node] -= 1
-        self._per_namespace[candidate.namespace] -= 1
-        if candidate.ready:
-            self._per_workload[candidate.workload] -= 1
+        self._count(candidate, -1)
         was_canary = self._canaries.get(candidate.pool) == uid
         if was_canary:
             del self._canaries[candidate.pool]
@@ -202,13 +254,22 @@ class Scheduler:
         if not candidate.ready:
             return True
         allowed = self.workload_limit(candidate.workload)
-        return not allowed or self._per_workload[candidate.workload] < allowed
+        if not allowed:
+            return True
+        return self._per_workload[candidate.workload] < allowed and all(
+            self._per_budget[budget] < self.budget_limit(budget) for budget in candidate.budgets
+        )
 
     def _start(self, uid: str, candidate: Candidate) -> None:
         self._running[uid] = candidate
-        self._per_node[candidate.node] += 1
-        self._per_namespace[candidate.namespace] += 1
-        if candidate.ready:
-            self._per_workload[candidate.workload] += 1
+        self._count(candidate, 1)
         if candidate.pool not in self._proven:
             self._canaries.setdefault(candidate.pool, uid)
+
+    def _count(self, candidate: Candidate, by: int) -> None:
+        self._per_node[candidate.node] += by
+        self._per_namespace[candidate.namespace] += by
+        if candidate.ready:
+            self._per_workload[candidate.workload] += by
+            for budget in candidate.budgets:
+                self._per_budget[budget] += by

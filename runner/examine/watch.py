@@ -1,7 +1,7 @@
 """One watch per scope for all pods of a sweep: never a request per pod."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 
 from runner.cluster import Cluster, ClusterError, Scope
 from runner.model.pod import Event, Pod
@@ -21,13 +21,18 @@ class _Entry:
 
 
 class PodHub:
-    """The latest known view of each tracked pod; one task per pod may wait for its changes."""
+    """The latest known view of each tracked pod; one task per pod may wait for its changes.
+
+    `on_pod` hears of every pod in the scopes, tracked or not, and whether it is gone; after a
+    relist `on_relist` hears which uids are left in a scope."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._entries: dict[str, _Entry] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: ClusterError | None = None
+        self.on_pod: Callable[[Pod, bool], None] = lambda *_: None
+        self.on_relist: Callable[[Scope, frozenset[str]], None] = lambda *_: None
 
     def track(self, pod: Pod, events: Iterable[Event] = ()) -> None:
         entry = _Entry(pod)
@@ -92,8 +97,10 @@ class PodHub:
             async for event in self._cluster.watch_pods(scope, resource_version):
                 if event.type == "sync":
                     self._mark_missing(scope, event.uids)
+                    self.on_relist(scope, event.uids)
                 elif event.pod is not None:
                     self._take(event.pod, gone=event.type == "deleted")
+                    self.on_pod(event.pod, event.type == "deleted")
         except ClusterError as error:
             # Everyone who waits would wait in vain.
             self.failure = error

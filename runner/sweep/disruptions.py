@@ -1,13 +1,11 @@
-"""What PodDisruptionBudgets leave of each workload, where they may be read."""
+"""PodDisruptionBudgets, where they may be read, and whom they select."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.cluster import Access, Cluster, ClusterError, Resource
 from runner.model.base import Value
-from runner.model.pod import ObjectMeta, Pod
-from runner.model.report import Workload
-from runner.plan import PodPlan
+from runner.model.pod import ObjectMeta
 
 BUDGETS = Resource(plural="poddisruptionbudgets", group="policy")
 
@@ -40,26 +38,15 @@ def _meets(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
     return False
 
 
-def selects(budget: DisruptionBudget, pod: Pod) -> bool:
+def selects(budget: DisruptionBudget, namespace: str, labels: Mapping[str, str]) -> bool:
     """An empty selector selects every pod of the namespace, none at all nothing (policy/v1)."""
-    selector, labels = budget.spec.selector, pod.metadata.labels
-    if selector is None or budget.metadata.namespace != pod.metadata.namespace:
+    selector = budget.spec.selector
+    if selector is None or budget.metadata.namespace != namespace:
         return False
     wanted = selector.get("matchLabels") or {}
     return all(labels.get(k) == v for k, v in wanted.items()) and all(
         _meets(labels, each) for each in selector.get("matchExpressions") or ()
     )
-
-
-def allowed(budgets: Sequence[DisruptionBudget], plans: Iterable[PodPlan]) -> dict[Workload, int]:
-    """The least that any budget over one of its pods leaves to each workload."""
-    found: dict[Workload, int] = {}
-    for plan in plans if budgets else ():
-        for budget in budgets:
-            if selects(budget, plan.pod):
-                left = budget.status.disruptions_allowed
-                found[plan.workload] = min(left, found.get(plan.workload, left))
-    return found
 
 
 async def list_budgets(

@@ -1,10 +1,10 @@
 """From playbooks and a selection to the pods they mean: one LIST per distinct query."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from runner.cluster import Cluster, Scope
 from runner.model.pod import Pod
@@ -15,15 +15,29 @@ from runner.select import condition_status, matches, workload_of
 from runner.sweep.settings import Selection
 
 
+class ReadyPod(NamedTuple):
+    """What is kept of a pod that serves somebody, selected or not."""
+
+    workload: Workload
+    labels: Mapping[str, str]
+
+
+def ready_pod(pod: Pod) -> ReadyPod | None:
+    """None for a pod that serves nobody."""
+    if condition_status(pod, "Ready") != "True":
+        return None
+    return ReadyPod(workload_of(pod), pod.metadata.labels)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
     """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
-    the pods the API server returned, `ready_pods` the Ready ones of each workload among them."""
+    the pods the API server returned, `ready` are the Ready ones among them by uid."""
 
     selected: tuple[Selected, ...]
     scopes: tuple[tuple[Scope, str], ...]
     looked_at: int
-    ready_pods: Mapping[Workload, int]
+    ready: Mapping[str, ReadyPod]
 
 
 def _join(*selectors: str) -> str:
@@ -83,7 +97,7 @@ async def gather(
     wanted = queries(playbooks, selection)
     pods: dict[str, Pod] = {}
     meant_by: dict[str, set[str]] = {}
-    ready: dict[str, Workload] = {}
+    ready: dict[str, ReadyPod] = {}
     looked_at = 0
 
     async def run_query(scope: Scope, served: Sequence[Playbook]) -> tuple[Scope, str]:
@@ -93,8 +107,9 @@ async def gather(
             version = version or page_version
             looked_at += len(page)
             for pod in page:
-                if condition_status(pod, "Ready") == "True":
-                    ready[pod.metadata.uid] = workload_of(pod)
+                serves = ready_pod(pod)
+                if serves is not None:
+                    ready[pod.metadata.uid] = serves
                 if meant is not None:
                     names = set(meant.get(pod.metadata.uid, ()))
                 else:
@@ -117,5 +132,5 @@ async def gather(
         selected=tuple(selected),
         scopes=watch_scopes(listed),
         looked_at=looked_at,
-        ready_pods=Counter(ready.values()),
+        ready=ready,
     )

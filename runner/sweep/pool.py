@@ -20,17 +20,22 @@ log = logging.getLogger(__name__)
 
 class Tally:
     """Counts for the progress line and, per pod, the container that was sent to it.
-    `on_running` hears the uid of each pod whose container has begun to run."""
+    `on_running` hears the uid of each pod whose container has begun to run; `on_news` is called
+    when the scheduler may decide otherwise than before."""
 
     def __init__(self, changed: Callable[[Counter[str]], None]) -> None:
         self.counts: Counter[str] = Counter()
         self.containers: dict[str, str] = {}
         self.on_running: Callable[[str], None] = lambda _: None
+        self.on_news: Callable[[], None] = lambda: None
         self._changed = changed
 
     def add(self, stage: str) -> None:
         self.counts[stage] += 1
         self._changed(self.counts)
+
+    def news(self) -> None:
+        self.on_news()
 
     def of_pod(self, uid: str, stage: str) -> None:
         self.add(stage)
@@ -107,6 +112,7 @@ class _Pool:
         self.tasks: dict[str, asyncio.Task[Examined]] = {}
         self.fatal: list[Cut] = []
         tally.on_running = self._on_running
+        tally.on_news = self._news.set
 
     def _on_running(self, uid: str) -> None:
         if self._scheduler.started(uid):

@@ -36,13 +36,14 @@ from runner.playbook import Playbook
 from runner.policy import Policy, of_injection, of_namespace
 from runner.report import summarize
 from runner.select import Skip, condition_status
-from runner.sweep.disruptions import allowed, list_budgets
+from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.pool import Acts, Cut, Tally, change_of, run_pool, without_examination
+from runner.sweep.readiness import Budgets, Readiness, workload_key
 from runner.sweep.resume import Earlier, in_order, split
 from runner.sweep.settings import Budget, Selection
 
@@ -78,45 +79,30 @@ def _will_inject(plan: PodPlan) -> bool:
     return any(injection.steps for injection in plan.injections)
 
 
-def _candidate(plan: PodPlan) -> Candidate:
-    pod, workload = plan.pod, plan.workload
-    ready = condition_status(pod, "Ready") == "True" and _will_inject(plan)
+def _candidate(plan: PodPlan, budgets: Budgets) -> Candidate:
+    pod = plan.pod
+    injects = _will_inject(plan)
     images = (i.group.debugger.image for i in plan.injections if i.steps)
     return Candidate(
         uid=pod.metadata.uid,
         namespace=pod.metadata.namespace,
         node=pod.spec.node_name,
-        workload=_key(workload),
+        workload=workload_key(plan.workload),
         # What is read from the API alone starts nothing: it is its own proof.
         pool=next(images, "") or f"none {pod.metadata.uid}",
-        ready=ready,
+        ready=injects and condition_status(pod, "Ready") == "True",
+        budgets=budgets.over(pod.metadata.namespace, pod.metadata.labels),
+        injects=injects,
     )
 
 
-def _key(workload: Workload) -> str:
-    return f"{workload.namespace}/{workload.kind}/{workload.name}"
-
-
-async def _scheduler(
-    cluster: Cluster, plans: Sequence[PodPlan], gathered: Gathered, budget: Budget
-) -> tuple[Scheduler, str]:
-    """And why the disruption budgets could not be read, if they could not."""
-    candidates = [_candidate(plan) for plan in plans]
-    ready = Counter(c.workload for c in candidates if c.ready)
-    several = {workload for workload, count in ready.items() if count > 1}
-    concerned = [p for p, c in zip(plans, candidates, strict=True) if c.workload in several]
-    unknown, left = "", {}
-    if concerned and budget.at_once.per_workload != 0:
-        namespaces = sorted({plan.pod.metadata.namespace for plan in concerned})
-        budgets, unknown = await list_budgets(cluster, namespaces)
-        left = {_key(workload): n for workload, n in allowed(budgets, concerned).items()}
-    scheduler = Scheduler(
-        budget.at_once,
-        candidates,
-        ready_pods={_key(workload): n for workload, n in gathered.ready_pods.items()},
-        disruptions_allowed=left,
-    )
-    return scheduler, unknown
+async def _budgets(cluster: Cluster, plans: Sequence[PodPlan], budget: Budget) -> Budgets:
+    """Those of the namespaces where several pods are to be examined."""
+    counts = Counter(plan.pod.metadata.namespace for plan in plans if _will_inject(plan))
+    several = sorted(namespace for namespace, count in counts.items() if count > 1)
+    if budget.at_once.per_workload == 0:
+        several = []
+    return Budgets((await list_budgets(cluster, several))[0])
 
 
 def _context(
@@ -172,7 +158,15 @@ async def _examine_all(
         )
 
     tally = Tally(progress)
-    scheduler, _ = await _scheduler(outside.cluster, to_examine, gathered, budget)
+    budgets = await _budgets(outside.cluster, to_examine, budget)
+    scheduler = Scheduler(
+        budget.at_once,
+        [_candidate(plan, budgets) for plan in to_examine],
+        ready={uid: budgets.standing(pod) for uid, pod in gathered.ready.items()},
+        disruptions_allowed=budgets.allowed,
+    )
+    readiness = Readiness(gathered.ready, budgets, scheduler, tally.news)
+    hub.on_pod, hub.on_relist = readiness.on_pod, readiness.on_relist
     for one in done:
         if changed := change_of(one):
             scheduler.changed(changed)

@@ -1,17 +1,18 @@
 """Two hundred replicas of one workload on ten simulated nodes: no budget is exceeded at any event
 of a watch that is not podmedic's own, and each of them is what bounds the sweep once."""
 
+import asyncio
 import dataclasses
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.objects import remove_pods
+from bench.objects import objects, remove_pods
 from bench.recording import record
 from bench.simulation import NODES, simulation
 from bench.sweeps import TRIVIAL, playbook, program_step
@@ -141,6 +142,18 @@ def _sweep(lab: Lab, namespace: str, bounds: Bounds, options: list[str], folder:
     assert onlooker.events >= 2 * PODS
 
 
+async def _set_ready(lab: Lab, namespace: str, names: Iterable[str], status: str) -> None:
+    condition = {"type": "Ready", "status": status, "reason": "Simulated"}
+    body = {"status": {"conditions": [condition]}}
+    async with objects(lab) as api:
+
+        async def patch(name: str) -> None:
+            path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
+            await api.send("PATCH", path, body, "application/strategic-merge-patch+json")
+
+        await api.for_each(names, patch)
+
+
 LIFTED = ["--max-in-flight=0", "--max-per-node=0"]
 
 
@@ -187,3 +200,55 @@ def test_no_fewer_are_left_alone_than_the_disruption_budget_wants(
     finally:
         lab.kubectl("delete", "pdb", "web", "-n", replicas)
     assert bounds.most["per workload"] == 21
+
+
+@dataclasses.dataclass
+class _Falling(Bounds):
+    """Pods in `fell` cease to be Ready; a quarter is one of those that are left then."""
+
+    fell: set[str] = dataclasses.field(default_factory=set)
+    caught_up: bool = False
+    after: int = 0
+
+    def look(self, pods: dict[str, Seen]) -> Iterator[str]:
+        yield from super().look(pods)
+        if not self.fell or any(pods[name].ready for name in self.fell):
+            return
+        flying = sum(pod.ready for pod in pods.values() if pod.open)
+        allowed = sum(pod.ready for pod in pods.values()) // 4
+        # What was under way cannot be taken back; from then on it counts.
+        self.caught_up = self.caught_up or flying <= allowed
+        if self.caught_up:
+            self.after = max(self.after, flying)
+            if flying > allowed:
+                yield f"{flying} of them, {allowed} are a quarter of those still Ready"
+
+
+def test_replicas_that_cease_to_be_ready_leave_less_to_look_at(
+    lab: Lab, replicas: str, tmp_path: Path
+) -> None:
+    """A quarter of them goes while the sweep is on: a quarter is a quarter of the rest from then on."""
+    bounds = _Falling(in_flight=PODS, per_node=20)
+    onlooker = Onlooker(lab, replicas, bounds.look)
+    try:
+        before = {name: len(pod.all) for name, pod in onlooker.pods.items()}
+
+        def done(pods: dict[str, Seen]) -> list[str]:
+            return [n for n, pod in pods.items() if len(pod.all) > before[n] and not pod.open]
+
+        path = playbook(tmp_path, TRIVIAL)
+        running = pm.start_run(lab, replicas, path, *LIFTED, directory=tmp_path / "out")
+        assert onlooker.wait(lambda pods: len(done(pods)) >= PODS // 4)
+        fell = done(onlooker.pods)
+        # The runner is done with them a moment later than we: it reads their word first.
+        assert onlooker.wait(lambda pods: len(done(pods)) >= len(fell) + 20)
+        asyncio.run(_set_ready(lab, replicas, fell, "False"))
+        bounds.fell |= set(fell)
+        _, errors = running.communicate(timeout=pm.RUN_SECONDS)
+        assert running.returncode == 0, errors
+        assert onlooker.wait(lambda pods: _settled(pods, before))
+    finally:
+        onlooker.stop()
+        asyncio.run(_set_ready(lab, replicas, before, "True"))
+    assert onlooker.breaches == []
+    assert 0 < bounds.after <= (PODS - len(fell)) // 4

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.budget import Candidate, Held, Limits, Scheduler
+from runner.budget import Candidate, Held, Limits, Scheduler, Standing
 
 LIFTED = Limits(in_flight=0, per_node=0, per_workload=0, canary=False)
 
@@ -20,13 +20,11 @@ def candidate(number: int, **fields: object) -> Candidate:
 
 
 def scheduler(limits: Limits, *candidates: Candidate, ready: int = 0, **pdbs: int) -> Scheduler:
-    counted = Counter(c.workload for c in candidates if c.ready)
-    return Scheduler(
-        limits,
-        candidates,
-        ready_pods={**counted, "web": ready or counted["web"]},
-        disruptions_allowed=pdbs,
-    )
+    """`ready` pods of `web` in all; `pdbs` is what each budget allows."""
+    found = {c.uid: Standing(c.workload, c.budgets) for c in candidates if c.ready}
+    others = max(0, ready - len(found))
+    found |= {f"other{number}": Standing("web") for number in range(others)}
+    return Scheduler(limits, candidates, ready=found, disruptions_allowed=pdbs)
 
 
 def many(count: int, **fields: object) -> list[Candidate]:
@@ -52,8 +50,56 @@ def test_pods_that_are_not_ready_serve_nobody() -> None:
 
 def test_a_disruption_budget_bounds_further_but_never_to_nothing() -> None:
     limits = Limits(canary=False, per_node=0)
-    assert len(scheduler(limits, *many(40), web=3).admit()) == 3
-    assert len(scheduler(limits, *many(40), web=0).admit()) == 1
+    pods = many(40, budgets=("pdb",))
+    assert len(scheduler(limits, *pods, pdb=3).admit()) == 3
+    assert len(scheduler(limits, *pods, pdb=0).admit()) == 1
+
+
+def test_a_disruption_budget_over_two_workloads_is_one_budget() -> None:
+    limits = Limits(canary=False, per_node=0)
+    pods = [candidate(n, workload=f"w{n % 2}", budgets=("pdb",)) for n in range(40)]
+    assert len(scheduler(limits, *pods, pdb=3).admit()) == 3
+
+
+def test_pods_that_cease_to_be_ready_leave_less_to_the_others() -> None:
+    limits = Limits(canary=False, per_node=0)
+    subject = scheduler(limits, *many(8, budgets=("pdb",)), ready=80, pdb=6)
+    # Not of those that wait: pods that somebody else lost.
+    assert [subject.saw(f"other{n}", None) for n in range(4)] == [True] * 4
+    assert (subject.workload_limit("web"), subject.budget_limit("pdb")) == (19, 6)
+    assert subject.saw("other0", None) is False
+    subject.saw("u7", None)
+    subject.saw("u6", None)
+    assert (subject.workload_limit("web"), subject.budget_limit("pdb")) == (18, 4)
+    # Those two serve nobody now, and go beside the four.
+    assert sorted(subject.admit()) == ["u0", "u1", "u2", "u3", "u6", "u7"]
+    for uid in ("u0", "u1", "u6", "u7"):
+        subject.ended(uid, failed_to_start=False)
+    assert subject.admit() == ["u4", "u5"]
+
+
+def test_a_pod_that_becomes_ready_counts_from_then_on() -> None:
+    limits = Limits(canary=False, per_node=0)
+    subject = scheduler(limits, *many(4, ready=False, budgets=("pdb",)), pdb=2)
+    subject.saw("u3", Standing("web", ("pdb",)))
+    assert subject.admit() == ["u0", "u1", "u2", "u3"]
+    subject = scheduler(limits, *many(4, ready=False, budgets=("pdb",)), pdb=2)
+    for number in range(4):
+        subject.saw(f"u{number}", Standing("web", ("pdb",)))
+    assert subject.admit() == ["u0"]
+
+
+def test_a_running_pod_that_ceases_to_be_ready_makes_room() -> None:
+    limits = Limits(canary=False, per_node=0, per_workload=1)
+    subject = scheduler(limits, *many(3))
+    assert subject.admit() == ["u0"]
+    assert subject.saw("u0", None) is True
+    assert subject.admit() == ["u1"]
+    subject.ended("u0", failed_to_start=False)
+    assert subject.admit() == []
+    assert subject.saw("u0", Standing("web")) is True
+    subject.ended("u1", failed_to_start=False)
+    assert subject.admit() == ["u2"]
 
 
 def test_node_namespace_and_workload_bounds() -> None:

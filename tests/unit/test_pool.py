@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import pytest
 
-from runner.budget import Candidate, Limits, Scheduler
+from runner.budget import Candidate, Limits, Scheduler, Standing
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine import Examined
 from runner.model.report import Change, Harm, HarmVerdict, Injection, PodOutcome
@@ -57,7 +57,7 @@ async def run(
         )
         for one in plans
     ]  # fmt: skip
-    scheduler = Scheduler(limits, candidates, ready_pods={"w": len(plans)})
+    scheduler = Scheduler(limits, candidates, ready={c.uid: Standing("w") for c in candidates})
     acts = Acts(examine=examine, hold_back=hold_back)
     return await run_pool(
         plans, acts, scheduler, budget or Budget(), count or tally(), stop or asyncio.Event()
