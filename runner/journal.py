@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from runner.killpoints import reach, tear
+
 MAX_AGE = timedelta(minutes=15)
 FILE_NAME = "journal.jsonl"
 # A journal is a few lines per pod; more than this is not ours.
@@ -102,7 +104,14 @@ class Journal:
     async def record(self, event: str, **fields: object) -> None:
         """Returns when the line is on disk. Raises OSError when it cannot be."""
         line = {"time": self._now().isoformat(), "run": self._run_id, "event": event, **fields}
-        self._pending.append(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+        reach(f"{event}-unwritten")
+        data = json.dumps(line, ensure_ascii=True).encode() + b"\n"
+        tear(f"{event}-torn", data, self._write)
+        await self._append(data)
+        reach(f"{event}-recorded")
+
+    async def _append(self, data: bytes) -> None:
+        self._pending.append(data)
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
             await asyncio.shield(self._flushing)

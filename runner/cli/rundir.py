@@ -13,6 +13,7 @@ from runner.cli.request import Request
 from runner.examine.context import Redact
 from runner.examine.kept import FILE_NAME as KEPT_NAME
 from runner.examine.kept import KeptResults
+from runner.killpoints import reach
 from runner.model.report import Report
 from runner.playbook import Playbook
 from runner.policy import Policy
@@ -131,6 +132,7 @@ class RunDirectory:
             raise OutputError(f"{error}; {mend}") from error
         except OSError as error:
             raise OutputError(f"cannot write to {directory}: {error.strerror}") from error
+        reach("directory-locked")
 
     def close(self) -> None:
         self.journal.close()
@@ -140,6 +142,7 @@ class RunDirectory:
         """On disk before anything is changed in the cluster."""
         if new is not None:
             write_atomically(self.directory / record.FILE_NAME, record.encode(new))
+        reach("record-written")
         try:
             await self.journal.record("run", identity=identity)
         except OSError as error:

@@ -13,6 +13,7 @@ from runner.examine.context import Context
 from runner.examine.logs import read_log
 from runner.examine.steps import step_results, steps_lost
 from runner.injection import Built, Choice, build_container, container_name
+from runner.killpoints import reach
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, plan_as
@@ -217,6 +218,7 @@ async def send(
             raise
         await ctx.record("refused", container=name, reason=error.reason.value, **where)
         return _refused(ctx, plan, name, error)
+    reach("patched")
     ctx.hub.seen(patched)
     ctx.stage("injected")
     injection = _injection(plan, built, ctx, pod, (*built.warnings, *warnings))
@@ -267,6 +269,7 @@ async def _result(
     program, problem = await _collect(
         ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
     )
+    reach("log-read")
     injection = msgspec.structs.replace(injection, warnings=(*injection.warnings, *program.remarks))
     if program.complete and program.ended_by == "signal":
         message = message or "the container was stopped before all steps had ended"

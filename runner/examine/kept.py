@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from runner.examine.pod import Examined
+from runner.killpoints import reach, tear
 from runner.model.base import Value
 from runner.model.examination import Examination
 from runner.model.report import PodResult
@@ -60,10 +61,14 @@ class KeptResults:
     def keep(self, examined: Examined) -> None:
         """What cannot be kept (a full disk) is still in the pod, and in the report of this run."""
         kept = Kept(run=self._run_id, examination=examined.examination, result=examined.result)
+        reach("examined")
         try:
-            self._write(msgspec.json.encode(kept) + b"\n")
+            data = msgspec.json.encode(kept) + b"\n"
+            tear("result-torn", data, self._write)
+            self._write(data)
         except (OSError, UnicodeEncodeError):
             return
+        reach("result-kept")
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from runner.killpoints import reach
 from runner.model.report import Report
 from runner.report.document import to_json
 from runner.report.files import write_atomically
@@ -15,4 +16,5 @@ def write(directory: Path, report: Report) -> None:
     """Both files, each whole or as it was before, JSON first: the page can be made from it again.
     Raises OutputError."""
     write_atomically(directory / JSON_NAME, to_json(report))
+    reach("report-json-written")
     write_atomically(directory / HTML_NAME, to_html(report).encode())

@@ -15,6 +15,7 @@ from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
 from runner.debt import DebtLimits, debt_skip
 from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
+from runner.killpoints import reach
 from runner.model.examination import TargetCondition
 from runner.model.objects import Objects
 from runner.model.report import (
@@ -352,6 +353,7 @@ async def sweep(
         outside, plans, gathered, events,
         run_id=run_id, budget=budget, seen_at=started_at, done=done,
     )  # fmt: skip
+    reach("all-examined")
     if done:
         examined = in_order((*examined, *done))
         plans = [one.plan for one in examined]

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from lab.handle import Lab
+from runner import killpoints
 from runner.model.pod import Pod
 
 COMMAND = Path(sys.executable).with_name("podmedic")
@@ -40,12 +41,16 @@ def environment(lab: Lab | None) -> dict[str, str]:
 
 
 def podmedic(
-    lab: Lab | None, *arguments: str | Path, directory: Path, timeout_seconds: int = RUN_SECONDS
+    lab: Lab | None,
+    *arguments: str | Path,
+    directory: Path,
+    timeout_seconds: int = RUN_SECONDS,
+    kill_at: str = "",
 ) -> Outcome:
-    """`podmedic ARGUMENTS` in an empty folder beside `directory`."""
+    """`podmedic ARGUMENTS` in an empty folder beside `directory`; `kill_at` is a kill point."""
     done = subprocess.run(
         [COMMAND, *arguments],
-        env=environment(lab),
+        env=environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
         cwd=directory.parent,
         capture_output=True,
         text=True,
@@ -55,9 +60,12 @@ def podmedic(
     return Outcome(done.returncode, done.stdout, done.stderr, directory)
 
 
-def run(lab: Lab, namespace: str, *arguments: str | Path, directory: Path) -> Outcome:
+def run(
+    lab: Lab, namespace: str, *arguments: str | Path, directory: Path, kill_at: str = ""
+) -> Outcome:
     """`podmedic run … -n NAMESPACE -o DIRECTORY`."""
-    return podmedic(lab, "run", *arguments, "-n", namespace, "-o", directory, directory=directory)
+    words = ("run", *arguments, "-n", namespace, "-o", directory)
+    return podmedic(lab, *words, directory=directory, kill_at=kill_at)
 
 
 def start_run(

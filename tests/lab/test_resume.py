@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from lab.handle import Lab
+from runner.killpoints import POINTS
 from tests.lab import podmedic as pm
 from tests.lab.test_interruptions import SLEEP, TOGETHER, wait_injected
 
 PODS = 4
 
 
-def resume(lab: Lab, directory: Path, *arguments: str) -> pm.Outcome:
-    return pm.podmedic(lab, "resume", directory, *arguments, directory=directory)
+def resume(lab: Lab, directory: Path, *arguments: str, kill_at: str = "") -> pm.Outcome:
+    words: tuple[str | Path, ...] = ("resume", directory, *arguments)
+    return pm.podmedic(lab, *words, directory=directory, kill_at=kill_at)
 
 
 @pytest.fixture
@@ -129,3 +131,65 @@ def test_another_cluster_is_refused(lab: Lab, shop: str, tmp_path: Path) -> None
         "name the run's cluster by --kubeconfig or --context\n"
     )
     assert pm.generations(lab, shop) == before
+
+
+# Those that come once for each pod: there one pod is done, or on its way, before the kill.
+OF_PODS = POINTS[POINTS.index("injecting-unwritten") : POINTS.index("all-examined")]
+
+
+def run_id_of(directory: Path) -> str:
+    return str(json.loads((directory / "run.json").read_bytes())["run"])
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at(lab: Lab, shop: str, tmp_path: Path, point: str) -> None:
+    """And killed there once more by the first resume: the second one completes the run, with one
+    container in each pod."""
+    out, quick = tmp_path / "out", probe(tmp_path, 1)
+    at = f"{point}:2" if point in OF_PODS else point
+    killed = pm.run(lab, shop, quick, *TOGETHER, "--max-in-flight=2", directory=out, kill_at=at)
+    assert killed.code == -signal.SIGKILL, f"not reached: {killed.stderr}"
+    if point == "directory-locked":
+        none = resume(lab, out)
+        assert (none.code, "it has no run.json" in none.stderr) == (4, True)
+        assert not any(pm.ephemeral_containers(lab, shop).values())
+        assert pm.run(lab, shop, quick, *TOGETHER, directory=out).code == 0
+        return
+    run_id = run_id_of(out)
+
+    resume(lab, out, kill_at=at)
+    done = resume(lab, out)
+
+    assert done.code == 0, done.stderr
+    assert done.report["run"]["id"] == run_id_of(out) == run_id
+    assert [p["outcome"] for p in done.report["pods"]] == ["passed"] * PODS
+    assert {p["steps"][0]["stdout"] for p in done.report["pods"]} == {"done\n"}
+    assert all(p["harm"]["verdict"] == "unchanged" for p in done.report["pods"])
+    assert (out / "report.html").exists()
+    assert one_each(lab, shop)
+
+
+@pytest.mark.parametrize("at", ["injecting-recorded:2", "patched:2", "running", "log-read"])
+def test_killed_in_the_second_attempt(lab: Lab, namespace: str, tmp_path: Path, at: str) -> None:
+    """The image has no shell, so a second container was sent: neither is sent again."""
+    pause = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
+        "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
+    }  # fmt: skip
+    pm.apply(lab, namespace, pause)
+    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    debugger = {"image": "busybox:1.36", "strategy": ["own-image", "shared"]}
+    path = pm.playbook(tmp_path, [{"name": "net", "run": ["true"]}], debugger=debugger)
+    out = tmp_path / "out"
+    assert pm.run(lab, namespace, path, directory=out, kill_at=at).code == -signal.SIGKILL
+
+    done = resume(lab, out)
+
+    assert done.code == 0, done.stderr
+    (pod,) = done.report["pods"]
+    assert [(a["strategy"], a["outcome"]) for a in pod["strategies"]] == [
+        ("own-image", "failed"), ("shared", "used"),
+    ]  # fmt: skip
+    (found,) = pm.ephemeral_containers(lab, namespace).values()
+    # The API server puts the latest one first.
+    assert sorted(name[-2:] for name in found) == ["-1", "-2"]
