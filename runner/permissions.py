@@ -139,6 +139,14 @@ def shell_needs() -> tuple[Need, ...]:
     )
 
 
+LEASE = Need(
+    resource="leases",
+    group="coordination.k8s.io",
+    verbs=("create", "get", "update"),
+    why="one sweep at a time; only with `--lease`",
+)
+
+
 def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
     return [
         {"apiGroups": [need.group], "resources": [need.resource], "verbs": list(need.verbs)}
@@ -147,10 +155,11 @@ def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
 
 
 def manifests(
-    wanted: Sequence[Need], *, name: str, account_namespace: str, namespaces: Sequence[str] | None
-) -> Iterator[dict[str, Any]]:
+    wanted: Sequence[Need], *, name: str, account_namespace: str, namespaces: Sequence[str] | None,
+    lease: bool = False,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """ServiceAccount, roles and bindings that grant exactly this: a Role in each of the
-    namespaces, or a ClusterRole where that is None."""
+    namespaces, or a ClusterRole where that is None. The Lease of a sweep is in the first."""
     labels = {"app.kubernetes.io/name": "podmedic"}
     api = "rbac.authorization.k8s.io"
     subjects = [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}]
@@ -161,6 +170,7 @@ def manifests(
         "automountServiceAccountToken": False,
     }
     prefix = "Cluster" if namespaces is None else ""
+    first = None if namespaces is None else min(namespaces)
     for namespace in (None,) if namespaces is None else tuple(namespaces):
         where = {} if namespace is None else {"namespace": namespace}
         metadata = {"name": name, **where, "labels": labels}
@@ -168,7 +178,7 @@ def manifests(
             "apiVersion": f"{api}/v1",
             "kind": f"{prefix}Role",
             "metadata": metadata,
-            "rules": _rules(wanted),
+            "rules": _rules([*wanted, LEASE] if lease and namespace == first else wanted),
         }
         yield {
             "apiVersion": f"{api}/v1",

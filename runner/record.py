@@ -47,6 +47,7 @@ class Options(Record, frozen=True, kw_only=True):
     cool_down_seconds: float
     metrics_textfile: str | None
     pushgateway: str | None
+    lease: bool
     exit_zero: bool
     allow_empty: bool
     quiet: bool

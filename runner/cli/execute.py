@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from runner.cli import options
 from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
+from runner.cli.lease import held
 from runner.cli.main import complain
 from runner.cli.meant import connected, place_of
 from runner.cli.request import Request
@@ -32,12 +34,23 @@ from runner.cli.rundir import (
 )
 from runner.examine.kept import FILE_NAME as KEPT_NAME
 from runner.examine.kept import read_kept
+from runner.killpoints import reach
 from runner.model.objects import Objects
 from runner.plan import PodPlan
 from runner.progress import Progress, progress
 from runner.record import Place, RecordError, RunRecord, difference
 from runner.report.files import OutputError, write_atomically
-from runner.sweep import Earlier, Outside, judged, list_objects, pod_records, prepare, sweep
+from runner.sweep import (
+    Earlier,
+    Outside,
+    Stop,
+    claim_of,
+    judged,
+    list_objects,
+    pod_records,
+    prepare,
+    sweep,
+)
 from runner.sweep.run import with_debt, with_policy
 
 if TYPE_CHECKING:
@@ -101,7 +114,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
     # Imported here: `run --help` and a misspelt playbook need neither.
     from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
 
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _on_signal, stop, number)
@@ -116,6 +129,11 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         run = going_on or unfinished(request.directory, identity, _now())
         default_namespace = cluster.default_namespace if run is None else run.default_namespace
         selection = options.with_default_namespace(request.selection, default_namespace)
+        run_id = f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}" if run is None else run.run
+        if request.lease and request.dry_run is None:
+            claim = claim_of(request.playbooks, selection, host=socket.gethostname(), run_id=run_id)
+            if not await held(cluster, claim, stop, stack, _now):
+                return ExitCode.INTERRUPTED if stop.is_set() else ExitCode.OK
         watcher = _progress(request)
         stack.callback(watcher.close)
         blobs = _Blobs(request.directory)
@@ -148,7 +166,6 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 return await server_dry_run(cluster, plans, request.output)
             print_plans(plans, request.output)
             return ExitCode.OK
-        run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}" if run is None else run.run
         files = RunDirectory(request.directory, run_id, _now, afresh=run is None)
         stack.callback(files.close)
         new, earlier = None, None
@@ -182,6 +199,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         )
         watcher.close()
         code = deliver(request, report, dict(cluster.requests_sent))
+        reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")
             code = ExitCode.NOT_STORED
@@ -217,7 +235,7 @@ def _warm_up() -> None:
     html.load_templates()
 
 
-def _on_signal(stop: asyncio.Event, number: int) -> None:
+def _on_signal(stop: Stop, number: int) -> None:
     """The first signal ends the sweep in good order, the second one at once."""
     if stop.is_set():
         signal.signal(number, signal.SIG_DFL)

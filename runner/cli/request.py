@@ -27,6 +27,7 @@ class Request:
     dry_run: str | None
     metrics_textfile: Path | None
     pushgateway: str | None
+    lease: bool
     exit_zero: bool
     allow_empty: bool
     quiet: bool
@@ -94,6 +95,7 @@ def request_of(
         dry_run=dry_run,
         metrics_textfile=None if given.metrics_textfile is None else Path(given.metrics_textfile),
         pushgateway=given.pushgateway,
+        lease=given.lease,
         exit_zero=given.exit_zero,
         allow_empty=given.allow_empty,
         quiet=given.quiet,

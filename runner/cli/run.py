@@ -109,6 +109,13 @@ from runner.record import Options
     help="Seconds in which a pod is not injected again after another run.",
 )
 @click.option(
+    "--lease/--no-lease",
+    default=False,
+    show_default=True,
+    help="Hold a Lease for these playbooks and this selection: where another sweep holds it, do "
+    "nothing and exit 0.",
+)
+@click.option(
     "--metrics-textfile",
     type=click.Path(path_type=Path),
     metavar="FILE",

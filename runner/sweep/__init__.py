@@ -1,19 +1,27 @@
 """Plan, examine many pods within budgets, judge, assemble one report."""
 
+from runner.sweep.lease import Busy, Lease, claim_of, require_lease
 from runner.sweep.objects import judged, list_objects
 from runner.sweep.outside import Outside
+from runner.sweep.pool import Cut, Stop
 from runner.sweep.resume import Earlier, pod_records
 from runner.sweep.run import prepare, sweep
 from runner.sweep.settings import Budget, Selection
 
 __all__ = [
     "Budget",
+    "Busy",
+    "Cut",
     "Earlier",
+    "Lease",
     "Outside",
     "Selection",
+    "Stop",
+    "claim_of",
     "judged",
     "list_objects",
     "pod_records",
     "prepare",
+    "require_lease",
     "sweep",
 ]

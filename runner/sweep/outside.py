@@ -1,6 +1,5 @@
 """Everything a sweep needs that is not a value."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Protocol
 from runner.cluster import Cluster
 from runner.examine import Examined
 from runner.examine.context import Record, Redact
+from runner.sweep.pool import Stop
 
 
 class Watcher(Protocol):
@@ -30,4 +30,4 @@ class Outside:
     keep: Callable[[Examined], None]
     now: Callable[[], datetime]
     watcher: Watcher
-    stop: asyncio.Event
+    stop: Stop

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from runner.budget import Scheduler
 from runner.cluster import ClusterError
 from runner.examine import Examined, harm_sentence, pod_result
+from runner.killpoints import reach
 from runner.model.examination import Examination
 from runner.model.report import PodOutcome, PodResult
 from runner.plan import PodPlan
@@ -38,21 +39,33 @@ class Tally:
         self.on_news()
 
     def of_pod(self, uid: str, stage: str) -> None:
+        reach(stage)
         self.add(stage)
         if stage == "running":
             self.on_running(uid)
 
 
 # Reasons of pods that were left undone because we were stopped, not because of what they are.
-UNDONE = frozenset({"Interrupted", "SweepDeadline", "ClusterLost", "NotStored"})
+UNDONE = frozenset({"Interrupted", "SweepDeadline", "ClusterLost", "NotStored", "LeaseLost"})
 
 
 class Cut(NamedTuple):
-    """`reason` is `Interrupted`, `SweepDeadline`, `ClusterLost`, `NotStored` or `BreakerOpen`;
-    `message` a sentence."""
+    """`reason` is `Interrupted`, `SweepDeadline`, `ClusterLost`, `NotStored`, `LeaseLost` or
+    `BreakerOpen`; `message` a sentence."""
 
     reason: str
     message: str
+
+
+class Stop(asyncio.Event):
+    """Set when the sweep is to end now; `why` says for which reason, the first one counts."""
+
+    why = Cut("Interrupted", "the run was interrupted")
+
+    def because(self, why: Cut) -> None:
+        if not self.is_set():
+            self.why = why
+            self.set()
 
 
 def _concerns_everyone(error: ClusterError | OSError) -> Cut:
@@ -101,7 +114,7 @@ class Acts:
 class _Pool:
     def __init__(
         self, plans: Sequence[PodPlan], acts: Acts, scheduler: Scheduler, tally: Tally,
-        stop: asyncio.Event,
+        stop: Stop,
     ) -> None:  # fmt: skip
         self._plans = {plan.pod.metadata.uid: plan for plan in plans}
         self._acts = acts
@@ -193,7 +206,7 @@ async def run_pool(
     scheduler: Scheduler,
     budget: Budget,
     tally: Tally,
-    stop: asyncio.Event,
+    stop: Stop,
 ) -> tuple[list[Examined], Cut | None]:
     """One result per plan, in the order of the plans, whatever happens; and why it was cut
     short, if it was."""
@@ -204,11 +217,7 @@ async def run_pool(
     await asyncio.wait(first, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     cut: Cut | None = None
     if not running.done():
-        cut = (
-            Cut("Interrupted", "the run was interrupted")
-            if stop.is_set()
-            else Cut("SweepDeadline", "the sweep's deadline passed")
-        )
+        cut = stop.why if stop.is_set() else Cut("SweepDeadline", "the sweep's deadline passed")
     for task in (running, stopped, *pool.tasks.values()):
         task.cancel()
     await asyncio.gather(running, stopped, *pool.tasks.values(), return_exceptions=True)

@@ -154,4 +154,6 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
         ("list", "daemonsets"),
         ("list", "jobs"),
         ("list", "services"),
+        ("create", "leases"),
+        ("update", "leases"),
     }

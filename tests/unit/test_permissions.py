@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.permissions import manifests, needs
+from runner.permissions import LEASE, manifests, needs
 from runner.playbook import builtin, load, load_file
 
 ROOT = Path(__file__).parents[2]
@@ -26,14 +26,14 @@ def test_the_cronjob_has_exactly_this_role() -> None:
     (role,) = [d for d in documents if d["kind"] == "Role"]
     wanted = [
         {"apiGroups": [n.group], "resources": [n.resource], "verbs": list(n.verbs)}
-        for n in needs(PLAYBOOKS)
+        for n in (*needs(PLAYBOOKS), LEASE)
     ]
     assert role["rules"] == wanted
 
 
 def test_the_page_names_every_verb() -> None:
     page = (ROOT / "docs" / "permissions.md").read_text()
-    for need in needs(PLAYBOOKS):
+    for need in (*needs(PLAYBOOKS), LEASE):
         name = f"{need.resource} ({need.group})" if need.group else need.resource
         assert f"| {', '.join(need.verbs)} | {name} |" in page
 
@@ -62,3 +62,14 @@ def test_manifests(namespaces: tuple[str, ...] | None, kinds: list[str]) -> None
     account = {"kind": "ServiceAccount", "name": "x", "namespace": "ops"}
     assert subjects == [[account]] * (len(kinds) // 2)
     assert [m["metadata"].get("namespace") for m in made[1::2]] == list(namespaces or (None,))
+
+
+def test_the_lease_is_in_the_first_namespace() -> None:
+    made = manifests([], name="x", account_namespace="ops", namespaces=("b", "a"), lease=True)
+    roles = {m["metadata"]["namespace"]: m["rules"] for m in made if m["kind"] == "Role"}
+    lease = {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "verbs": ["create", "get", "update"],
+    }
+    assert roles == {"a": [lease], "b": []}

@@ -13,7 +13,7 @@ from runner.examine import Examined
 from runner.model.report import Change, Harm, HarmVerdict, Injection, PodOutcome
 from runner.plan import PodPlan
 from runner.select import workload_of
-from runner.sweep.pool import Acts, Cut, Tally, run_pool, without_examination
+from runner.sweep.pool import Acts, Cut, Stop, Tally, run_pool, without_examination
 from runner.sweep.settings import Budget
 from tests.unit.pods import pod, running
 
@@ -48,7 +48,7 @@ async def run(
     limits: Limits = LIFTED,
     budget: Budget | None = None,
     count: Tally | None = None,
-    stop: asyncio.Event | None = None,
+    stop: Stop | None = None,
 ) -> tuple[list[Examined], Cut | None]:
     candidates = [
         Candidate(
@@ -60,7 +60,7 @@ async def run(
     scheduler = Scheduler(limits, candidates, ready={c.uid: Standing("w") for c in candidates})
     acts = Acts(examine=examine, hold_back=hold_back)
     return await run_pool(
-        plans, acts, scheduler, budget or Budget(), count or tally(), stop or asyncio.Event()
+        plans, acts, scheduler, budget or Budget(), count or tally(), stop or Stop()
     )
 
 
@@ -91,7 +91,7 @@ async def test_never_more_than_allowed() -> None:
 async def test_interrupt_leaves_a_result_for_each() -> None:
     """Finished ones keep theirs; injected ones are unknown and name the container; the rest
     were skipped."""
-    stop = asyncio.Event()
+    stop = Stop()
     count = tally()
 
     async def examine(one: PodPlan) -> Examined:
@@ -216,4 +216,22 @@ async def test_an_app_that_changed_stops_the_sweep() -> None:
     assert [(r.result.outcome, r.result.reason) for r in results] == [
         (PodOutcome.PASSED, ""),
         *[(PodOutcome.SKIPPED, "BreakerOpen")] * 2,
+    ]
+
+
+async def test_a_lost_lease_is_no_interruption() -> None:
+    """The first reason counts, whatever comes after it."""
+    stop = Stop()
+
+    async def examine(one: PodPlan) -> Examined:
+        stop.because(Cut("LeaseLost", "lease shop/x was lost: it is held by b"))
+        stop.because(Cut("Interrupted", "the run was interrupted"))
+        await asyncio.Event().wait()
+        return done(one)
+
+    results, cut = await run([plan(1)], examine, stop=stop)
+
+    assert cut == Cut("LeaseLost", "lease shop/x was lost: it is held by b")
+    assert [(r.result.outcome, r.result.reason) for r in results] == [
+        (PodOutcome.SKIPPED, "LeaseLost")
     ]

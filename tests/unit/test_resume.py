@@ -56,6 +56,7 @@ OPTIONS = Options(
     cool_down_seconds=0.0,
     metrics_textfile=None,
     pushgateway=None,
+    lease=False,
     exit_zero=False,
     allow_empty=False,
     quiet=False,
