@@ -108,35 +108,44 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
     return tuple(found)
 
 
+_STREAM_VERBS = ("create", "get")  # a WebSocket begins with a GET; 1.35 asks for `create` as well
+_INTO_ONE_POD = (
+    Need(
+        resource="pods",
+        verbs=("list", "watch"),
+        why="finding the pod, waiting for the ephemeral container to start",
+        asked=("watch",),
+    ),
+    Need(
+        resource="pods/ephemeralcontainers",
+        verbs=("patch",),
+        why="the injection; `admin` and `edit` do not include it",
+        asked=("patch",),
+    ),
+)
+_EXEC = Need(resource="pods/exec", verbs=_STREAM_VERBS, why="`--command`", asked=_STREAM_VERBS)
+_ATTACH = Need(resource="pods/attach", verbs=_STREAM_VERBS, why="a terminal", asked=_STREAM_VERBS)
+_EVENTS = Need(
+    resource="events",
+    verbs=("list", "watch"),
+    why="why something did not start, sooner",
+    optional=True,
+)
+
+
+def command_needs() -> tuple[Need, ...]:
+    """Of `podmedic shell --command`."""
+    return (*_INTO_ONE_POD, _EXEC, _EVENTS)
+
+
+def terminal_needs() -> tuple[Need, ...]:
+    """Of `podmedic shell` with a terminal."""
+    return (*_INTO_ONE_POD, _ATTACH, _EVENTS)
+
+
 def shell_needs() -> tuple[Need, ...]:
-    """Of `podmedic shell`: what any injection needs, and a stream into the container."""
-    return (
-        Need(
-            resource="pods",
-            verbs=("list", "watch"),
-            why="finding the pod, waiting for the ephemeral container to start",
-            asked=("watch",),
-        ),
-        Need(
-            resource="pods/ephemeralcontainers",
-            verbs=("patch",),
-            why="the injection; `admin` and `edit` do not include it",
-            asked=("patch",),
-        ),
-        Need(
-            resource="pods/exec",
-            # A WebSocket begins with a GET; since Kubernetes 1.35 `create` is asked for as well.
-            verbs=("create", "get"),
-            why="running the command",
-            asked=("create", "get"),
-        ),
-        Need(
-            resource="events",
-            verbs=("list", "watch"),
-            why="why something did not start, sooner",
-            optional=True,
-        ),
-    )
+    """Of `podmedic shell` in every form."""
+    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _EVENTS)
 
 
 LEASE = Need(

@@ -16,7 +16,11 @@ _COMMANDS = {
     "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
     "resume": ("runner.cli.resume", "resume", "Finish a run that was killed or interrupted."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
-    "shell": ("runner.cli.shell", "shell", "Run a command in a pod, from an ephemeral container."),
+    "shell": (
+        "runner.cli.shell",
+        "shell",
+        "A terminal or a command in a pod, from an ephemeral container.",
+    ),
     "preflight": (
         "runner.cli.preflight",
         "preflight_",

@@ -2,70 +2,45 @@
 
 import asyncio
 import secrets
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
 from runner.cli import options
-from runner.cli.main import complain, explain
+from runner.cli.conversation import detach_keys_option, hold_conversation, how_to_leave
+from runner.cli.main import complain
 from runner.cli.meant import connected
+from runner.cli.pod_command import (
+    NOTHING_RUN,
+    UNKNOWN,
+    PodCommand,
+    Said,
+    interruptible,
+    pod_name,
+)
 from runner.cli.stdio import Output, read_stdin
+from runner.cli.terminal import require_terminal
 from runner.cluster import Cluster, ClusterError, Ended, ErrorReason, StreamOutcome
 from runner.debt import DebtLimits
-from runner.permissions import shell_needs
+from runner.permissions import command_needs, terminal_needs
 from runner.playbook import Playbook
 from runner.policy import Policy
-from runner.shell import Asked, Command, NotReachedError, Reached, document, reach, run_command
+from runner.shell import Asked, Command, Reached, document, reach, run_command
 from runner.shell.command import ended_afterwards, seconds_left
 
-NOTHING_RUN = 125
-UNKNOWN = 255
 # After these the command may have been started.
 _MAYBE_RUN = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
 _PROFILES = ("restricted", "general", "baseline", "netadmin", "sysadmin")
 _STRATEGIES = ("auto", "target", "own-image", "shared")
 
 
-def refuse(error: Exception) -> NoReturn:
-    """In one line, with the exit code that no command of a user's is likely to have."""
-    for line in explain(error)[0].splitlines() or [""]:
-        complain(line)
-    raise click.exceptions.Exit(NOTHING_RUN) from error
-
-
-class PodCommand(click.Command):
-    """Exit codes below 125 are those of what runs in the pod: whatever else goes wrong before has
-    125, misspelt options too."""
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.ClickException as error:
-            refuse(error)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.exceptions.Exit:
-            raise
-        except Exception as error:  # noqa: BLE001  (the boundary, as in runner.cli.main)
-            refuse(error)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """The command line, read and checked."""
+    """The command line, read and checked. `command` None: a terminal."""
 
     pod: str
     namespace: str
@@ -77,26 +52,22 @@ class _Request:
     start_seconds: float
     ttl_seconds: int
     timeout_seconds: float
-    command: str
+    command: str | None
     stdin: bool
+    detach_keys: bytes
     verbose: bool
 
 
-def pod_name(text: str) -> str:
-    """`web` or, as kubectl takes it too, `pod/web`."""
-    kind, slash, name = text.rpartition("/")
-    if slash and kind not in ("pod", "pods", "po"):
-        raise click.UsageError(f"{text}: the name of a pod is expected, or pod/NAME")
-    if not options.POD_NAME.fullmatch(name):
-        raise click.UsageError(
-            f"{name!r} is no name of a pod: lower case letters, digits, '-' and '.'"
-        )
-    return name
-
-
-@click.command(cls=PodCommand, short_help="Run a command in a pod, from an ephemeral container.")
+@click.command(
+    cls=PodCommand, short_help="A terminal or a command in a pod, from an ephemeral container."
+)
 @click.argument("pod")
-@click.option("--command", metavar="TEXT", required=True, help="Script for the POSIX shell there.")
+@click.option(
+    "--command",
+    default=None,
+    metavar="TEXT",
+    help="Script for the POSIX shell there. Without it, a terminal.",
+)
 @click.option("-n", "--namespace", default="", metavar="NAMESPACE", help="Namespace of the pod.")
 @click.option(
     "-c",
@@ -165,21 +136,28 @@ def pod_name(text: str) -> str:
     show_default=True,
     help="Ephemeral containers that the pod may carry, whoever made them; 0 lifts the limit.",
 )
+@detach_keys_option
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was injected, and how.")
 @options.connection_options
 @options.policy_options
 def shell(  # one argument per option
-    pod: str, command: str, namespace: str, container: str, image: str | None, profile: str,
+    pod: str, command: str | None, namespace: str, container: str, image: str | None, profile: str,
     strategy: str, run_as_user: int | None, stdin: bool, timeout_seconds: float, ttl_seconds: int,
-    start_seconds: float, cap: int, verbose: bool, context: str | None, kubeconfig: str | None,
-    impersonate: str | None, qps: float, burst: int, policy_file: Path | None,
+    start_seconds: float, cap: int, detach_keys: bytes, verbose: bool,
+    context: str | None, kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
+    policy_file: Path | None,
 ) -> int:  # fmt: skip
-    """Run a command in POD, from an ephemeral container beside its own, and exit with its exit
-    code.
+    """A terminal in POD, or one command, in an ephemeral container beside its own; exits with the
+    exit code of the shell or the command.
 
-    The container is injected by the rules of a sweep and ends with the command. Its stdout and
-    stderr come as they are. Exit code 125: nothing was run; 255: the exit code is not known.
+    The container is injected by the rules of a sweep and ends with what runs in it. A command's
+    stdout and stderr come as they are. Exit code 125: nothing was run; 255: the exit code is not
+    known.
     """
+    if command is None:
+        if stdin:
+            raise click.UsageError("-i is for --command; a terminal has stdin always")
+        require_terminal("--command TEXT runs one command, -i --command sh a script from stdin")
     if image is not None:
         options.check_image("--image", image)
     if namespace:
@@ -188,7 +166,7 @@ def shell(  # one argument per option
         raise click.UsageError(
             "--run-as-user 0: profile restricted runs as no root; --profile baseline would"
         )
-    if "\0" in command:
+    if command is not None and "\0" in command:
         raise click.UsageError("--command: a NUL byte cannot be passed to a command")
     made = document(
         image=image,
@@ -218,38 +196,13 @@ def shell(  # one argument per option
         timeout_seconds=timeout_seconds,
         command=command,
         stdin=stdin,
+        detach_keys=detach_keys,
         verbose=verbose,
     )
-    return asyncio.run(_interruptible(request))
+    return asyncio.run(interruptible(partial(_run, request)))
 
 
-async def _interruptible(request: _Request) -> int:
-    """The first signal ends the command and its container, a further one the waiting for that."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
-    said = _Said()
-    try:
-        return await _run(request, said)
-    except asyncio.CancelledError:
-        complain(f"interrupted; {said.now}")
-        return said.code
-    except NotReachedError as error:
-        stays = f"; container {error.container} stays in the pod's spec" if error.container else ""
-        complain(f"{error}{stays}")
-        return NOTHING_RUN
-
-
-@dataclass(slots=True)
-class _Said:
-    """What an interruption at this moment means."""
-
-    now: str = "nothing was run"
-    code: int = NOTHING_RUN
-
-
-async def _run(request: _Request, said: _Said) -> int:
+async def _run(request: _Request, said: Said) -> int:
     # Imported here: a misspelt option needs none of it.
     from runner.cli.execute import LazyRedactor  # noqa: PLC0415
 
@@ -264,7 +217,8 @@ async def _run(request: _Request, said: _Said) -> int:
             run_id=f"shell-{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             start_seconds=request.start_seconds,
             ttl_seconds=request.ttl_seconds,
-            needs=shell_needs(),
+            terminal=request.command is None,
+            needs=terminal_needs() if request.command is None else command_needs(),
         )
         said.now = (
             "a container that was injected by then ends by itself "
@@ -273,15 +227,32 @@ async def _run(request: _Request, said: _Said) -> int:
         async with reach(cluster, LazyRedactor(), _now, asked) as reached:
             if request.verbose:
                 _tell(reached)
+            if request.command is None:
+                return await _sit(cluster, request, reached, said)
             said.now, said.code = "the command and its container were ended", UNKNOWN
             async with ended_afterwards(cluster, reached.place):
-                return await _exec(cluster, request, reached)
+                return await _exec(cluster, request, reached, request.command)
 
 
-async def _exec(cluster: Cluster, request: _Request, reached: Reached) -> int:
+async def _sit(cluster: Cluster, request: _Request, reached: Reached, said: Said) -> int:
+    place, note = reached.place, reached.strategy_note
+    if not request.verbose:
+        complain(f"container {place.container} beside {reached.target}{note and f': {note}'}")
+    complain(
+        f"{how_to_leave(request.detach_keys)}; it ends by itself {request.ttl_seconds} s after "
+        "its start"
+    )
+    said.now = f"container {place.container} goes on until then, `podmedic attach` comes back to it"
+    said.code = UNKNOWN
+    return await hold_conversation(
+        cluster, place, reached.end, detach_keys=request.detach_keys, begin=True
+    )
+
+
+async def _exec(cluster: Cluster, request: _Request, reached: Reached, text: str) -> int:
     left = seconds_left(reached.started_at, request.ttl_seconds, _now())
     command = Command(
-        text=request.command,
+        text=text,
         timeout_seconds=min(request.timeout_seconds, left),
         stdin=read_stdin() if request.stdin else None,
     )

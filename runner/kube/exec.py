@@ -91,9 +91,16 @@ class KubeStream:
                 drain = asyncio.get_running_loop().time() + self._policy.drain_seconds
             try:
                 async with asyncio.timeout_at(drain):
-                    message = await self._socket.receive()
+                    message = await self._receive()
             except TimeoutError:
                 return
+            if message is None:
+                return
+            if message.type is aiohttp.WSMsgType.PING:
+                await self._answer(message.data)
+                continue
+            if message.type is aiohttp.WSMsgType.PONG:
+                continue
             if message.type is not aiohttp.WSMsgType.BINARY:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     continue  # no protocol of ours has them
@@ -106,6 +113,25 @@ class KubeStream:
                 yield Chunk(is_error=channel == _STDERR, data=data)
             elif channel == _STATUS:
                 self._status = (self._status + data)[:_STATUS_LIMIT]
+
+    async def _receive(self) -> aiohttp.WSMessage | None:
+        """The next message, None when the peer is gone. Only who waits for it is asked: while a
+        slow consumer keeps us from reading nobody could hear the answer."""
+        for patience_seconds in (
+            self._policy.heartbeat_seconds,
+            self._policy.heartbeat_seconds / 2,
+        ):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_seconds):
+                    return await self._socket.receive()
+            with contextlib.suppress(aiohttp.ClientError, OSError, RuntimeError):
+                await self._socket.ping()
+        self._cut = f"no answer to a ping within {self._policy.heartbeat_seconds / 2:g} s"
+        return None
+
+    async def _answer(self, ping: bytes) -> None:
+        with contextlib.suppress(aiohttp.ClientError, OSError, RuntimeError):
+            await self._socket.pong(ping)
 
     async def send(self, data: bytes) -> None:
         for start in range(0, len(data), _PIECE_BYTES):
@@ -185,7 +211,6 @@ class KubeStreams:
                     self._http,
                     request,
                     protocols=self._policy.protocols,
-                    heartbeat_seconds=self._policy.heartbeat_seconds,
                 )
                 return await stack.enter_async_context(opening)
 

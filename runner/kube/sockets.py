@@ -41,11 +41,12 @@ async def _keep_refusal(
 
 @asynccontextmanager
 async def open_socket(
-    http: HttpClient, request: Request, *, protocols: Sequence[str], heartbeat_seconds: float
+    http: HttpClient, request: Request, *, protocols: Sequence[str]
 ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     """One attempt and, after a 401, one with new credentials. Raises FailedAttemptError; one that
     is not final did not reach what it was for, and may be repeated whatever it was.
-    `request.timeout_seconds` is for the handshake alone."""
+    `request.timeout_seconds` is for the handshake alone. Pings are the reader's affair: aiohttp's
+    own are not answered while a slow consumer keeps it from reading."""
     # A session of its own: a socket's connection is never used again, and no other request pays
     # for the middleware.
     async with aiohttp.ClientSession(
@@ -58,7 +59,7 @@ async def open_socket(
         middlewares=(_keep_refusal,),
     ) as session:
         session._retry_connection = False  # noqa: SLF001  (as in runner.kube.http)
-        socket = await _connect(http, session, request, protocols, heartbeat_seconds)
+        socket = await _connect(http, session, request, protocols)
         response = socket._response  # noqa: SLF001
         transport = response.connection.transport if response.connection else None
         try:
@@ -73,7 +74,7 @@ async def open_socket(
 
 async def _connect(
     http: HttpClient, session: aiohttp.ClientSession, request: Request,
-    protocols: Sequence[str], heartbeat_seconds: float,
+    protocols: Sequence[str],
 ) -> aiohttp.ClientWebSocketResponse:  # fmt: skip
     access, verb = http.access, request.question.verb
     if access.is_due:
@@ -86,7 +87,7 @@ async def _connect(
                     URL(access.server + request.path, encoded=True),
                     headers=credentials,
                     protocols=protocols,
-                    heartbeat=heartbeat_seconds,
+                    autoping=False,
                     max_msg_size=_MESSAGE_LIMIT,
                     ssl=access.ssl,
                     server_hostname=access.server_hostname,

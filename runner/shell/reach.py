@@ -1,10 +1,11 @@
 """From a pod's name to a container of ours that runs in it, by the ways of a sweep."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from runner.cluster import Cluster, Place
 from runner.debt import DebtLimits
@@ -13,13 +14,13 @@ from runner.examine.classify import Stage
 from runner.examine.context import Redact
 from runner.examine.inject import Injected, send, unreached, wait_for
 from runner.injection import build_container, container_name
-from runner.model.pod import Pod
+from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection
 from runner.permissions import Need
 from runner.plan import InjectionPlan, PodPlan, plan_injection
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
-from runner.shell.program import holder
+from runner.shell.program import holder, terminal
 from runner.sweep import Selection
 from runner.sweep.evidence import list_events
 from runner.sweep.gather import Gathered, gather
@@ -50,13 +51,15 @@ class Asked:
     run_id: str
     start_seconds: float
     ttl_seconds: int
+    terminal: bool
     needs: tuple[Need, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """A container of ours that runs. `strategy_note` says why it sees less than it might, or is
-    empty; `latest` is the pod as the watch knows it."""
+    empty; `latest` is the pod as the watch knows it, `end` waits so many seconds for the
+    container's, None if it has not ended by then."""
 
     place: Place
     target: str
@@ -64,6 +67,7 @@ class Reached:
     strategy_note: str
     started_at: datetime
     latest: Callable[[], Pod]
+    end: Callable[[float], Awaitable[StateTerminated | None]]
 
 
 def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> PodPlan:
@@ -96,15 +100,19 @@ async def _inject(ctx: Context, asked: Asked, pod_plan: PodPlan) -> tuple[Inject
     uid = pod_plan.pod.metadata.uid
     plan = pod_plan.injections[0]
     attempt = 0
+    program = terminal if asked.terminal else holder
     while True:
         attempt += 1
         _must_reach(asked, plan)
         name = container_name(asked.run_id, plan.group.sha256, uid, attempt)
         built = build_container(
             pod_plan.pod, pod_plan.target_container, plan.group.debugger,
-            name=name, run_id=asked.run_id, program=holder(name, asked.ttl_seconds),
+            name=name, run_id=asked.run_id, program=program(name, asked.ttl_seconds),
             strategy=plan.choice.strategy,
         )  # fmt: skip
+        if asked.terminal:
+            # It outlives who sits at it: stdinOnce stays false.
+            built.body.update(stdin=True, tty=True)
         sent = await send(ctx, pod_plan, plan, built)
         if isinstance(sent, Injected):
             raise NotReachedError(f"{sent.message} ({sent.reason})")
@@ -171,9 +179,25 @@ async def reach(
             strategy_note=plan.choice.message,
             started_at=_started_at(hub.latest(uid), injection.container) or now(),
             latest=lambda: hub.latest(uid),
+            end=partial(end_of, hub, uid, injection.container),
         )
     finally:
         await hub.stop()
+
+
+async def end_of(
+    hub: PodHub, uid: str, container: str, within_seconds: float
+) -> StateTerminated | None:
+    """How the container ended, if it does in time."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + within_seconds
+    while True:
+        status = hub.latest(uid).ephemeral_container_status(container)
+        if status is not None and status.state.terminated is not None:
+            return status.state.terminated
+        left = deadline - clock()
+        if left <= 0 or hub.gone(uid) or not await hub.changed(uid, left):
+            return None
 
 
 def _started_at(pod: Pod, container: str) -> datetime | None:

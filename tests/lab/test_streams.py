@@ -188,3 +188,18 @@ async def test_what_may_have_been_run_is_not_run_again(
         await sh(proxied, place, "true")
     assert caught.value.reason is ErrorReason.UNREACHABLE
     assert len(proxy.struck(fault)) == 1
+
+
+async def test_a_slow_reader_is_not_taken_for_a_lost_peer(lab: Lab, place: Place) -> None:
+    """As under `| less`: more than fits into the buffers waits, longer than a heartbeat."""
+    policy = StreamPolicy(heartbeat_seconds=0.5)
+    async with (
+        await connect(kubeconfig=str(lab.kubeconfig), streams=policy) as kube,
+        kube.streams.exec(place, ["sh", "-c", "head -c 30000000 /dev/zero; exit 3"]) as stream,
+    ):
+        length = 0
+        async for chunk in stream.chunks():
+            if not length:
+                await asyncio.sleep(3)
+            length += len(chunk.data)
+        assert (length, stream.ended.exit_code) == (30_000_000, 3)

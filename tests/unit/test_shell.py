@@ -10,7 +10,9 @@ import pytest
 from runner.permissions import shell_needs
 from runner.shell import document
 from runner.shell.command import seconds_left
-from runner.shell.program import ending, holder
+from runner.shell.keys import DetachKeys, parse_keys
+from runner.shell.modes import Modes
+from runner.shell.program import ending, holder, terminal
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -43,9 +45,10 @@ def test_options_become_a_playbook() -> None:
 
 
 def test_kubernetes_expands_nothing_of_what_is_sent() -> None:
-    text = holder("podmedic-abcdefghijkl-1", 60)
-    assert "$(" not in text
-    assert "$$" not in text
+    for text in (holder("podmedic-abcdefghijkl-1", 60), terminal("podmedic-abcdefghijkl-1", 600)):
+        # Arithmetic is an expansion of a name that no variable has, and left as it is.
+        assert "$(" not in text.replace("$((_i + 1))", "")
+        assert "$$" not in text
 
 
 def test_the_container_waits_and_ends_at_once_when_told() -> None:
@@ -74,3 +77,67 @@ def test_the_container_ends_by_itself() -> None:
 @pytest.mark.parametrize(("ttl_seconds", "left"), [(60, 59.0), (1, 0.0), (0, 0.0)])
 def test_a_command_ends_before_its_container(ttl_seconds: int, left: float) -> None:
     assert seconds_left(NOW, ttl_seconds, NOW) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("ctrl-p,ctrl-q", b"\x10\x11"),
+        ("ctrl-],d", b"\x1dd"),
+        ("ctrl-@", b"\0"),
+        ("a", b"a"),
+        ("", b""),
+    ],
+)
+def test_detach_keys_are_read(text: str, keys: bytes) -> None:
+    assert parse_keys(text) == keys
+
+
+@pytest.mark.parametrize("text", ["ctrl-", "ctrl-1", "ab", "a,", ",", "\u00e9", "CTRL-p"])
+def test_what_is_no_key_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="a character or ctrl-KEY is expected"):
+        parse_keys(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "passed", "detached"),
+    [
+        ([b"ls\n"], b"ls\n", False),
+        ([b"a\x1ddb"], b"a", True),
+        ([b"a\x1d", b"d"], b"a", True),
+        ([b"a\x1d", b"x"], b"a\x1dx", False),
+        ([b"\x1d\x1dd"], b"\x1d", True),
+        ([b"\x1d"], b"", False),
+        ([b"d"], b"d", False),
+    ],
+)
+def test_detach_keys_are_found(typed: list[bytes], passed: bytes, detached: bool) -> None:
+    """Also in pieces; their beginning alone is passed on with the next key."""
+    keys = DetachKeys(b"\x1dd")
+    found = [keys.feed(piece) for piece in typed]
+    assert b"".join(p for p, _ in found) == passed
+    assert found[-1][1] is detached
+
+
+def test_one_detach_key_and_none() -> None:
+    assert DetachKeys(b"\x1d").feed(b"a\x1db") == (b"a", True)
+    assert DetachKeys(b"").feed(b"a\x1ddb") == (b"a\x1ddb", False)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "restored"),
+    [
+        ([b"plain"], b""),
+        ([b"\x1b[?1049h\x1b[?25l vi"], b"\x1b[?1049l\x1b[?25h"),
+        ([b"\x1b[?1049h", b"\x1b[?1049l"], b""),
+        ([b"x\x1b[?10", b"00;1006h"], b"\x1b[?1000l\x1b[?1006l"),
+        ([b"\x1b[?25h\x1b[?7l"], b"\x1b[?7h"),
+        ([b"\x1b[?31337h"], b""),
+    ],
+)
+def test_the_terminal_is_put_back(pieces: list[bytes], restored: bytes) -> None:
+    """What was switched and not switched back, and the colours."""
+    modes = Modes()
+    for piece in pieces:
+        modes.feed(piece)
+    assert modes.restored() == restored + b"\x1b[0m"

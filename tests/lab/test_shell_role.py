@@ -1,0 +1,55 @@
+"""`podmedic shell` works under exactly the role that `podmedic rbac --shell` prints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_rbac import kubeconfig_of, used
+from tests.lab.test_shell import shell, web
+from tests.lab.test_shell_terminal import sit
+
+__all__ = ["web"]
+
+
+def test_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
+    lab: Lab, namespace: str, web: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    printed = pm.podmedic(
+        lab, "rbac", "--shell", "--namespaced", "-n", namespace, directory=out
+    ).stdout
+    lab.kubectl("apply", "-f", "-", input=printed)
+    kubeconfig = str(kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig"))
+    offset = lab.audit_offset()
+    done = shell(lab, namespace, web, "--kubeconfig", kubeconfig, "--command", "exit 5")
+    with sit(lab, namespace, web, "--kubeconfig", kubeconfig) as at:
+        at.expect(r"[$#] ")
+        at.type("exit 6\n")
+        assert at.exit_code() == 6
+    events: list[dict[str, Any]] = lab.requests(offset, user_agent="podmedic/")
+    assert (done.returncode, done.stderr) == (5, b"")
+    assert [e for e in events if e["responseStatus"]["code"] == 403] == []
+    role = json.loads(lab.kubectl("get", "role", "podmedic", "-n", namespace, "-o", "json"))
+    granted = {
+        (verb, resource)
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+    reviews = {("create", "selfsubjectaccessreviews")}
+    # A WebSocket is audited as the GET that it begins with; `create` is asked for besides.
+    assert used(events) - reviews == granted - {("create", "pods/exec"), ("create", "pods/attach")}
+
+    weaker = printed.replace("  - create\n", "")
+    assert weaker != printed
+    lab.kubectl("apply", "-f", "-", input=weaker)
+    before = pm.generations(lab, namespace)
+    refused = shell(lab, namespace, web, "--kubeconfig", kubeconfig, "--command", "exit 5")
+    assert refused.returncode == 125
+    assert refused.stderr.decode() == (
+        f"podmedic: missing permission: create pods/exec in namespace {namespace}; nothing was "
+        "changed. `podmedic rbac --shell` prints the Role to apply.\n"
+    )
+    assert pm.generations(lab, namespace) == before

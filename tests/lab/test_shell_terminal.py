@@ -1,0 +1,159 @@
+"""`podmedic shell POD` at a terminal."""
+
+import signal
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.pty_session import Sitting, sitting
+from tests.lab.test_shell import IMAGE, ended, shell, the_pod, until, web
+
+__all__ = ["web"]
+DETACH = "\x1dd"
+STRATEGIES = pytest.mark.parametrize("strategy", ["target", "shared"])
+
+
+def sit(lab: Lab, namespace: str, pod: str, *arguments: str) -> AbstractContextManager[Sitting]:
+    argv: list[str | Path] = [pm.COMMAND, "shell", pod, "-n", namespace, *IMAGE, *arguments]
+    return sitting(argv, pm.environment(lab) | {"TERM": "xterm"})
+
+
+@STRATEGIES
+@pytest.mark.parametrize("image", ["busybox:1.36", "ghcr.io/podmedic/tools:0.1.0"])
+def test_a_session_from_its_prompt_to_its_exit_code(
+    lab: Lab, namespace: str, web: str, strategy: str, image: str
+) -> None:
+    """Of ash and of bash: size, its change, Ctrl-C, job control, the exit code, the terminal restored,
+    and no process left to the app."""
+    lab.images("tools")
+    with sit(lab, namespace, web, "--image", image, "--strategy", strategy) as at:
+        before = at.modes
+        at.expect(r"`exit` ends it, Ctrl-\] then d leaves it running")
+        at.expect(r"[$#] ")
+        at.run("tty", "/dev/")
+        at.run("stty size", "30 100")
+        at.resize(132, 43)
+        at.run("sleep 1; stty size", "43 132")
+        at.type("sleep 500\n")
+        time.sleep(1)
+        at.type("\x03")
+        at.expect(r"[$#] ")
+        at.run("echo $?", "130")
+        at.type("sleep 501\n")
+        time.sleep(1)
+        at.type("\x1a")
+        at.expect("Stopped")
+        at.type("fg\n")
+        time.sleep(1)
+        at.type("\x03")
+        at.expect(r"[$#] ")
+        at.run("printf 'b%s\\n' \u00e9", "b\u00e9")
+        at.run("exit 9", "")
+        assert at.exit_code() == 9
+        assert at.modes == before
+    until(lambda: ended(lab, namespace))
+    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
+    assert status.state.terminated is not None
+    assert status.state.terminated.exit_code == 9
+    processes = lab.kubectl("exec", web, "-n", namespace, "-c", "app", "--", "ps")
+    assert "sleep 50" not in processes
+
+
+@STRATEGIES
+def test_a_shell_that_was_left_goes_on_until_its_ttl(
+    lab: Lab, namespace: str, web: str, strategy: str
+) -> None:
+    with sit(lab, namespace, web, "--strategy", strategy, "--ttl", "20") as at:
+        at.expect(r"[$#] ")
+        at.run("echo here", "here")
+        at.type(DETACH)
+        assert at.exit_code() == 0
+        told = at.expect(r"podmedic: detached; (.*)\r\n")[1].decode()
+        assert f"`podmedic attach {web} -n {namespace}` comes back to it" in told
+    assert not ended(lab, namespace)
+    until(lambda: ended(lab, namespace), seconds=40)
+    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
+    assert status.state.terminated is not None
+    lived = status.state.terminated.finished_at - status.state.terminated.started_at  # type: ignore[operator]
+    assert 19 <= lived.total_seconds() <= 26
+
+
+@STRATEGIES
+def test_a_shell_does_not_delay_the_deletion_of_its_pod(
+    lab: Lab, namespace: str, web: str, strategy: str
+) -> None:
+    """Not even while a program runs in its foreground; an interactive shell ignores SIGTERM."""
+    with sit(lab, namespace, web, "--strategy", strategy) as at:
+        at.expect(r"[$#] ")
+        at.type("sleep 500\n")
+        at.expect("sleep 500")
+        began = time.monotonic()
+        lab.kubectl("delete", "pod", web, "-n", namespace, "--grace-period=30", "--timeout=60s")
+        assert time.monotonic() - began < 8
+        assert at.exit_code() != 0
+
+
+def test_a_terminal_that_hangs_up_leaves_the_shell(lab: Lab, namespace: str, web: str) -> None:
+    """As when a laptop is closed: whoever comes back finds it."""
+    with sit(lab, namespace, web) as at:
+        at.expect(r"[$#] ")
+        at.hang_up()
+        assert at.exit_code() in (0, 255)
+    assert not ended(lab, namespace)
+
+
+def test_a_signal_leaves_the_shell_and_restores_the_terminal(
+    lab: Lab, namespace: str, web: str
+) -> None:
+    with sit(lab, namespace, web) as at:
+        before = at.modes
+        at.expect(r"[$#] ")
+        at.run(r"printf '\033[?1049h\033[?25l'; echo full", "full")
+        at.signal(signal.SIGTERM)
+        assert at.exit_code() == 255
+        assert at.modes == before
+        at.expect(r"\x1b\[\?1049l\x1b\[\?25h\x1b\[0m")
+        at.expect(r"podmedic: interrupted; container \S+ goes on until then")
+
+
+def test_without_a_terminal_it_says_what_to_do(lab: Lab, namespace: str, web: str) -> None:
+    done = shell(lab, namespace, web, stdin=b"")
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert done.stderr.decode() == (
+        "podmedic: stdin is not a terminal: --command TEXT runs one command, -i --command sh a "
+        "script from stdin\n"
+    )
+    with sitting(
+        ["/bin/sh", "-c", f"{pm.COMMAND} shell {web} | cat; exit 7"], pm.environment(lab)
+    ) as at:
+        assert at.exit_code() == 7
+        at.expect("stdout is not a terminal")
+    bad = shell(lab, namespace, web, "--detach-keys", "ctrl-")
+    assert bad.returncode == 125
+    assert b"a character or ctrl-KEY is expected" in bad.stderr
+
+
+def test_no_zombie_is_left_to_the_app(lab: Lab, namespace: str) -> None:
+    """Where its first process waits for no child but its own."""
+    lab.images("python", "busybox")
+    script = "import signal, time; signal.signal(15, lambda *_: exit()); time.sleep(86400)"
+    container = {"command": ["python3", "-c", script]}
+    pm.apply(lab, namespace, pm.deployment("web", "", image="python:3", container=container))
+    pm.wait_ready(lab, namespace, "web")
+    time.sleep(6)
+    pod = the_pod(lab, namespace).metadata.name
+    with sit(lab, namespace, pod, "--strategy", "target") as at:
+        at.expect(r"[$#] ")
+        at.run("exit 4", "")
+        assert at.exit_code() == 4
+    assert shell(lab, namespace, pod, "--strategy", "target", "--command", "true").returncode == 0
+    until(lambda: ended(lab, namespace))
+    states = lab.kubectl(
+        "exec", pod, "-n", namespace, "-c", "app", "--", "python3", "-c",
+        "import glob; print(*(open(p).read().split()[2] for p in glob.glob('/proc/[0-9]*/stat')))",
+    )  # fmt: skip
+    assert "Z" not in states
