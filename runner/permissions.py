@@ -28,7 +28,8 @@ OF_SERVICES = (
 class Need:
     """`resource` may carry a subresource: `pods/log`. Without an `optional` one a run does its
     work and says what it could not know; `asked` ones are asked for before the first pod is
-    changed, for a run without them would change pods in vain."""
+    changed, for a run without them would change pods in vain. What is `of_cluster` is in no
+    namespace: only a ClusterRole can grant it."""
 
     resource: str
     verbs: tuple[str, ...]
@@ -36,6 +37,7 @@ class Need:
     group: str = ""
     optional: bool = False
     asked: tuple[str, ...] = ()
+    of_cluster: bool = False
 
 
 def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
@@ -87,6 +89,15 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 verbs=("list",),
                 why="how many Ready pods of a workload may be looked at together",
                 optional=True,
+            )
+        )
+        found.append(
+            Need(
+                resource="nodes",
+                verbs=("list",),
+                why="which node pools there are: each gets a canary of its own",
+                optional=True,
+                of_cluster=True,
             )
         )
     if any(p.reads_objects for p in playbooks):
@@ -168,7 +179,8 @@ def manifests(
     lease: bool = False,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """ServiceAccount, roles and bindings that grant exactly this: a Role in each of the
-    namespaces, or a ClusterRole where that is None. The Lease of a sweep is in the first."""
+    namespaces, or a ClusterRole where that is None. The Lease of a sweep is in the first; a Role
+    leaves out what it cannot grant."""
     labels = {"app.kubernetes.io/name": "podmedic"}
     api = "rbac.authorization.k8s.io"
     subjects = [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}]
@@ -180,6 +192,8 @@ def manifests(
     }
     prefix = "Cluster" if namespaces is None else ""
     first = None if namespaces is None else min(namespaces)
+    if namespaces is not None:
+        wanted = [need for need in wanted if not need.of_cluster]
     for namespace in (None,) if namespaces is None else tuple(namespaces):
         where = {} if namespace is None else {"namespace": namespace}
         metadata = {"name": name, **where, "labels": labels}

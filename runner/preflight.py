@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from runner.model.base import Value
-from runner.model.pod import ObjectMeta, Pod, PodCondition
+from runner.model.node import Node
+from runner.model.pod import Pod, PodCondition
 from runner.model.quantity import quantity_bytes
 from runner.plan import InjectionPlan, PodPlan
 
@@ -33,26 +33,6 @@ class Prediction:
     verdict: Verdict
     reason: str
     message: str
-
-
-class ContainerImage(Value, frozen=True, kw_only=True):
-    names: tuple[str, ...] | None = None
-
-
-class NodeInfo(Value, frozen=True, kw_only=True):
-    operating_system: str = ""
-    architecture: str = ""
-
-
-class NodeStatus(Value, frozen=True, kw_only=True):
-    conditions: tuple[PodCondition, ...] = ()
-    images: tuple[ContainerImage, ...] | None = None
-    node_info: NodeInfo = NodeInfo()
-
-
-class Node(Value, frozen=True, kw_only=True):
-    metadata: ObjectMeta
-    status: NodeStatus = NodeStatus()
 
 
 # Nodes that are no machines with a container runtime of ours: they take the PATCH and run nothing.

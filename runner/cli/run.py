@@ -84,7 +84,7 @@ from runner.record import Options
     "--canary/--no-canary",
     default=True,
     show_default=True,
-    help="Let one container of each image start before the others follow.",
+    help="Let one container of each image and node pool start before the others follow.",
 )
 @click.option(
     "--max-failures",

@@ -9,6 +9,7 @@ from runner.select.condition import (
     conditions_of,
     container_crash_loops,
 )
+from runner.select.node import node_pool
 from runner.select.targets import (
     Skip,
     matches,
@@ -26,6 +27,7 @@ __all__ = [
     "conditions_of",
     "container_crash_loops",
     "matches",
+    "node_pool",
     "owner_matches",
     "owner_matches_workload",
     "skip_reason",

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.cluster import Access, Cluster, ClusterError, ErrorReason, Resource
+from runner.cluster import Access, Cluster, ClusterError, ErrorReason
 from runner.injection import build_container, container_name
+from runner.model.node import Node
 from runner.permissions import needs
 from runner.plan import InjectionPlan, PodPlan
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.preflight import (
-    Node,
     Prediction,
     Verdict,
     kind_of,
@@ -21,8 +21,8 @@ from runner.preflight import (
     predict,
 )
 from runner.program import build
+from runner.sweep.nodes import list_nodes
 
-NODES = Resource(plural="nodes")
 # The API server did not refuse: it could not be asked.
 _NO_ANSWER = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER, ErrorReason.THROTTLED})
 
@@ -86,20 +86,11 @@ async def _missing(
         Access(verb=verb, resource=need.resource, group=need.group, namespace=namespace)
         for namespace in namespaces
         for need in needs(playbooks)
+        # Nodes are in no namespace, and asked for by themselves.
+        if not need.of_cluster
         for verb in need.verbs
     ]
     return tuple(await cluster.denied(questions))
-
-
-async def _nodes(cluster: Cluster) -> tuple[dict[str, Node], str]:
-    try:
-        question = Access(verb="list", resource=NODES.plural, namespace=None)
-        if await cluster.denied([question]):
-            return {}, "nodes: forbidden: list nodes"
-        found = await cluster.objects.list(NODES, None, Node)
-    except ClusterError as error:
-        return {}, f"nodes: {error.message}"
-    return {node.metadata.name: node for node in found}, ""
 
 
 def _row(
@@ -145,7 +136,7 @@ async def preflight(
     injected = [plan for plan in plans if planned(plan) is None]
     missing, (nodes, unknown), answers = await asyncio.gather(
         _missing(cluster, playbooks, namespaces),
-        _nodes(cluster),
+        list_nodes(cluster),
         ask_server(cluster, injected, run_id),
     )
     return Preflight(

@@ -17,6 +17,7 @@ from runner.debt import DebtLimits, debt_skip
 from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
 from runner.killpoints import reach
 from runner.model.examination import TargetCondition
+from runner.model.node import Node
 from runner.model.objects import Objects
 from runner.model.report import (
     API_VERSION,
@@ -36,10 +37,11 @@ from runner.plan import PodPlan, hold_back, plan_pod
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection, of_namespace
 from runner.report import summarize
-from runner.select import Skip, condition_status
+from runner.select import Skip, condition_status, node_pool
 from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
+from runner.sweep.nodes import list_nodes
 from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
@@ -80,7 +82,7 @@ def _will_inject(plan: PodPlan) -> bool:
     return any(injection.steps for injection in plan.injections)
 
 
-def _candidate(plan: PodPlan, budgets: Budgets) -> Candidate:
+def _candidate(plan: PodPlan, budgets: Budgets, nodes: Mapping[str, Node]) -> Candidate:
     pod = plan.pod
     injects = _will_inject(plan)
     images = (i.group.debugger.image for i in plan.injections if i.steps)
@@ -90,7 +92,9 @@ def _candidate(plan: PodPlan, budgets: Budgets) -> Candidate:
         node=pod.spec.node_name,
         workload=workload_key(plan.workload),
         # What is read from the API alone starts nothing: it is its own proof.
-        pool=next(images, "") or f"none {pod.metadata.uid}",
+        pool=" ".join((next(images), node_pool(nodes.get(pod.spec.node_name))))
+        if injects
+        else f"none {pod.metadata.uid}",
         ready=injects and condition_status(pod, "Ready") == "True",
         budgets=budgets.over(pod.metadata.namespace, pod.metadata.labels),
         injects=injects,
@@ -135,6 +139,7 @@ async def _examine_all(
     plans: Sequence[PodPlan],
     gathered: Gathered,
     events: EventLists,
+    nodes: Mapping[str, Node],
     *,
     run_id: str,
     budget: Budget,
@@ -162,7 +167,7 @@ async def _examine_all(
     budgets = await _budgets(outside.cluster, to_examine, budget)
     scheduler = Scheduler(
         budget.at_once,
-        [_candidate(plan, budgets) for plan in to_examine],
+        [_candidate(plan, budgets, nodes) for plan in to_examine],
         ready={uid: budgets.standing(pod) for uid, pod in gathered.ready.items()},
         disruptions_allowed=budgets.allowed,
     )
@@ -345,12 +350,14 @@ async def sweep(
     plans = with_failed_jobs(plans, objects)
     to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
-    events, _ = await asyncio.gather(
+    on_nodes = {p.pod.spec.node_name for p in plans if _will_inject(p)}
+    events, (nodes, _), _ = await asyncio.gather(
         list_events(outside.cluster, namespaces if wanted else ()),
+        list_nodes(outside.cluster, on_nodes),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
     examined, cut = await _examine_all(
-        outside, plans, gathered, events,
+        outside, plans, gathered, events, nodes,
         run_id=run_id, budget=budget, seen_at=started_at, done=done,
     )  # fmt: skip
     reach("all-examined")

@@ -203,6 +203,45 @@ def test_no_fewer_are_left_alone_than_the_disruption_budget_wants(
 
 
 @dataclasses.dataclass
+class _Pools(Bounds):
+    """Until one of a pool has ended, no second one of it is under way."""
+
+    before: dict[str, int] = dataclasses.field(default_factory=dict)
+    pool_of: dict[str, str] = dataclasses.field(default_factory=dict)
+    canaries: int = 0
+
+    def look(self, pods: dict[str, Seen]) -> Iterator[str]:
+        yield from super().look(pods)
+        self.before = self.before or {
+            name: len(pod.all) - len(pod.open) for name, pod in pods.items()
+        }
+        flying: Counter[str] = Counter()
+        proven: set[str] = set()
+        for name, pod in pods.items():
+            pool = self.pool_of[pod.node]
+            flying[pool] += bool(pod.open)
+            if len(pod.all) - len(pod.open) > self.before[name]:
+                proven.add(pool)
+        unproven = {pool: count for pool, count in flying.items() if pool not in proven}
+        self.canaries = max(self.canaries, sum(unproven.values()))
+        yield from (f"{count} in pool {pool}" for pool, count in unproven.items() if count > 1)
+
+
+def test_each_node_pool_has_a_canary_of_its_own(lab: Lab, replicas: str, tmp_path: Path) -> None:
+    """Both go at once, and neither opens the way for the other's pool."""
+    pools = {f"bench-{n}": ("large", "small")[n % 2] for n in range(NODES)}
+    label = "node.kubernetes.io/instance-type"
+    for name, pool in pools.items():
+        lab.kubectl("label", "node", name, f"{label}={pool}")
+    try:
+        bounds = _Pools(pool_of=pools)
+        _sweep(lab, replicas, bounds, [], tmp_path)
+    finally:
+        lab.kubectl("label", "node", *pools, f"{label}-")
+    assert bounds.canaries == 2
+
+
+@dataclasses.dataclass
 class _Falling(Bounds):
     """Pods in `fell` cease to be Ready; a quarter is one of those that are left then."""
 

@@ -27,6 +27,7 @@ def test_the_cronjob_has_exactly_this_role() -> None:
     wanted = [
         {"apiGroups": [n.group], "resources": [n.resource], "verbs": list(n.verbs)}
         for n in (*needs(PLAYBOOKS), LEASE)
+        if not n.of_cluster
     ]
     assert role["rules"] == wanted
 
@@ -73,3 +74,12 @@ def test_the_lease_is_in_the_first_namespace() -> None:
         "verbs": ["create", "get", "update"],
     }
     assert roles == {"a": [lease], "b": []}
+
+
+def test_nodes_are_granted_by_a_cluster_role_alone() -> None:
+    def granted(namespaces: tuple[str, ...] | None) -> set[str]:
+        made = manifests(needs(PLAYBOOKS), name="x", account_namespace="ops", namespaces=namespaces)
+        rules = [rule for m in made if m["kind"].endswith("Role") for rule in m["rules"]]
+        return {resource for rule in rules for resource in rule["resources"]}
+
+    assert granted(None) - granted(("shop",)) == {"nodes"}

@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from runner.model.node import Node
 from runner.model.pod import Pod
-from runner.preflight import Node, Verdict, has_image, memory_limit_bytes, notes, predict
+from runner.preflight import Verdict, has_image, memory_limit_bytes, notes, predict
 from tests.unit.pods import pod, running
 
 BODY: dict[str, Any] = {"name": "podmedic-x-1", "image": "busybox:1.36"}
