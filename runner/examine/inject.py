@@ -98,6 +98,9 @@ async def _collect(
         except ClusterError as error:
             problem = error.message
             continue
+        if plan.group.debugger.tty:
+            # What a terminal does to each end of a line, undone.
+            log = log.replace(b"\r\n", b"\n")
         result = decode(log, nonce=name, steps=plan.steps, message=message or None)
         if result.complete:
             break
@@ -231,7 +234,9 @@ async def run_injection(
     """Never raises for what happens to the pod: that is the result."""
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
-    name = container_name(ctx.run_id, plan.group.sha256, uid, attempt)
+    name = container_name(
+        ctx.run_id, plan.group.sha256, uid, attempt, prefix=plan.group.debugger.name_prefix
+    )
     plan = _as_injected(pod_plan, plan, pod, name)
     program = build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
     built = build_container(

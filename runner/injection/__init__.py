@@ -1,9 +1,7 @@
 """The ephemeral container, built field by field from a pod and the debugger's settings. Pure."""
 
 from runner.injection.container import (
-    NAME_PREFIX,
     Built,
-    Debugger,
     build_container,
     container_name,
 )
@@ -11,10 +9,8 @@ from runner.injection.endpoints import Endpoint, endpoints_of
 from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
 __all__ = [
-    "NAME_PREFIX",
     "Built",
     "Choice",
-    "Debugger",
     "Endpoint",
     "Refused",
     "build_container",

@@ -3,38 +3,21 @@
 import base64
 import hashlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from runner.injection.endpoints import endpoints_of
 from runner.injection.mounts import inherited_mounts
-from runner.injection.security import security_context, user_and_group
+from runner.injection.security import user_and_group
+from runner.injection.settings import own_environment, own_security_context, own_volumes
 from runner.model.pod import Container, ContainerStatus, EnvVar, Pod
+from runner.playbook import Debugger
+from runner.playbook.debugger import NAME_PREFIX, SHELL
 from runner.select.condition import app_statuses
 
-NAME_PREFIX = "podmedic-"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_LIST_CHARACTERS = 4096
 # Where the file system of the target's image is, for steps that need it.
 _ROOTS = {"target": "/proc/1/root", "own-image": ""}
-
-
-class Debugger(Protocol):
-    """A playbook's `debugger`: what the container is made of."""
-
-    @property
-    def image(self) -> str: ...
-    @property
-    def image_pull_policy(self) -> str: ...
-    @property
-    def profile(self) -> str: ...
-    @property
-    def run_as_user(self) -> int | None: ...
-    @property
-    def run_as_group(self) -> int | None: ...
-    @property
-    def mounts(self) -> str: ...
-    @property
-    def env(self) -> str: ...
 
 
 class Built(NamedTuple):
@@ -42,12 +25,14 @@ class Built(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def container_name(run_id: str, settings_sha256: str, pod_uid: str, attempt: int) -> str:
+def container_name(
+    run_id: str, settings_sha256: str, pod_uid: str, attempt: int, *, prefix: str = NAME_PREFIX
+) -> str:
     """The same for the same run, settings, pod and attempt, so that a repeated PATCH is a no-op
     and a killed runner finds its own container again."""
     text = f"{run_id}\0{settings_sha256}\0{pod_uid}".encode()
     digest = base64.b32encode(hashlib.sha256(text).digest())[:12].decode().lower()
-    return f"{NAME_PREFIX}{digest}-{attempt}"
+    return f"{prefix}-{digest}-{attempt}"
 
 
 def _lines(lines: Iterator[str]) -> str:
@@ -89,14 +74,14 @@ def own_image(target: Container, status: ContainerStatus | None) -> str:
 
 def _environment(
     container: Container,
+    debugger: Debugger,
     run_id: str,
     mounts: tuple[dict[str, Any], ...],
     *,
     strategy: str,
     root: str | None,
-    inherit: bool,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    own = {
+    ours = {
         "PODMEDIC_RUN": run_id,
         "PODMEDIC_TARGET": container.name,
         "PODMEDIC_MOUNTS": _lines(mount["mountPath"] for mount in mounts),
@@ -104,23 +89,44 @@ def _environment(
             f"{e.source} {e.host} {e.port or '-'}" for e in endpoints_of(container)
         ),
     }
-    env: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in own.items()]
-    env_from: list[dict[str, Any]] = []
     if root is not None:
-        env.append({"name": "PODMEDIC_ROOT", "value": root})
-    if not inherit:
-        return env, env_from
-    for source in container.env_from:
-        if "configMapRef" in source:
-            reference = {**source["configMapRef"], "optional": True}
-            env_from.append({**source, "configMapRef": reference})
+        ours["PODMEDIC_ROOT"] = root
+    env: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in ours.items()]
+    own, own_from = own_environment(debugger, container)
+    chosen = {variable["name"] for variable in own}
+    inherited: list[dict[str, Any]] = []
+    env_from: list[dict[str, Any]] = []
+    if "env" in debugger.inherit:
+        for source in container.env_from:
+            if "configMapRef" in source:
+                reference = {**source["configMapRef"], "optional": True}
+                env_from.append({**source, "configMapRef": reference})
+        found = [_inherited_variable(v, container.name) for v in container.env]
+        inherited = [v for v in found if v is not None]
     # What comes from the app's ConfigMaps must not lead our shell to other programs.
     own_paths = {"PATH": _PATH, "LD_PRELOAD": "", "LD_LIBRARY_PATH": ""}
-    inherited = [_inherited_variable(v, container.name) for v in container.env]
-    env += [v for v in inherited if v is not None and v["name"] not in {*own, *own_paths}]
+    env += [v for v in inherited if v["name"] not in {*ours, *own_paths, *chosen}]
+    env_from += own_from
     if env_from and strategy != "own-image":
-        env += [{"name": n, "value": v} for n, v in own_paths.items()]
-    return env, env_from
+        env += [{"name": n, "value": v} for n, v in own_paths.items() if n not in chosen]
+    return env + own, env_from
+
+
+def _mounts(
+    pod: Pod, target: Container, debugger: Debugger
+) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
+    """What is inherited of the target; the playbook's own mounts take the place of others."""
+    if "mounts" not in debugger.inherit:
+        return (), ()
+    mounts, warnings = inherited_mounts(pod, target)
+    taken = {mount.mount_path for mount in debugger.volume_mounts}
+    return tuple(m for m in mounts if m["mountPath"] not in taken), warnings
+
+
+def _settings(debugger: Debugger) -> dict[str, Any]:
+    """Fields that are as the API has them when nobody asks for another value."""
+    given = {"stdin": debugger.stdin, "stdinOnce": debugger.stdin_once, "tty": debugger.tty}
+    return {key: True for key, value in given.items() if value}
 
 
 def build_container(
@@ -134,33 +140,36 @@ def build_container(
     non_root = bool(
         target.security_context.get("runAsNonRoot", pod.spec.security_context.get("runAsNonRoot"))
     )
-    mounts, warnings = inherited_mounts(pod, target) if debugger.mounts == "inherit" else ((), ())
+    inherited, warnings = _mounts(pod, target, debugger)
+    own_mounts, devices, left_out = own_volumes(pod, debugger)
     # One PID namespace for the pod begins with none of the app's processes.
     shared_pids = pod.spec.share_process_namespace or pod.spec.host_pid
     root = None if strategy == "target" and shared_pids else _ROOTS.get(strategy)
-    env, env_from = _environment(
-        target, run_id, mounts, strategy=strategy, root=root, inherit=debugger.env == "inherit"
-    )
+    env, env_from = _environment(target, debugger, run_id, inherited, strategy=strategy, root=root)
+    own_image_runs = strategy == "own-image"
+    shell = SHELL if own_image_runs else debugger.command
     body: dict[str, Any] = {
         "name": name,
-        "image": own_image(target, status) if strategy == "own-image" else debugger.image,
+        "image": own_image(target, status) if own_image_runs else debugger.image,
         "imagePullPolicy": debugger.image_pull_policy,
-        "command": ["/bin/sh", "-c", program],
+        "command": [*shell, program],
         "env": env,
-        "terminationMessagePolicy": "File",
-        "securityContext": security_context(
-            debugger.profile,
-            user if debugger.run_as_user is None else debugger.run_as_user,
-            group if debugger.run_as_group is None else debugger.run_as_group,
-            non_root=non_root,
-        ),
+        "terminationMessagePolicy": debugger.termination_message_policy,
+        "securityContext": own_security_context(debugger, user, group, non_root=non_root),
+        **_settings(debugger),
     }
-    if strategy == "own-image" and target.working_dir:
-        body["workingDir"] = target.working_dir
+    if debugger.args:
+        # The program calls `$0` for the scripts of its steps: it must stay the shell.
+        body["args"] = [shell[-2], *debugger.args]
+    working_dir = debugger.working_dir or (target.working_dir if own_image_runs else "")
+    if working_dir:
+        body["workingDir"] = working_dir
     if env_from:
         body["envFrom"] = env_from
-    if mounts:
-        body["volumeMounts"] = list(mounts)
+    if mounts := [*inherited, *own_mounts]:
+        body["volumeMounts"] = mounts
+    if devices:
+        body["volumeDevices"] = devices
     if strategy == "target" and not shared_pids:
         body["targetContainerName"] = target.name
-    return Built(body, warnings)
+    return Built(body, (*warnings, *left_out))

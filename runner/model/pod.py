@@ -41,6 +41,11 @@ class VolumeMount(Value, frozen=True, kw_only=True):
     sub_path_expr: str = ""
 
 
+class VolumeDevice(Value, frozen=True, kw_only=True):
+    name: str
+    device_path: str
+
+
 class EnvVar(Value, frozen=True, kw_only=True):
     name: str
     value: str = ""
@@ -65,6 +70,7 @@ class Container(Value, frozen=True, kw_only=True):
     env_from: tuple[dict[str, Any], ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
+    volume_devices: tuple[VolumeDevice, ...] = ()
     resources: dict[str, Any] = {}
     security_context: dict[str, Any] = {}
     liveness_probe: dict[str, Any] | None = None

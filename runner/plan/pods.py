@@ -133,8 +133,8 @@ def hold_back(plan: PodPlan, why: Skip) -> PodPlan:
 
 def plan_pod(selected: Selected, now: datetime) -> PodPlan:
     pod, playbooks = selected.pod, selected.playbooks
-    preferred = next((p.spec.targets.container for p in playbooks if p.spec.targets.container), "")
-    target = choose_container(pod, now, preferred or "")
+    preferred = next((name for p in playbooks if (name := p.target_container)), "")
+    target = choose_container(pod, now, preferred)
     skip = skip_reason(pod)
     injections: tuple[InjectionPlan, ...] = ()
     if skip is None:

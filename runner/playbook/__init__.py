@@ -1,9 +1,10 @@
 """Playbooks: read from YAML into immutable models, or refused with every mistake named."""
 
+from runner.playbook.debugger import Debugger
 from runner.playbook.errors import PlaybookError, PlaybookErrors, UnknownPlaybookError
 from runner.playbook.load import builtin, load, load_file, resolve
 from runner.playbook.schema import json_schema
-from runner.playbook.spec import Debugger, FindingRule, Playbook, Step, Targets
+from runner.playbook.spec import FindingRule, Playbook, Step, Targets
 
 __all__ = [
     "Debugger",

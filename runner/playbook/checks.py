@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.playbook import vocabulary
 from runner.playbook.conditions import Condition, ConditionError, place
+from runner.playbook.debugger import problems
 from runner.playbook.errors import did_you_mean
 from runner.playbook.fields import compile_pattern
 from runner.playbook.templates import Text, TextError
@@ -54,9 +55,9 @@ def _check_targets(targets: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _check_debugger(spec: Mapping[str, Any]) -> Iterator[Problem]:
     debugger = _mapping(spec.get("debugger"))
+    for loc, message in problems(debugger, _mapping(spec.get("targets"))):
+        yield Problem(("spec", "debugger", *loc), message)
     strategy = _list(debugger.get("strategy"))
-    if len({str(each) for each in strategy}) != len(strategy):
-        yield Problem(("spec", "debugger", "strategy"), "names a strategy twice")
     if not strategy or "target" in strategy:
         return
     for index, step in enumerate(_list(spec.get("steps"))):

@@ -77,10 +77,13 @@ def _named_problem(text: str) -> str:
     return "needs at least one named group: (?P<name>...)"
 
 
-_DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _STEP_NAME = r"^[a-z][a-zA-Z0-9_-]{0,40}$"
 _RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
 _KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
+ABSOLUTE_PATH = r"^/[^:]*$"
+_CAPABILITY = r"^[A-Z][A-Z0-9_]{0,62}$"
+_ENV_NAME = r"^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
 _TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
 _REFERENCE = (
     r"^(steps\.[a-z][a-zA-Z0-9_-]{0,40}\.(stdout|stderr)|logs\.(last|current|previous)"
@@ -88,21 +91,26 @@ _REFERENCE = (
     r"|object\.(message|status))$"
 )
 SHAPES = {
-    _DNS_LABEL: "lower case letters, digits and -",
+    DNS_LABEL: "lower case letters, digits and -",
     _STEP_NAME: "a lower case letter first, then letters, digits, _ and -, 41 at most",
     _RULE_ID: "a lower case letter first, then lower case letters, digits and -, 63 at most",
     _KIND: "a kind such as Deployment",
     _TOOL: "the name of a command",
+    ABSOLUTE_PATH: "an absolute path without a colon",
+    _CAPABILITY: "a capability without CAP_, such as SYS_PTRACE",
+    _ENV_NAME: "letters, digits, _, - and ., no digit first",
     _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
     "events, events.REASON, container.message, container.waitingMessage, container.status, "
     "object.message or object.status",
 }
 """What each pattern asks for, in words."""
 
-DnsLabel = Annotated[str, Field(pattern=_DNS_LABEL, min_length=1, max_length=63)]
+DnsLabel = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 StepName = Annotated[str, Field(pattern=_STEP_NAME)]
 RuleId = Annotated[str, Field(pattern=_RULE_ID)]
 Kind = Annotated[str, Field(pattern=_KIND)]
+Capability = Annotated[str, Field(pattern=_CAPABILITY)]
+EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
 ToolName = Annotated[str, Field(pattern=_TOOL)]
 Reference = Annotated[str, Field(pattern=_REFERENCE)]
 LabelSelector = Annotated[str, _checked(label_selector_problem)]

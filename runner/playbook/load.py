@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from runner.playbook import checks, document
+from runner.playbook.base import Spec
 from runner.playbook.checks import Loc, Problem
 from runner.playbook.document import MapNode, Node, Scalar
 from runner.playbook.errors import (
@@ -244,7 +245,12 @@ class _Reader:
     def _unknown_field(self, loc: Loc) -> PlaybookError:
         at, _ = document.locate(self._root, loc)
         name = str(loc[-1])
-        hint = _hint(name, _fields_at(self._model, loc[:-1]))
+        part = _part_at(self._model, loc[:-1])
+        if part is not None and name in part.refused:
+            message = f"cannot be set: {part.refused[name]}"
+            return PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+        known = part.model_fields.items() if part is not None else ()
+        hint = _hint(name, [info.alias or field for field, info in known])
         if name == "<<":
             hint = " (YAML 1.2 has no merge keys)"
         message = f"unknown field{hint}"
@@ -289,8 +295,8 @@ def _describe(value: Any) -> str:
     return str(value)
 
 
-def _fields_at(model: Any, loc: Sequence[str | int]) -> list[str]:
-    """Names of the fields of the part of the format that a path leads to."""
+def _part_at(model: Any, loc: Sequence[str | int]) -> type[Spec] | None:
+    """The part of the format that a path leads to."""
     for part in loc:
         if isinstance(part, int):
             continue
@@ -303,8 +309,8 @@ def _fields_at(model: Any, loc: Sequence[str | int]) -> list[str]:
             None,
         )
         if model is None:
-            return []
-    return [info.alias or name for name, info in model.model_fields.items()]
+            return None
+    return model  # type: ignore[no-any-return]
 
 
 def _model_of(annotation: Any) -> Any:

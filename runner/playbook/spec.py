@@ -2,37 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field, PrivateAttr
 
-from runner import __version__
 from runner.model.examination import TargetCondition
 from runner.model.report import Confidence, Severity
 from runner.playbook import fields
+from runner.playbook.base import Spec
 from runner.playbook.conditions import Condition
+from runner.playbook.debugger import Debugger
 
 API_VERSION = "podmedic.io/v1alpha1"
-TOOLS_IMAGE = f"ghcr.io/podmedic/tools:{__version__}"
 LATER_STRATEGIES = ("catch", "copy")
 
 # Enumerations come as words; everything else must already be of its kind.
 _Severity = Annotated[Severity, Field(strict=False)]
 _Confidence = Annotated[Confidence, Field(strict=False)]
 _Condition = Annotated[TargetCondition, Field(strict=False)]
-
-
-class Spec(BaseModel):
-    """The base of every part: nothing is guessed, converted or ignored."""
-
-    model_config = ConfigDict(
-        strict=True,
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class Owner(Spec):
@@ -67,36 +52,6 @@ class Targets(Spec):
     container: fields.DnsLabel | None = None
     """Name of the target container. Default: the sick one, else the one that the annotation
     `kubectl.kubernetes.io/default-container` names, else the first."""
-
-
-class Debugger(Spec):
-    """The ephemeral container that runs the steps. Playbooks of one run whose debuggers agree
-    share one."""
-
-    image: Annotated[str, Field(min_length=1)] = TOOLS_IMAGE
-    """Any image with a POSIX shell; a digest pins it."""
-    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
-    """As for any container."""
-    profile: Literal["restricted", "general", "baseline", "netadmin", "sysadmin"] = "restricted"
-    """Security context, in the words of `kubectl debug --profile`."""
-    run_as_user: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    """Default: the target container's user."""
-    run_as_group: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    """Default: the target container's group."""
-    strategy: Annotated[
-        tuple[Literal["auto", "target", "own-image", "shared", "none"], ...],
-        Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True}),
-    ] = ("auto",)
-    """How to reach the pod; the first that the pod's state admits is taken, and the next one when
-    its container does not start. `target`: in the process namespace of the target container, when
-    that runs long enough. `own-image`: the target's own image, by its own shell. `shared`: network
-    and volumes of the pod. `none`: nothing is injected, steps are not evaluated. `auto`: target,
-    then own-image if a step needs the image, then shared."""
-    mounts: Literal["inherit", "none"] = "inherit"
-    """`inherit`: the volumes that the target container mounts, at the same places."""
-    env: Literal["inherit", "none"] = "inherit"
-    """`inherit`: values that the target container takes from ConfigMaps and from the downward
-    API; never from Secrets."""
 
 
 class LogEvidence(Spec):
@@ -284,6 +239,11 @@ class Playbook(Spec):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def target_container(self) -> str:
+        """Name of the container to examine, or empty: as the pod's state suggests."""
+        return self.spec.targets.container or self.spec.debugger.target_container_name or ""
 
     @property
     def reads_objects(self) -> bool:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from runner.injection import expanded
 from runner.injection.mounts import carries_token
+from runner.injection.settings import own_security_context
 from runner.model.pod import Pod, Volume
-from runner.playbook import Playbook
+from runner.playbook import Debugger, Playbook
 from runner.playbook.checks import Loc
 from runner.policy.spec import Policy
 
@@ -41,26 +42,58 @@ def _image(policy: Policy, image: str) -> Iterator[Violation]:
         )
 
 
+def _security_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
+    """The security context as far as it does not come from the pod."""
+    security = policy.spec.security
+    base: Loc = ("spec", "debugger")
+    if debugger.profile not in security.profiles:
+        allowed = ", ".join(security.profiles) or "none"
+        message = f"profile {debugger.profile} is not allowed: {allowed}"
+        yield Violation("policy/profile", message, (*base, "profile"))
+        return
+    own = debugger.security_context
+    context = own_security_context(debugger, None, None, non_root=False)
+    if own.run_as_user == 0 and not security.root:
+        yield Violation(
+            "policy/root", "user 0 is not allowed", (*base, "securityContext", "runAsUser")
+        )
+    if context.get("privileged") and not security.privileged:
+        loc: Loc = (*base, "profile")
+        if own.privileged is not None:
+            loc = (*base, "securityContext", "privileged")
+        yield Violation("policy/privileged", "a privileged container is not allowed", loc)
+    added = context.get("capabilities", {}).get("add", ())
+    if extra := [name for name in added if name not in security.capabilities]:
+        loc = (*base, "profile")
+        if own.capabilities is not None and own.capabilities.add is not None:
+            loc = (*base, "securityContext", "capabilities", "add")
+        message = f"capability {', '.join(extra)} is not allowed"
+        yield Violation("policy/capability", message, loc)
+
+
+def _secrets_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
+    if policy.spec.secrets.environment:
+        return
+    for index, variable in enumerate(debugger.env):
+        if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
+            loc: Loc = ("spec", "debugger", "env", index, "valueFrom", "secretKeyRef")
+            yield Violation(
+                "policy/secret-environment", f"{variable.name} may not come from a Secret", loc
+            )
+    for index, source in enumerate(debugger.env_from):
+        if source.secret_ref is not None:
+            loc = ("spec", "debugger", "envFrom", index, "secretRef")
+            yield Violation("policy/secret-environment", "envFrom may not name a Secret", loc)
+
+
 def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
     """What can be told without a pod."""
     debugger = playbook.spec.debugger
     if not playbook.spec.steps:
         return ()
     found = list(_image(policy, debugger.image))
-    security = policy.spec.security
-    if debugger.profile not in security.profiles:
-        allowed = ", ".join(security.profiles) or "none"
-        found.append(
-            Violation(
-                "policy/profile",
-                f"profile {debugger.profile} is not allowed: {allowed}",
-                ("spec", "debugger", "profile"),
-            )
-        )
-    if debugger.run_as_user == 0 and not security.root:
-        found.append(
-            Violation("policy/root", "user 0 is not allowed", ("spec", "debugger", "runAsUser"))
-        )
+    found += _security_of(policy, debugger)
+    found += _secrets_of(policy, debugger)
     if not set(expanded(debugger.strategy, needs_image=True)) & set(policy.spec.strategies):
         allowed = ", ".join(policy.spec.strategies) or "none"
         found.append(
@@ -111,7 +144,7 @@ def _of_secrets(policy: Policy, body: Mapping[str, Any], pod: Pod) -> Iterator[V
         yield Violation(
             "policy/secret-mount",
             f"volume {', '.join(names)} holds a Secret and may not be mounted "
-            "(mounts: none leaves all volumes out)",
+            "(without `mounts` in spec.debugger.inherit no volume of the target is)",
         )
     if not secrets.service_account_token and any(map(carries_token, mounted)):
         yield Violation("policy/token", "the service account's token may not be mounted")

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from runner.playbook.fields import DnsLabel
+from runner.playbook.base import Spec
+from runner.playbook.fields import Capability, DnsLabel
 from runner.playbook.load import load_document, read_text
 from runner.playbook.schema import json_schema as schema_of
-from runner.playbook.spec import Spec
 
 SCHEMA_ID = "https://podmedic.io/schema/policy-v1alpha1.json"
 PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "podmedic")
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=512)]
-_Capability = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,62}$")]
 _Bound = Annotated[int, Field(ge=1, le=1_000_000)] | None
 
 
@@ -38,7 +37,7 @@ class Security(Spec):
         "general",
     )
     """Profiles that a playbook may name."""
-    capabilities: tuple[_Capability, ...] = ("SYS_PTRACE",)
+    capabilities: tuple[Capability, ...] = ("SYS_PTRACE",)
     """Capabilities that may be added."""
     privileged: bool = False
     """Whether containers may be privileged."""

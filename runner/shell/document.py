@@ -14,7 +14,7 @@ def document(
     if image is not None:
         debugger["image"] = image
     if run_as_user is not None:
-        debugger["runAsUser"] = run_as_user
+        debugger["securityContext"] = {"runAsUser": run_as_user}
     return Playbook.model_validate(
         {
             "apiVersion": "podmedic.io/v1alpha1",

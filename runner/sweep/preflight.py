@@ -48,7 +48,10 @@ class Preflight:
 
 def body_of(plan: PodPlan, injection: InjectionPlan, run_id: str) -> dict[str, Any]:
     """Exactly what a run would send."""
-    name = container_name(run_id, injection.group.sha256, plan.pod.metadata.uid, 1)
+    name = container_name(
+        run_id, injection.group.sha256, plan.pod.metadata.uid, 1,
+        prefix=injection.group.debugger.name_prefix,
+    )  # fmt: skip
     program = build(injection.steps, nonce=name, deadline_seconds=injection.deadline_seconds)
     return build_container(
         plan.pod, plan.target_container, injection.group.debugger,

@@ -134,7 +134,13 @@ def test_an_app_that_ends_meanwhile_opens_the_breaker(
     pm.wait_ready(lab, namespace, "web")
     deadly = [{"name": "end", "script": "kill 1; sleep 2", "needs": {"target": True}}]
     path = pm.playbook(
-        tmp_path, deadly, debugger={"image": "busybox:1.36", "profile": "general", "runAsUser": 0}
+        tmp_path,
+        deadly,
+        debugger={
+            "image": "busybox:1.36",
+            "profile": "general",
+            "securityContext": {"runAsUser": 0},
+        },
     )
     run = _until_entered(lab, namespace, path, tmp_path)
     assert run.code == 3, run.stderr

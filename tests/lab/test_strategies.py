@@ -87,7 +87,7 @@ def test_s42_a_running_target_is_entered(
     path = pm.playbook(
         tmp_path, steps,
         debugger={"image": "busybox:1.36", "strategy": ["target"], "profile": "general",
-                  "runAsUser": 0},
+                  "securityContext": {"runAsUser": 0}},
     )  # fmt: skip
     for number in range(60):
         run = pm.run(lab, namespace, path, "--cap=0", directory=tmp_path / f"out{number}")

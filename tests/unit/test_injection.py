@@ -8,7 +8,7 @@ from runner.injection import Refused, build_container, choose_strategy, containe
 from runner.injection.container import own_image
 from runner.injection.strategy import Choice
 from runner.model.pod import Pod
-from runner.playbook.spec import Debugger
+from runner.playbook import Debugger
 from tests.unit.pods import NOW, ago, pod, running, terminated, waiting
 
 RESTRICTED = {
@@ -142,7 +142,113 @@ def test_shared_processes_need_no_target() -> None:
 
 def test_nothing_is_inherited_when_told_so() -> None:
     given = pod(running(), container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]})
-    assert "volumeMounts" not in body(given, mounts="none", env="none")
+    assert "volumeMounts" not in body(given, inherit=())
+
+
+def test_what_the_playbook_sets_wins_over_what_is_inherited() -> None:
+    given = pod(
+        running(),
+        spec={"volumes": [{"name": "v", "emptyDir": {}}, {"name": "unused", "emptyDir": {}}]},
+        container={
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}, {"name": "v", "mountPath": "/w"}],
+            "volumeDevices": [{"name": "disk", "devicePath": "/dev/d"}],
+            "env": [
+                {"name": "MODE", "valueFrom": {"configMapKeyRef": {"name": "web", "key": "m"}}}
+            ],
+            "envFrom": [{"configMapRef": {"name": "web"}}],
+        },
+    )
+    built = build_container(
+        given,
+        given.spec.containers[0],
+        Debugger.model_validate(
+            {
+                "image": "tools:1",
+                "command": ["/busybox/sh", "-c"],
+                "args": ["one"],
+                "workingDir": "/w",
+                "env": [
+                    {"name": "MODE", "value": "mine"},
+                    {"name": "PATH", "value": "/mine"},
+                    {
+                        "name": "CPU",
+                        "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}},
+                    },
+                ],
+                "envFrom": [{"secretRef": {"name": "s", "optional": True}}],
+                "volumeMounts": [
+                    {"name": "v", "mountPath": "/w"},
+                    {"name": "unused", "mountPath": "/u"},
+                ],
+                "volumeDevices": [
+                    {"name": "disk", "devicePath": "/dev/x"},
+                    {"name": "none", "devicePath": "/dev/y"},
+                ],
+                "stdin": True,
+                "tty": True,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "profile": "netadmin",
+                "securityContext": {
+                    "runAsUser": 7,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            },
+            strict=False,
+        ),
+        name="podmedic-x-1", run_id="r1", program="true", strategy="shared",
+    )  # fmt: skip
+
+    assert built.body == {
+        "name": "podmedic-x-1",
+        "image": "tools:1",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/busybox/sh", "-c", "true"],
+        "args": ["/busybox/sh", "one"],
+        "workingDir": "/w",
+        "env": [
+            {"name": "PODMEDIC_RUN", "value": "r1"},
+            {"name": "PODMEDIC_TARGET", "value": "app"},
+            {"name": "PODMEDIC_MOUNTS", "value": "/v"},
+            {"name": "PODMEDIC_ENDPOINTS", "value": ""},
+            {"name": "LD_PRELOAD", "value": ""},
+            {"name": "LD_LIBRARY_PATH", "value": ""},
+            {"name": "MODE", "value": "mine"},
+            {"name": "PATH", "value": "/mine"},
+            {
+                "name": "CPU",
+                "valueFrom": {
+                    "resourceFieldRef": {"containerName": "app", "resource": "limits.cpu"}
+                },
+            },
+        ],
+        "envFrom": [
+            {"configMapRef": {"name": "web", "optional": True}},
+            {"secretRef": {"name": "s", "optional": True}},
+        ],
+        "volumeMounts": [
+            {"name": "v", "mountPath": "/v", "readOnly": True},
+            {"name": "v", "mountPath": "/w"},
+        ],
+        "volumeDevices": [{"name": "disk", "devicePath": "/dev/x"}],
+        "stdin": True,
+        "tty": True,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "runAsUser": 7,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]},
+        },
+    }
+    assert built.warnings == (
+        "volume unused left out: no container of the pod uses it",
+        "volume none left out: no container of the pod uses it",
+    )
+
+
+def test_the_own_image_is_called_by_its_own_shell() -> None:
+    given = pod(running())
+    assert body(given, "own-image", command=("/busybox/sh", "-c"))["command"][0] == "/bin/sh"
 
 
 def test_name_is_the_same_for_the_same_work() -> None:

@@ -93,6 +93,37 @@ CASES: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "fields of a container that an ephemeral one may not have",
+        "spec:\n  debugger:\n    ports: [{containerPort: 80}]\n    resources: {}\n    runAsUser: 7\n    volumeMounts: [{name: v, mountPath: /v, subPath: a}]\n    workingdir: /\n",
+        [
+            "p.yaml:6:5: spec.debugger.ports: cannot be set: ephemeral containers may not have it; the pod's network is shared, and listening needs no entry",
+            "p.yaml:7:5: spec.debugger.resources: cannot be set: ephemeral containers may not have it: it counts against the limits of the pod",
+            "p.yaml:8:5: spec.debugger.runAsUser: cannot be set: it belongs into securityContext",
+            "p.yaml:9:45: spec.debugger.volumeMounts[0].subPath: cannot be set: ephemeral containers may not have it; mount the volume whole and look below it",
+            'p.yaml:10:5: spec.debugger.workingdir: unknown field (did you mean "workingDir"?)',
+        ],
+    ),
+    (
+        "fields of a container that contradict each other",
+        ("spec:\n  targets: {container: app}\n  debugger:\n    targetContainerName: db\n    inherit: [env, env]\n"
+        "    env: [{name: PODMEDIC_RUN, value: x}, {name: A, value: a, valueFrom: {fieldRef: {fieldPath: f}}}, {name: A, valueFrom: {}}]\n"
+        "    envFrom: [{prefix: a}]\n    volumeMounts: [{name: v, mountPath: v}, {name: v, mountPath: /a}, {name: w, mountPath: /a}]\n"
+        "    securityContext: {runAsUser: 0, seccompProfile: {type: Localhost}}\n"),
+        [
+            'p.yaml:7:26: spec.debugger.targetContainerName: spec.targets.container is "app"; one of them is enough',
+            "p.yaml:8:5: spec.debugger.inherit: names a word twice",
+            "p.yaml:9:18: spec.debugger.env[0].name: names that begin with PODMEDIC_ are ours",
+            "p.yaml:9:63: spec.debugger.env[1].valueFrom: a variable has value or valueFrom, not both",
+            'p.yaml:9:110: spec.debugger.env[2].name: "A" is there twice',
+            "p.yaml:9:113: spec.debugger.env[2].valueFrom: needs exactly one of configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef",
+            "p.yaml:10:15: spec.debugger.envFrom[0]: needs exactly one of configMapRef, secretRef",
+            'p.yaml:11:41: spec.debugger.volumeMounts[0].mountPath: expected an absolute path without a colon; found "v"',
+            "p.yaml:11:92: spec.debugger.volumeMounts[2].mountPath: /a is taken",
+            "p.yaml:12:34: spec.debugger.securityContext.runAsUser: user 0 is what runAsNonRoot forbids, and profile restricted sets it",
+            "p.yaml:12:37: spec.debugger.securityContext.seccompProfile: localhostProfile goes with type Localhost, and only so",
+        ],
+    ),
+    (
         "selectors",
         "spec:\n  targets: {selector: 'app in (a', fieldSelector: 'x', namespaces: [A_b]}\n",
         [
@@ -192,7 +223,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     ),
     (
         "a merge key",
-        "spec:\n  debugger: &d {env: none}\n  targets: {<<: *d}\n",
+        "spec:\n  debugger: &d {inherit: []}\n  targets: {<<: *d}\n",
         ["p.yaml:6:13: spec.targets.<<: unknown field (YAML 1.2 has no merge keys)"],
     ),
 ]  # fmt: skip

@@ -83,8 +83,25 @@ def test_every_mistake_has_its_place(tmp_path: Path) -> None:
         ({"image": "ghcr.io/podmedic/tools:1"}, ["policy/digest"]),
         ({"image": "docker.io/evil@sha256:" + "a" * 64}, ["policy/image"]),
         ({"image": PINNED, "profile": "sysadmin"}, ["policy/profile"]),
-        ({"image": PINNED, "runAsUser": 0}, ["policy/root"]),
+        (
+            {"image": PINNED, "securityContext": {"runAsUser": 0, "runAsNonRoot": False}},
+            ["policy/root"],
+        ),
         ({"image": PINNED, "strategy": ["target"]}, ["policy/strategy"]),
+        (
+            {
+                "image": PINNED,
+                "securityContext": {"privileged": True, "capabilities": {"add": ["BPF"]}},
+                "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+                "envFrom": [{"secretRef": {"name": "s"}}],
+            },
+            [
+                "policy/privileged",
+                "policy/capability",
+                "policy/secret-environment",
+                "policy/secret-environment",
+            ],
+        ),
     ],
 )
 def test_playbooks(debugger: dict[str, Any], rules: list[str]) -> None:

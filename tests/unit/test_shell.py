@@ -35,7 +35,7 @@ def test_options_become_a_playbook() -> None:
     )
     debugger = made.spec.debugger
     assert (debugger.image, debugger.profile) == ("busybox:1.36", "general")
-    assert (debugger.strategy, debugger.run_as_user) == (("own-image",), 7)
+    assert (debugger.strategy, debugger.security_context.run_as_user) == (("own-image",), 7)
     assert made.spec.targets.container == "api"
     least = document(
         image=None, profile="restricted", strategy="auto", run_as_user=None, container=""

@@ -1,0 +1,160 @@
+"""The whole ephemeral container, as a playbook sets it and as the API server keeps it."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.handle import Lab
+from runner.injection.strategy import MIN_UPTIME
+from tests.lab import podmedic as pm
+from tests.lab.test_sweep import SLEEP
+
+SEE = {
+    "name": "see",
+    "script": "echo A=$A B=$B MODE=$MODE P_mode=$P_mode; pwd; id -u; cat /cm/mode; printf 'a\\r\\nb'",
+}
+PROFILES = ("general", "baseline", "restricted", "netadmin", "sysadmin")
+LOOSE = """
+apiVersion: podmedic.io/v1alpha1
+kind: Policy
+metadata: {name: loose}
+spec:
+  security:
+    profiles: [restricted, general, baseline, netadmin, sysadmin]
+    capabilities: [SYS_PTRACE, NET_ADMIN, NET_RAW]
+    privileged: true
+"""
+
+
+def _ours(lab: Lab, namespace: str) -> list[dict[str, Any]]:
+    """The ephemeral containers of the namespace's only pod, as the API server has them."""
+    listed = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))
+    (pod,) = listed["items"]
+    return list(pod["spec"].get("ephemeralContainers", []))
+
+
+def _app(lab: Lab, namespace: str) -> None:
+    lab.images("busybox")
+    config = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"},
+        "data": {"mode": "fast"},
+    }  # fmt: skip
+    app = pm.deployment("web", SLEEP)
+    pod = app["spec"]["template"]["spec"]
+    pod["volumes"] = [
+        {"name": "cm", "configMap": {"name": "web"}},
+        # Nothing mounts it: the pod runs, and must go on doing so.
+        {"name": "ghost", "secret": {"secretName": "there-is-none"}},
+    ]
+    pod["containers"][0]["volumeMounts"] = [{"name": "cm", "mountPath": "/etc/web"}]
+    pm.apply(lab, namespace, config, app)
+    pm.wait_ready(lab, namespace, "web")
+
+
+def test_every_field_reaches_the_pod(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Steps see it, a terminal does not spoil what they say, and a volume that could stop the
+    pod's restarts is left out and said."""
+    _app(lab, namespace)
+    debugger = {
+        "image": "busybox:1.36",
+        "namePrefix": "night-watch",
+        "command": ["/bin/busybox", "sh", "-c"],
+        "args": ["one"],
+        "workingDir": "/cm",
+        "profile": "baseline",
+        "securityContext": {
+            "runAsUser": 12, "runAsGroup": 34, "capabilities": {"drop": ["ALL"]},
+            "allowPrivilegeEscalation": False,
+        },
+        "env": [
+            {"name": "A", "value": "1$(B)"},
+            {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "web", "key": "mode"}}},
+            {"name": "MODE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        ],
+        "envFrom": [{"prefix": "P_", "configMapRef": {"name": "web"}}],
+        "volumeMounts": [
+            {"name": "cm", "mountPath": "/cm", "readOnly": True},
+            {"name": "ghost", "mountPath": "/ghost"},
+        ],
+        "inherit": [],
+        "stdin": True,
+        "stdinOnce": True,
+        "tty": True,
+        "targetContainerName": "app",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }  # fmt: skip
+    playbook = pm.playbook(tmp_path, [SEE], debugger=debugger)
+    _until_entered(lab, namespace)
+    run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    (step,) = pod["steps"]
+    assert step["outcome"] == "passed", pod
+    assert step["stdout"] == (f"A=1$(B) B=fast MODE={namespace} P_mode=fast\n/cm\n12\nfasta\r\nb")
+    (injection,) = pod["injections"]
+    assert injection["warnings"] == ["volume ghost left out: no container of the pod uses it"]
+    (container,) = _ours(lab, namespace)
+    assert container["name"].startswith("night-watch-")
+    program = container["command"].pop()
+    assert program.count("podmedic step program") == 1
+    assert {k: v for k, v in container.items() if k not in ("name", "env")} == {
+        "image": "busybox:1.36",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/bin/busybox", "sh", "-c"],
+        "args": ["sh", "one"],
+        "workingDir": "/cm",
+        "securityContext": debugger["securityContext"],
+        "envFrom": debugger["envFrom"],
+        "volumeMounts": [debugger["volumeMounts"][0]],  # type: ignore[index]
+        "resources": {},
+        "stdin": True,
+        "stdinOnce": True,
+        "tty": True,
+        "targetContainerName": "app",
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    assert pod["harm"]["verdict"] == "unchanged", pod["harm"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles_are_those_of_kubectl_debug(
+    lab: Lab, namespace: str, tmp_path: Path, profile: str
+) -> None:
+    """The same security context, but for the numeric user that kubectl forgets."""
+    _app(lab, namespace)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(LOOSE)
+    lab.kubectl(
+        "debug", _pod_name(lab, namespace),
+        "-n", namespace, "--image=busybox:1.36", f"--profile={profile}", "--container=kubectls",
+        "--attach=false", "--", "true",
+    )  # fmt: skip
+    playbook = pm.playbook(
+        tmp_path, [{"name": "a", "run": ["true"]}],
+        debugger={"image": "busybox:1.36", "profile": profile, "strategy": ["shared"]},
+    )  # fmt: skip
+    run = pm.run(lab, namespace, playbook, "--policy", policy, directory=tmp_path / "out")
+    assert run.report["pods"][0]["steps"][0]["outcome"] == "passed", run.report["pods"]
+    contexts = {c["name"]: c.get("securityContext", {}) for c in _ours(lab, namespace)}
+    theirs = contexts.pop("kubectls")
+    (ours,) = contexts.values()
+    user = {key: ours.pop(key) for key in ("runAsUser", "runAsGroup") if key in ours}
+    assert ours == theirs
+    assert user == ({"runAsUser": 65532, "runAsGroup": 65532} if profile == "restricted" else {})
+
+
+def _until_entered(lab: Lab, namespace: str) -> None:
+    """A container that has just started is not entered, and nothing but time changes that."""
+    (pod,) = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+    running = pod["status"]["containerStatuses"][0]["state"]["running"]
+    age = datetime.now(UTC) - datetime.fromisoformat(running["startedAt"])
+    # The node's clock is cut to whole seconds.
+    time.sleep(max(0.0, (MIN_UPTIME - age).total_seconds() + 1))
+
+
+def _pod_name(lab: Lab, namespace: str) -> str:
+    return lab.kubectl("get", "pods", "-n", namespace, "-o", "name").strip()
