@@ -95,7 +95,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
             Need(
                 resource="nodes",
                 verbs=("list",),
-                why="which node pools there are: each gets a canary of its own",
+                why="which node pools there are: each gets a canary of its own; pressure of nodes",
                 optional=True,
                 of_cluster=True,
             )

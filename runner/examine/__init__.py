@@ -2,7 +2,7 @@
 
 from runner.examine.context import Context, Limits
 from runner.examine.harm import sentence as harm_sentence
-from runner.examine.harm import with_harm
+from runner.examine.harm import with_harm, with_node
 from runner.examine.pod import Examined, examine_pod, pod_result
 from runner.examine.watch import PodHub
 
@@ -15,4 +15,5 @@ __all__ = [
     "harm_sentence",
     "pod_result",
     "with_harm",
+    "with_node",
 ]

@@ -4,17 +4,20 @@ A container that was ill before goes on being ill: its restarts are expected as 
 back-off allows them in the time that passed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 
-from runner.model.pod import ContainerStatus, Pod
-from runner.model.report import Change, Harm, HarmVerdict, PodOutcome, PodResult
+from runner.model.node import Node
+from runner.model.pod import ContainerStatus, Event, Pod
+from runner.model.report import Change, Harm, HarmVerdict, OwnEvent, PodOutcome, PodResult
 from runner.select import app_statuses, condition_status
 from runner.select.condition import BACK_OFF_MEMORY
 
 REASON = "EndedMeanwhile"
+NODE_REASON = "NodePressure"
+_PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 # The kubelet's: the first restart comes at once, then 10 s, doubling up to 300 s.
 _FIRST_BACK_OFF_SECONDS = 10.0
 _LONGEST_BACK_OFF_SECONDS = 300.0
@@ -150,6 +153,33 @@ def proof(before: Pod, after: Pod, *, since: datetime, now: datetime, gone: bool
     return Harm(verdict=verdict, changes=found)
 
 
+def own_events(events: Iterable[Event], containers: Sequence[str]) -> tuple[OwnEvent, ...]:
+    """The Warning events that name one of these ephemeral containers, equal ones once."""
+    paths = {f"spec.ephemeralContainers{{{name}}}": name for name in containers}
+    found: dict[tuple[str, str, str], int] = {}
+    for event in events:
+        container = paths.get(event.involved_object.field_path)
+        if container is not None and event.type == "Warning":
+            # The same event comes again with a higher count.
+            key = (container, event.reason, event.message)
+            found[key] = max(event.count or 1, found.get(key, 0))
+    return tuple(
+        OwnEvent(container=container, reason=reason, message=message, count=count)
+        for (container, reason, message), count in found.items()
+    )
+
+
+def pressure_changes(before: Node, after: Node) -> Iterator[Change]:
+    """The node's pressure conditions: one that came while we were there may be ours."""
+    was = {c.type: c.status for c in before.status.conditions}
+    now = {c.type: c.status for c in after.status.conditions}
+    for kind in _PRESSURES:
+        old, new = was.get(kind, "False"), now.get(kind, "False")
+        if old != new and "True" in (old, new):
+            what = f"condition {kind} of node {after.metadata.name}"
+            yield Change(what=what, before=old, after=new, expected=new != "True")
+
+
 def sentence(harm: Harm) -> str:
     """What changed for the worse, or the empty string."""
     return "; ".join(
@@ -165,23 +195,40 @@ def with_harm(
     since: datetime,
     now: datetime,
     gone: bool = False,
+    events: Iterable[Event] = (),
 ) -> PodResult:
     """The result with the proof. Never healthy if the pod changed, whatever else was seen: we may
-    have been the cause."""
+    have been the cause. `events` are the pod's, made safe to keep."""
     if not result.injections:
         return result
+    ours = own_events(events, [injection.container for injection in result.injections])
     harm = proof(before, after, since=since, now=now, gone=gone)
+    harm = msgspec.structs.replace(harm, events=ours)
     result = msgspec.structs.replace(result, harm=harm)
     changed = sentence(harm)
-    if not changed:
+    why = "an ephemeral container counts against the memory limits of its pod"
+    return _told(result, REASON, f"{changed} while the pod was examined: {why}" if changed else "")
+
+
+def with_node(result: PodResult, before: Node, after: Node) -> PodResult:
+    """The result with what became of the pod's node since before the sweep."""
+    found = tuple(pressure_changes(before, after))
+    harm = result.harm
+    if harm is None or not found:
         return result
-    message = (
-        f"{changed} while the pod was examined: an ephemeral container counts against the memory "
-        "limits of its pod"
-    )
+    changed = sentence(Harm(verdict=HarmVerdict.CHANGED, changes=found))
+    verdict = HarmVerdict.CHANGED if changed else harm.verdict
+    harm = msgspec.structs.replace(harm, verdict=verdict, changes=(*harm.changes, *found))
+    result = msgspec.structs.replace(result, harm=harm)
+    return _told(result, NODE_REASON, f"{changed} after the sweep" if changed else "")
+
+
+def _told(result: PodResult, reason: str, message: str) -> PodResult:
+    if not message:
+        return result
     if result.outcome is PodOutcome.PASSED:
         return msgspec.structs.replace(
-            result, outcome=PodOutcome.WARNED, reason=REASON, message=message
+            result, outcome=PodOutcome.WARNED, reason=reason, message=message
         )
     both = f"{result.message}; {message}" if result.message else message
     return msgspec.structs.replace(result, message=both)

@@ -165,11 +165,22 @@ class Change(Record, frozen=True, kw_only=True):
     expected: bool
 
 
+class OwnEvent(Record, frozen=True, kw_only=True):
+    """A Warning event of the pod that our `container` is the cause of."""
+
+    container: str
+    reason: str
+    message: str
+    count: int = 1
+
+
 class Harm(Record, frozen=True, kw_only=True):
-    """`verdict` counts what was not expected only."""
+    """`verdict` counts what was not expected only; `events` are seen by others and change nothing
+    in the pod."""
 
     verdict: HarmVerdict
     changes: tuple[Change, ...] = ()
+    events: tuple[OwnEvent, ...] = ()
 
 
 class PodResult(Record, frozen=True, kw_only=True):

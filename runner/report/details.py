@@ -300,7 +300,11 @@ def proof(harm: Harm | None) -> str:
         for change in harm.changes
     ]
     same = "the same containers, restart counts, readiness and QoS class as before"
-    return f"{harm.verdict.value}: {'; '.join(told) or same}"
+    ours = "".join(
+        one_line(f"; event by us: {event.reason} x{event.count}: {event.message}")
+        for event in harm.events
+    )
+    return f"{harm.verdict.value}: {'; '.join(told) or same}{ours}"
 
 
 def _before(item: Injection, pod: PodResult) -> str:

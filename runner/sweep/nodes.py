@@ -1,8 +1,10 @@
 """Nodes, where they may be read: what kind they are, and how they feel."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from runner.cluster import Access, Cluster, ClusterError, Resource
+from runner.examine import Examined, with_node
 from runner.model.node import Node
 
 NODES = Resource(plural="nodes")
@@ -31,3 +33,17 @@ async def list_nodes(
     except ClusterError as error:
         return {}, f"nodes: {error.message}"
     return {node.metadata.name: node for node in found}, ""
+
+
+async def with_nodes(
+    cluster: Cluster, before: Mapping[str, Node], examined: Sequence[Examined]
+) -> list[Examined]:
+    """The same, with what became of the nodes on which something was injected."""
+    touched = {one.result.node for one in examined if one.result.harm is not None}
+    after, _ = await list_nodes(cluster, touched & before.keys())
+    return [
+        replace(one, result=with_node(one.result, before[node], after[node]))
+        if (node := one.result.node) in before and node in after
+        else one
+        for one in examined
+    ]

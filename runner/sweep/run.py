@@ -41,7 +41,7 @@ from runner.select import Skip, condition_status, node_pool
 from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
-from runner.sweep.nodes import list_nodes
+from runner.sweep.nodes import list_nodes, with_nodes
 from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
@@ -181,7 +181,10 @@ async def _examine_all(
         pod = one.plan.pod
         uid = pod.metadata.uid
         latest, gone = hub.latest(uid), hub.gone(uid)
-        result = with_harm(one.result, pod, latest, since=seen_at, now=outside.now(), gone=gone)
+        result = with_harm(
+            one.result, pod, latest,
+            since=seen_at, now=outside.now(), gone=gone, events=one.examination.events,
+        )  # fmt: skip
         return replace(one, result=result)
 
     async def examine(plan: PodPlan) -> Examined:
@@ -361,6 +364,7 @@ async def sweep(
         run_id=run_id, budget=budget, seen_at=started_at, done=done,
     )  # fmt: skip
     reach("all-examined")
+    examined = await with_nodes(outside.cluster, nodes, examined)
     if done:
         examined = in_order((*examined, *done))
         plans = [one.plan for one in examined]

@@ -241,6 +241,45 @@ def test_each_node_pool_has_a_canary_of_its_own(lab: Lab, replicas: str, tmp_pat
     assert bounds.canaries == 2
 
 
+async def _pressure(lab: Lab, node: str, status: str) -> None:
+    condition = {"type": "DiskPressure", "status": status, "reason": "Simulated"}
+    body = {"status": {"conditions": [condition]}}
+    async with objects(lab) as api:
+        path = f"/api/v1/nodes/{node}/status"
+        await api.send("PATCH", path, body, "application/strategic-merge-patch+json")
+
+
+def test_pressure_that_comes_over_a_node_is_in_the_proof_of_its_pods(
+    lab: Lab, replicas: str, tmp_path: Path
+) -> None:
+    onlooker = Onlooker(lab, replicas, lambda _: ())
+    try:
+        path = playbook(tmp_path, TRIVIAL)
+        running = pm.start_run(lab, replicas, path, directory=tmp_path / "out")
+        assert onlooker.wait(lambda pods: any(pod.open for pod in pods.values()))
+        asyncio.run(_pressure(lab, "bench-3", "True"))
+        _, errors = running.communicate(timeout=pm.RUN_SECONDS)
+    finally:
+        onlooker.stop()
+        asyncio.run(_pressure(lab, "bench-3", "False"))
+    report = pm.Outcome(running.returncode, "", errors, tmp_path / "out").report
+    change = {
+        "what": "condition DiskPressure of node bench-3",
+        "before": "False",
+        "after": "True",
+        "expected": False,
+    }
+    told = {
+        (pod["outcome"], pod["reason"], pod["harm"]["verdict"])
+        for pod in report["pods"]
+        if pod["harm"]["changes"] == [change]
+    }
+    assert told == {("warned", "NodePressure", "changed")}
+    others = [pod for pod in report["pods"] if pod["node"] != "bench-3"]
+    assert {pod["harm"]["verdict"] for pod in others} == {"unchanged"}
+    assert len(others) < PODS == len(report["pods"])
+
+
 @dataclasses.dataclass
 class _Falling(Bounds):
     """Pods in `fell` cease to be Ready; a quarter is one of those that are left then."""

@@ -118,6 +118,9 @@ def test_s07_a_wrong_image_reaches_one_pod_and_no_other(
     assert sorted(map(len, carried.values())) == [0, 0, 0, 0, 0, 1]
     reasons = Counter(pod["reason"] for pod in run.report["pods"])
     assert reasons == {"ErrImagePull": 1, "CanaryFailed": 5}
+    tried = next(pod for pod in run.report["pods"] if pod["reason"] == "ErrImagePull")
+    assert "Failed" in {event["reason"] for event in tried["harm"]["events"]}
+    assert {event["container"] for event in tried["harm"]["events"]} == {tried["container"]}
     held = next(pod for pod in run.report["pods"] if pod["reason"] == "CanaryFailed")
     assert "busybox:no-such-tag" in held["message"]
     (finding,) = run.report["findings"]

@@ -5,9 +5,18 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from runner.examine.harm import expected_restarts, proof, sentence, with_harm
-from runner.model.pod import Pod
-from runner.model.report import Change, Harm, HarmVerdict, Injection, PodOutcome, PodResult
+from runner.examine.harm import expected_restarts, proof, sentence, with_harm, with_node
+from runner.model.node import Node, NodeStatus
+from runner.model.pod import Event, ObjectMeta, ObjectReference, Pod, PodCondition
+from runner.model.report import (
+    Change,
+    Harm,
+    HarmVerdict,
+    Injection,
+    OwnEvent,
+    PodOutcome,
+    PodResult,
+)
 from runner.select import workload_of
 from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated
 
@@ -153,3 +162,73 @@ def test_unchanged_is_said_too() -> None:
 def test_where_nothing_was_injected_it_was_not_us() -> None:
     untouched = result(PodOutcome.PASSED, injections=())
     assert with_harm(untouched, BEFORE, RESTARTED, since=SINCE, now=NOW) == untouched
+
+
+def event(path: str, reason: str, *, kind: str = "Warning", count: int | None = None) -> Event:
+    return Event(
+        metadata=ObjectMeta(name=reason),
+        involved_object=ObjectReference(kind="Pod", field_path=path),
+        type=kind,
+        reason=reason,
+        message=f"{reason} of the image",
+        count=count,
+    )
+
+
+def test_warnings_about_our_container_are_ours_and_change_nothing() -> None:
+    """Those about the app, about a container of another run, and what comes with every start are
+    left out; of one that comes again the last count stands."""
+    ours, theirs = "spec.ephemeralContainers{podmedic-x-1}", "spec.ephemeralContainers{debug-abc}"
+    events = [
+        event(ours, "Pulling", kind="Normal"),
+        event(ours, "Failed"),
+        event(ours, "BackOff", count=1),
+        event(ours, "BackOff", count=3),
+        event(theirs, "Failed"),
+        event("spec.containers{app}", "BackOff"),
+    ]
+    seen = with_harm(result(PodOutcome.PASSED), BEFORE, BEFORE, since=SINCE, now=NOW, events=events)
+    name = "podmedic-x-1"
+    assert (seen.outcome, seen.harm) == (
+        PodOutcome.PASSED,
+        Harm(
+            verdict=HarmVerdict.UNCHANGED,
+            events=(
+                OwnEvent(container=name, reason="Failed", message="Failed of the image"),
+                OwnEvent(container=name, reason="BackOff", message="BackOff of the image", count=3),
+            ),
+        ),
+    )
+
+
+def node(**pressures: str) -> Node:
+    conditions = tuple(PodCondition(type=kind, status=status) for kind, status in pressures.items())
+    return Node(metadata=ObjectMeta(name="n"), status=NodeStatus(conditions=conditions))
+
+
+def test_pressure_that_came_over_the_node_counts_and_one_that_went_does_not() -> None:
+    before = node(MemoryPressure="False", DiskPressure="True", Ready="True")
+    after = node(MemoryPressure="True", DiskPressure="False", Ready="False")
+    examined = with_harm(result(PodOutcome.PASSED), BEFORE, BEFORE, since=SINCE, now=NOW)
+    seen = with_node(examined, before, after)
+    assert seen.harm == Harm(
+        verdict=HarmVerdict.CHANGED,
+        changes=(
+            Change(
+                what="condition MemoryPressure of node n", before="False", after="True",
+                expected=False,
+            ),
+            Change(
+                what="condition DiskPressure of node n", before="True", after="False",
+                expected=True,
+            ),
+        ),
+    )  # fmt: skip
+    assert (seen.outcome, seen.reason, seen.message) == (
+        PodOutcome.WARNED,
+        "NodePressure",
+        "condition MemoryPressure of node n was False, now True after the sweep",
+    )
+    untouched = result(PodOutcome.PASSED, injections=())
+    assert with_node(untouched, before, after) == untouched
+    assert with_node(examined, before, before) == examined

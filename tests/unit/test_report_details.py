@@ -13,6 +13,7 @@ from runner.model.report import (
     HarmVerdict,
     Injection,
     OutputInfo,
+    OwnEvent,
     PodOutcome,
     StepOutcome,
     StepResult,
@@ -100,6 +101,7 @@ def harm(verdict: HarmVerdict, *changes: Change) -> Harm:
 
 
 RESTARTED = Change(what="restarts of container app", before="3", after="4", expected=True)
+BACK_OFF = OwnEvent(container="c", reason="BackOff", message="Back-off pulling image", count=2)
 ENDED = Change(what="container app", before="running and ready", after="ended", expected=False)
 
 
@@ -119,6 +121,13 @@ ENDED = Change(what="container app", before="running and ready", after="ended", 
         (
             harm(HarmVerdict.CHANGED, ENDED),
             "changed: container app: running and ready, then ended",
+        ),
+        (
+            Harm(verdict=HarmVerdict.UNCHANGED, changes=(RESTARTED,), events=(BACK_OFF,)),
+            (
+                "unchanged: restarts of container app: 3, then 4 (expected); "
+                "event by us: BackOff x2: Back-off pulling image"
+            ),
         ),
     ],
 )
