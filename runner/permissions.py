@@ -136,6 +136,12 @@ _INTO_ONE_POD = (
 )
 _EXEC = Need(resource="pods/exec", verbs=_STREAM_VERBS, why="`--command`", asked=_STREAM_VERBS)
 _ATTACH = Need(resource="pods/attach", verbs=_STREAM_VERBS, why="a terminal", asked=_STREAM_VERBS)
+_LAST_WORDS = Need(
+    resource="pods/log",
+    verbs=("get",),
+    why="what a shell said last, for `attach`",
+    optional=True,
+)
 _EVENTS = Need(
     resource="events",
     verbs=("list", "watch"),
@@ -154,9 +160,14 @@ def terminal_needs() -> tuple[Need, ...]:
     return (*_INTO_ONE_POD, _ATTACH, _EVENTS)
 
 
+def attach_needs() -> tuple[Need, ...]:
+    """Of `podmedic attach`."""
+    return (_INTO_ONE_POD[0], _ATTACH, _LAST_WORDS)
+
+
 def shell_needs() -> tuple[Need, ...]:
-    """Of `podmedic shell` in every form."""
-    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _EVENTS)
+    """Of `podmedic shell` in every form, and of `podmedic attach`."""
+    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS)
 
 
 LEASE = Need(

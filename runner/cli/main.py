@@ -21,6 +21,7 @@ _COMMANDS = {
         "shell",
         "A terminal or a command in a pod, from an ephemeral container.",
     ),
+    "attach": ("runner.cli.attach", "attach", "Come back to a shell that was left."),
     "preflight": (
         "runner.cli.preflight",
         "preflight_",

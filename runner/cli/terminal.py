@@ -35,7 +35,7 @@ class LocalTerminal:
     @contextlib.contextmanager
     def raw(self) -> Iterator[None]:
         before = termios.tcgetattr(0)
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSANOW)  # keeps what was typed ahead
         try:
             yield
         finally:

@@ -4,6 +4,9 @@ Every variable begins with `_`, and nothing here is anything that Kubernetes exp
 two dollars).
 """
 
+import re
+from collections.abc import Sequence
+
 # In the first line of the waiting program: the processes of a pod are told apart by it.
 _MARK = "podmedic shell"
 # `wait` is interrupted by a signal at once, a command in the foreground is not: without it the
@@ -74,6 +77,7 @@ exit $_c
 """
 # How long before its end whoever sits there is told of it.
 _NOTICE_SECONDS = 60
+_TTL = re.compile(r"this container ends: its ([0-9]{1,7}) s have passed")
 
 
 def holder(name: str, ttl_seconds: int) -> str:
@@ -92,6 +96,14 @@ def terminal(name: str, ttl_seconds: int) -> str:
     for word, value in words.items():
         text = text.replace(word, str(value))
     return text
+
+
+def terminal_ttl(command: Sequence[str], name: str) -> int | None:
+    """The seconds of `terminal(name, ...)` when that is what a container runs."""
+    if len(command) != 3 or not command[2].startswith(f": podmedic terminal {name}\n"):
+        return None
+    found = _TTL.search(command[2])
+    return int(found[1]) if found is not None else None
 
 
 def ending(name: str) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from runner.cluster import Cluster, Ended, Place, Stream
 from runner.shell.keys import DetachKeys
 from runner.shell.modes import Modes
 
+_REDRAW_SECONDS = 0.1
+
 
 class Terminal(Protocol):
     """The one that somebody sits at, in raw mode."""
@@ -70,8 +72,10 @@ async def _tell_size(stream: Stream, terminal: Terminal, *, begin: bool) -> None
         return
     columns, rows = size
     if not begin:
-        # A program that fills the screen draws it anew when its size changes, and only then.
+        # A program that fills the screen draws it anew when it sees another size, and a shell its
+        # prompt; so they are given the time to see it.
         await stream.resize(max(columns - 1, 1), rows)
+        await asyncio.sleep(_REDRAW_SECONDS)
     await stream.resize(columns, rows)
 
 

@@ -8,7 +8,7 @@ from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of, used
 from tests.lab.test_shell import shell, web
-from tests.lab.test_shell_terminal import sit
+from tests.lab.test_shell_terminal import DETACH, come_back, sit
 
 __all__ = ["web"]
 
@@ -26,6 +26,10 @@ def test_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
     done = shell(lab, namespace, web, "--kubeconfig", kubeconfig, "--command", "exit 5")
     with sit(lab, namespace, web, "--kubeconfig", kubeconfig) as at:
         at.expect(r"[$#] ")
+        at.type(DETACH)
+        assert at.exit_code() == 0
+    with come_back(lab, namespace, web, "--kubeconfig", kubeconfig) as at:
+        at.expect("press Enter")
         at.type("exit 6\n")
         assert at.exit_code() == 6
     events: list[dict[str, Any]] = lab.requests(offset, user_agent="podmedic/")

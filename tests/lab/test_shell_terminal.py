@@ -22,6 +22,13 @@ def sit(lab: Lab, namespace: str, pod: str, *arguments: str) -> AbstractContextM
     return sitting(argv, pm.environment(lab) | {"TERM": "xterm"})
 
 
+def come_back(
+    lab: Lab, namespace: str, pod: str, *arguments: str
+) -> AbstractContextManager[Sitting]:
+    argv: list[str | Path] = [pm.COMMAND, "attach", pod, "-n", namespace, *arguments]
+    return sitting(argv, pm.environment(lab) | {"TERM": "xterm"}, columns=90, rows=20)
+
+
 @STRATEGIES
 @pytest.mark.parametrize("image", ["busybox:1.36", "ghcr.io/podmedic/tools:0.1.0"])
 def test_a_session_from_its_prompt_to_its_exit_code(
@@ -157,3 +164,68 @@ def test_no_zombie_is_left_to_the_app(lab: Lab, namespace: str) -> None:
         "import glob; print(*(open(p).read().split()[2] for p in glob.glob('/proc/[0-9]*/stat')))",
     )  # fmt: skip
     assert "Z" not in states
+
+
+@STRATEGIES
+def test_attach_comes_back_to_the_same_shell(
+    lab: Lab, namespace: str, web: str, strategy: str
+) -> None:
+    """With its variables and its running program, the last lines, the size of the new terminal,
+    and the shell's exit code."""
+    with sit(lab, namespace, web, "--strategy", strategy) as at:
+        at.expect(r"[$#] ")
+        at.run("left=behind; printf 'a\\033[31mred\\n'", "red")
+        at.type("cat\n")
+        at.expect("cat\r\n")
+        time.sleep(1)  # until it reads, not the shell
+        at.type("one\n")
+        at.expect("one\r\none\r\n")
+        at.type(DETACH)
+        assert at.exit_code() == 0
+    with come_back(lab, namespace, web) as at:
+        at.expect(
+            r"`exit` ends it, Ctrl-\] then d leaves it running; it ends by itself in 3\d\d\d s"
+        )
+        at.expect(r"\| ared\r\n")
+        at.type("two\n")
+        at.expect("two\r\ntwo\r\n")
+        at.type("\x04")
+        at.expect(r"[$#] ")
+        at.run("echo still $left", "still behind")
+        at.run("stty size", "20 90")
+        at.type("exit 5\n")
+        assert at.exit_code() == 5
+    assert len(the_pod(lab, namespace).spec.ephemeral_containers) == 1
+    until(lambda: ended(lab, namespace))
+    with come_back(lab, namespace, web) as at:
+        assert at.exit_code() == 125
+        at.expect(
+            f"podmedic: no shell of podmedic's runs in pod {web}; the last one ended with exit "
+            f"code 5; `podmedic shell {web} -n {namespace}` starts one"
+        )
+
+
+def test_attach_says_what_there_is(lab: Lab, namespace: str, web: str) -> None:
+    with come_back(lab, namespace, "gone") as at:
+        assert at.exit_code() == 125
+        at.expect(f"podmedic: there is no pod gone in namespace {namespace}")
+    names = []
+    for _ in range(2):
+        with sit(lab, namespace, web) as at:
+            names.append(at.expect(r"container (\S+) beside app")[1].decode())
+            at.expect(r"[$#] ")
+            at.type(DETACH)
+            assert at.exit_code() == 0
+    with come_back(lab, namespace, web) as at:
+        assert at.exit_code() == 125
+        told = at.expect("has 2 shells, -c NAME says which: (.*)\r\n")[1].decode()
+        assert all(name in told for name in names)
+    with come_back(lab, namespace, web, "-c", names[1]) as at:
+        at.expect(f"container {names[1]};")
+        at.type("\n")
+        at.expect(r"[$#] ")
+        at.type("exit\n")
+        assert at.exit_code() == 0
+    with come_back(lab, namespace, web, "-c", "app") as at:
+        assert at.exit_code() == 125
+        at.expect("has no shell app of podmedic's: ")

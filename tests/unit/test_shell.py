@@ -10,9 +10,10 @@ import pytest
 from runner.permissions import shell_needs
 from runner.shell import document
 from runner.shell.command import seconds_left
+from runner.shell.find import plain_lines
 from runner.shell.keys import DetachKeys, parse_keys
 from runner.shell.modes import Modes
-from runner.shell.program import ending, holder, terminal
+from runner.shell.program import ending, holder, terminal, terminal_ttl
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -141,3 +142,21 @@ def test_the_terminal_is_put_back(pieces: list[bytes], restored: bytes) -> None:
     for piece in pieces:
         modes.feed(piece)
     assert modes.restored() == restored + b"\x1b[0m"
+
+
+def test_a_shell_is_told_by_what_its_container_runs() -> None:
+    for seconds in (5, 600, 604_800):
+        command = ("/bin/sh", "-c", terminal("podmedic-a-1", seconds))
+        assert terminal_ttl(command, "podmedic-a-1") == seconds
+        assert terminal_ttl(command, "podmedic-b-1") is None
+    assert terminal_ttl(("/bin/sh", "-c", holder("podmedic-a-1", 5)), "podmedic-a-1") is None
+    assert terminal_ttl((), "podmedic-a-1") is None
+
+
+def test_what_was_said_last_is_shown_as_plain_text() -> None:
+    """Nothing that the terminal would obey or answer."""
+    log = (
+        b"\x1b[6n\x1b[1;31mred\x1b[0m $ ls\r\n\x1b]0;title\x07one\r\n  0%\r100%\r\n\r\n"
+        b"\x1b(Bbell\x07 \xff\x9b6n\r\n\x1b[?2004h$ "
+    )
+    assert plain_lines(log) == ("red $ ls", "one", "100%", "bell^G \ufffd\ufffd6n", "$")

@@ -1,0 +1,101 @@
+"""`podmedic attach`: back to a shell that was left."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+
+from runner.cli import options
+from runner.cli.conversation import detach_keys_option, hold_conversation, how_to_leave
+from runner.cli.main import complain
+from runner.cli.meant import connected
+from runner.cli.pod_command import UNKNOWN, PodCommand, Said, interruptible, pod_name
+from runner.cli.terminal import require_terminal
+from runner.policy import Policy
+from runner.shell.find import Sought, find, last_lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """The command line, read and checked."""
+
+    pod: str
+    namespace: str
+    container: str
+    policy: Policy
+    connection: options.Connection
+    detach_keys: bytes
+
+
+@click.command(cls=PodCommand, short_help="Come back to a shell that was left.")
+@click.argument("pod")
+@click.option("-n", "--namespace", default="", metavar="NAMESPACE", help="Namespace of the pod.")
+@click.option(
+    "-c",
+    "--container",
+    default="",
+    metavar="NAME",
+    help="Ephemeral container of the shell. Default: the only one that runs.",
+)
+@detach_keys_option
+@options.connection_options
+@options.policy_options
+def attach(  # one argument per option
+    pod: str, namespace: str, container: str, detach_keys: bytes, context: str | None,
+    kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
+    policy_file: Path | None,
+) -> int:  # fmt: skip
+    """Come back to a shell in POD that `podmedic shell` began and that was left: by its detach
+    keys, by a closed window, by a lost connection. Changes nothing in the pod.
+
+    Exit codes as of `podmedic shell`.
+    """
+    require_terminal("a shell wants somebody who sits at one")
+    if namespace:
+        options.make_selection((namespace,), "", "", all_namespaces=False)
+    policy, _ = options.allowed(policy_file, ())
+    request = _Request(
+        pod=pod_name(pod),
+        namespace=namespace,
+        container=container,
+        policy=policy,
+        connection=options.Connection(
+            kubeconfig=kubeconfig,
+            context=context,
+            impersonate=impersonate,
+            qps=options.bounded("qps", qps, policy.spec.bounds.qps, policy),
+            burst=burst,
+        ),
+        detach_keys=detach_keys,
+    )
+    return asyncio.run(interruptible(partial(_run, request)))
+
+
+async def _run(request: _Request, said: Said) -> int:
+    async with connected(request.connection) as cluster:
+        sought = Sought(
+            namespace=request.namespace or cluster.default_namespace,
+            pod=request.pod,
+            container=request.container,
+            policy=request.policy,
+        )
+        async with find(cluster, sought, _now) as found:
+            left = (found.ends_at - _now()).total_seconds()
+            complain(
+                f"container {found.place.container}; {how_to_leave(request.detach_keys)}; it ends "
+                f"by itself in {max(left, 0):.0f} s. Without a prompt, press Enter."
+            )
+            for line in await last_lines(cluster, found.place):
+                click.echo(f"| {line}", err=True)
+            said.now = f"container {found.place.container} goes on"
+            said.code = UNKNOWN
+            return await hold_conversation(
+                cluster, found.place, found.end, detach_keys=request.detach_keys, begin=False
+            )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
