@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from runner.model.base import Record
+from runner.model.pod import Pod
 from runner.model.report import Workload
 
 FILE_NAME = "run.json"
@@ -71,12 +72,13 @@ class Place(Record, frozen=True, kw_only=True):
 
 
 class PodRecord(Record, frozen=True, kw_only=True):
-    """A selected pod and the names of the playbooks that mean it."""
+    """A selected pod, the names of the playbooks that mean it, and as much of what it was `before`
+    as the proof of no harm compares: states, restarts, conditions; nothing that an app wrote."""
 
     namespace: str
     name: str
     uid: str
-    node: str
+    before: Pod
     workload: Workload
     target_container: str
     playbooks: tuple[str, ...]

@@ -4,9 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from runner.examine import Examined
 from runner.examine.kept import Kept
-from runner.model.pod import ObjectMeta, Pod, PodSpec
+from runner.model.pod import (
+    ContainerState,
+    ContainerStatus,
+    ObjectMeta,
+    Pod,
+    PodCondition,
+    PodSpec,
+    PodStatus,
+    StateWaiting,
+)
 from runner.model.report import PodOutcome
 from runner.plan import PodPlan
 from runner.playbook import Playbook
@@ -24,6 +35,13 @@ class Earlier:
     pods: tuple[PodRecord, ...]
     kept: Mapping[str, Kept]
 
+    def before(self, one: Examined) -> Pod | None:
+        """What the pod was before an earlier process injected into it; None if none did."""
+        uid = one.result.uid
+        if not any(injection.reused for injection in one.result.injections):
+            return None
+        return next((pod.before for pod in self.pods if pod.uid == uid), None)
+
 
 def pod_records(plans: Sequence[PodPlan]) -> tuple[PodRecord, ...]:
     return tuple(
@@ -31,7 +49,7 @@ def pod_records(plans: Sequence[PodPlan]) -> tuple[PodRecord, ...]:
             namespace=plan.pod.metadata.namespace,
             name=plan.pod.metadata.name,
             uid=plan.pod.metadata.uid,
-            node=plan.pod.spec.node_name,
+            before=_baseline(plan.pod),
             workload=plan.workload,
             target_container=plan.target,
             playbooks=tuple(p.metadata.name for p in plan.playbooks),
@@ -74,13 +92,45 @@ def _of_kept(kept: Kept, playbooks: tuple[Playbook, ...]) -> Examined:
     return Examined(plan=plan, examination=examination, result=kept.result)
 
 
-def _of_record(record: PodRecord, playbooks: tuple[Playbook, ...]) -> PodPlan:
-    pod = Pod(
-        metadata=ObjectMeta(namespace=record.namespace, name=record.name, uid=record.uid),
-        spec=PodSpec(node_name=record.node),
+def _baseline(pod: Pod) -> Pod:
+    meta, spec, status = pod.metadata, pod.spec, pod.status
+    return Pod(
+        metadata=ObjectMeta(namespace=meta.namespace, name=meta.name, uid=meta.uid),
+        spec=PodSpec(node_name=spec.node_name, restart_policy=spec.restart_policy),
+        status=PodStatus(
+            phase=status.phase,
+            qos_class=status.qos_class,
+            conditions=tuple(PodCondition(type=c.type, status=c.status) for c in status.conditions),
+            container_statuses=tuple(map(_status, status.container_statuses)),
+            init_container_statuses=tuple(map(_status, status.init_container_statuses)),
+        ),
     )
+
+
+def _status(status: ContainerStatus) -> ContainerStatus:
+    return ContainerStatus(
+        name=status.name,
+        state=_state(status.state),
+        last_state=_state(status.last_state),
+        ready=status.ready,
+        restart_count=status.restart_count,
+        container_id=status.container_id,
+    )
+
+
+def _state(state: ContainerState) -> ContainerState:
+    """Without the messages: an app writes its own last words."""
+    waiting, ended = state.waiting, state.terminated
+    return ContainerState(
+        waiting=None if waiting is None else StateWaiting(reason=waiting.reason),
+        running=state.running,
+        terminated=None if ended is None else msgspec.structs.replace(ended, message=""),
+    )
+
+
+def _of_record(record: PodRecord, playbooks: tuple[Playbook, ...]) -> PodPlan:
     return PodPlan(
-        pod=pod,
+        pod=record.before,
         playbooks=playbooks,
         workload=record.workload,
         target=record.target_container,

@@ -145,6 +145,7 @@ async def _examine_all(
     budget: Budget,
     seen_at: datetime,
     done: Sequence[Examined],
+    earlier: Earlier | None,
 ) -> tuple[list[Examined], Cut | None]:
     """`seen_at` is when the pods of the plans were listed; what an earlier process of this run had
     `done` counts for the breaker."""
@@ -181,9 +182,12 @@ async def _examine_all(
         pod = one.plan.pod
         uid = pod.metadata.uid
         latest, gone = hub.latest(uid), hub.gone(uid)
+        since = seen_at
+        if earlier is not None and (before := earlier.before(one)) is not None:
+            pod, since = before, earlier.started_at
         result = with_harm(
             one.result, pod, latest,
-            since=seen_at, now=outside.now(), gone=gone, events=one.examination.events,
+            since=since, now=outside.now(), gone=gone, events=one.examination.events,
         )  # fmt: skip
         return replace(one, result=result)
 
@@ -361,7 +365,7 @@ async def sweep(
     )
     examined, cut = await _examine_all(
         outside, plans, gathered, events, nodes,
-        run_id=run_id, budget=budget, seen_at=started_at, done=done,
+        run_id=run_id, budget=budget, seen_at=started_at, done=done, earlier=earlier,
     )  # fmt: skip
     reach("all-examined")
     examined = await with_nodes(outside.cluster, nodes, examined)

@@ -154,6 +154,7 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
         ("list", "daemonsets"),
         ("list", "jobs"),
         ("list", "services"),
+        ("list", "poddisruptionbudgets"),
         ("create", "leases"),
         ("update", "leases"),
     }

@@ -9,7 +9,7 @@ import pytest
 from lab.handle import Lab
 from runner.killpoints import POINTS
 from tests.lab import podmedic as pm
-from tests.lab.test_interruptions import SLEEP, TOGETHER, wait_injected
+from tests.lab.test_interruptions import SLEEP, TOGETHER, journal_events, wait_injected
 
 PODS = 4
 
@@ -105,6 +105,40 @@ def test_pods_that_went_away(lab: Lab, shop: str, tmp_path: Path) -> None:
     assert {
         len(v) for k, v in containers.items() if k not in {p["name"] for p in report["pods"]}
     } == {0}
+
+
+def test_an_app_that_ended_meanwhile_is_told(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Between the kill and `resume` the app's container ended, which may be our doing: that pod is
+    not called healthy, and no other one is touched any more."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2))
+    pm.wait_ready(lab, namespace, "web")
+    out = tmp_path / "out"
+    process = pm.start_run(lab, namespace, probe(tmp_path, 1), "--max-in-flight=1", directory=out)
+    wait_injected(process, out, 1)
+    pm.kill(process, signal.SIGKILL)
+    (touched,) = [v["pod"] for v in journal_events(out, "injecting")]
+    lab.kubectl("exec", touched, "-n", namespace, "-c", "app", "--", "kill", "1")
+    lab.kubectl(
+        "wait", f"pod/{touched}", "-n", namespace, "--timeout=60s",
+        "--for=jsonpath={.status.containerStatuses[0].restartCount}=1",
+    )  # fmt: skip
+    lab.kubectl("wait", f"pod/{touched}", "-n", namespace, "--timeout=60s", "--for=condition=Ready")
+
+    done = resume(lab, out, "--quiet")
+
+    assert done.code == 3, done.stderr
+    found = {p["name"]: p for p in done.report["pods"]}
+    told = found.pop(touched)
+    assert (told["outcome"], told["reason"]) == ("warned", "EndedMeanwhile")
+    assert told["message"].startswith(
+        "container app was running and ready, now ended with exit code 0 (Completed)"
+    )
+    ((name, other),) = found.items()
+    assert (other["outcome"], other["reason"]) == ("skipped", "BreakerOpen")
+    assert pm.ephemeral_containers(lab, namespace)[name] == []
+    again = resume(lab, out)
+    assert again.code == 3
+    assert " with exit code 3; nothing is left to do; " in again.stderr
 
 
 def test_another_cluster_is_refused(lab: Lab, shop: str, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A run that goes on: what it reads back, what it refuses, what is left to do."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +11,16 @@ from click.testing import CliRunner
 
 from runner import __version__, journal
 from runner.cli.main import podmedic
-from runner.cli.rundir import end_of
+from runner.cli.request import request_of
+from runner.cli.rundir import end_of, new_record
+from runner.examine import Examined
+from runner.examine.harm import changes
 from runner.examine.kept import FILE_NAME as KEPT_NAME
 from runner.examine.kept import KeptResults, read_kept
-from runner.model.report import PodOutcome
-from runner.plan import PodPlan
+from runner.model.report import Injection, PodOutcome
+from runner.plan import PodPlan, Selected, plan_pod
+from runner.playbook import load_file
+from runner.policy import DEFAULT
 from runner.record import (
     Document,
     Options,
@@ -25,11 +32,11 @@ from runner.record import (
     read,
     without_password,
 )
-from runner.select import workload_of
+from runner.select import app_statuses, workload_of
 from runner.sweep import Earlier, pod_records
 from runner.sweep.pool import without_examination
 from runner.sweep.resume import in_order, split
-from tests.unit.pods import pod, running
+from tests.unit.pods import pod, running, terminated
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 OPTIONS = Options(
@@ -240,3 +247,78 @@ def test_done_left_and_gone(tmp_path: Path) -> None:
 def test_no_password_is_written_down() -> None:
     assert without_password("https://me:pw@push.example:9091/x") == "https://push.example:9091/x"
     assert without_password("http://push.example:9091") == "http://push.example:9091"
+
+
+def test_an_app_that_changed_under_an_earlier_process() -> None:
+    """The proof compares with what the pod was before the first injection, not with what it was
+    when the run went on; where no earlier process injected there is nothing to compare with."""
+    was = plan(1)
+    earlier = Earlier(started_at=NOW, pods=pod_records([was]), kept={})
+    seen = without_examination(was, PodOutcome.PASSED, "", "")
+
+    def with_injection(*, reused: bool) -> Examined:
+        injection = Injection(container="podmedic-x-1", image="tools:1", reused=reused)
+        return replace(seen, result=msgspec.structs.replace(seen.result, injections=(injection,)))
+
+    before = earlier.before(with_injection(reused=True))
+
+    assert before is not None
+    assert [c for c, _ in app_statuses(before)] == [c for c, _ in app_statuses(was.pod)]
+    assert earlier.before(with_injection(reused=False)) is None
+    assert changes(before, was.pod, at=NOW, elapsed_seconds=1.0) == ()
+
+
+def test_what_an_app_wrote_is_not_in_the_record() -> None:
+    """Its last words may hold anything."""
+    status = terminated(1)
+    status["state"]["terminated"]["message"] = "password=hunter2"
+    given = pod(status)
+    made = plan_pod(Selected(pod=given, playbooks=()), NOW)
+    assert "hunter2" in str(msgspec.json.encode(given))
+    assert "hunter2" not in str(msgspec.json.encode(pod_records([made])))
+
+
+class Redacting:
+    """The choke point, as far as it is asked here."""
+
+    def redact_bytes(self, data: bytes) -> tuple[bytes, list[object]]:
+        return data, []
+
+    def redact_text(self, text: str) -> tuple[str, list[object]]:
+        return text.replace("hunter2", "***"), []
+
+    def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], list[object]]:
+        return tuple(words), []
+
+
+@pytest.mark.parametrize(
+    ("script", "is_kept"), [("echo hunter2", False), ("echo hello", True)], ids=["secret", "plain"]
+)
+def test_a_playbook_is_copied_unless_something_in_it_is_secret(
+    tmp_path: Path, script: str, is_kept: bool
+) -> None:
+    """Its path is absolute: whoever finishes the run may stand somewhere else."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(PLAYBOOK.format(script=script))
+    playbook = load_file(path)
+    request = request_of(
+        msgspec.structs.replace(OPTIONS, pushgateway="http://me:pw@push:9091"),
+        (playbook,), DEFAULT, directory=tmp_path,
+    )  # fmt: skip
+    made = new_record(
+        request, Redacting(), run_id="r1", started_at=NOW, identity="a", cluster=HERE,
+        default_namespace="shop", pods=(),
+    )  # fmt: skip
+    text = path.read_text() if is_kept else ""
+    assert made.playbooks == (Document(source=str(path), sha256=playbook.sha256, text=text),)
+    assert made.options.pushgateway == "http://push:9091"
+    assert made.policy is None
+
+
+PLAYBOOK = """\
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {{name: mine}}
+spec:
+  steps: [{{name: s, script: {script}}}]
+"""
