@@ -10,6 +10,7 @@
     target: "in the PID namespace of the target container",
     "own-image": "the image, environment and mounts of the target container",
     shared: "our image, with the mounts of the target container and the network of the pod",
+    catch: "in the PID namespace of the target container, in a moment when it lived",
     copy: "in a copy of the pod",
   };
   const $ = (id) => document.getElementById(id);

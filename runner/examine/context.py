@@ -30,6 +30,8 @@ class Limits:
     # Beyond the program's own deadline: for the kubelet to notice that it ended.
     grace_seconds: float = 20.0
     log_read_seconds: float = 60.0
+    # For all running windows of a target together: the kubelet's longest back-off is 300 s.
+    catch_seconds: float = 370.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, plan_as
 from runner.program import ProgramResult, build, decode
+from runner.select import app_statuses
 
 # The program leaves output out before its log passes 8 MiB.
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -26,6 +28,11 @@ _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _TARGET_LOST = ("invalid target container", "unable to find target container", "target PID")
 # The runtime's words for an image without a shell.
 _NO_SHELL = re.compile(r'"/bin/sh": (?:stat /bin/sh: )?(?:no such file|executable file not found)')
+# Ours was killed because the first process of its PID namespace, the target's, ended.
+TARGET_DIED = "TargetDied"
+# The API counts in seconds.
+_SAME_END = timedelta(seconds=2)
+_TARGET_END_SECONDS = 5.0
 # Without the subresource or a valid login no other pod will fare better.
 _HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
 _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
@@ -45,15 +52,23 @@ class Injected:
     # Another strategy may still reach the pod: the target was not there to be entered, or its
     # image has no shell.
     unreached: bool = False
+    # The target ended and took ours with it before all steps had run.
+    target_died: bool = False
 
 
 async def wait_for(
-    ctx: Context, uid: str, name: str, generation: int, *, deadline_seconds: float | None
+    ctx: Context,
+    uid: str,
+    name: str,
+    generation: int,
+    *,
+    deadline_seconds: float | None,
+    start_seconds: float = 0.0,
 ) -> Verdict:
     """Until the container ended, cannot start, or a deadline passed (stage WAITING or RUNNING).
-    With `deadline_seconds` None, until it runs."""
+    With `deadline_seconds` None, until it runs; `start_seconds` if more than the limit's."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + ctx.limits.start_seconds
+    deadline = clock() + max(ctx.limits.start_seconds, start_seconds)
     running = False
     while True:
         pod = ctx.hub.latest(uid)
@@ -134,12 +149,28 @@ def _with_times(injection: Injection, pod: Pod, ended: StateTerminated | None) -
     )
 
 
-def _why_incomplete(verdict: Verdict, program: ProgramResult, problem: str) -> tuple[str, str]:
+def _why_incomplete(
+    verdict: Verdict,
+    program: ProgramResult,
+    problem: str,
+    target: str,
+    target_end: StateTerminated | None,
+) -> tuple[str, str]:
     """Reason and sentence for a container that ended without all of its word arriving."""
     ended = verdict.terminated
     if problem:
         return "LogUnreadable", problem
     if ended is not None and ended.exit_code == 137:
+        if target_end is not None and "OOMKilled" not in (ended.reason, target_end.reason):
+            return TARGET_DIED, (
+                f"container {target} ended with exit code {target_end.exit_code} and took ours "
+                "with it"
+            )
+        if target_end is not None and ended.reason != "OOMKilled":
+            return "OOMKilled", (
+                f"our container ended with exit code 137: container {target} ran out of memory "
+                "and took ours with it"
+            )
         killer = "it ran out of memory" if ended.reason == "OOMKilled" else "it was killed"
         return ended.reason or "Killed", f"our container ended with exit code 137: {killer}"
     if program.problems:
@@ -169,7 +200,7 @@ def _as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) ->
     if existing is None or pod.spec.share_process_namespace or pod.spec.host_pid:
         return plan
     if existing.target_container_name:
-        strategy = "target"
+        strategy = "catch" if plan.choice.strategy == "catch" else "target"
     else:
         strategy = "shared" if existing.image == plan.group.debugger.image else "own-image"
     if strategy == plan.choice.strategy:
@@ -180,7 +211,7 @@ def _as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) ->
 
 
 def unreached(strategy: str, message: str) -> bool:
-    if strategy == "target":
+    if strategy in ("target", "catch"):
         return any(words in message for words in _TARGET_LOST)
     return strategy == "own-image" and _NO_SHELL.search(message) is not None
 
@@ -229,9 +260,11 @@ async def send(
 
 
 async def run_injection(
-    ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, attempt: int
-) -> Injected:
-    """Never raises for what happens to the pod: that is the result."""
+    ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, attempt: int,
+    *, start_seconds: float = 0.0,
+) -> Injected:  # fmt: skip
+    """Never raises for what happens to the pod: that is the result. `start_seconds` is how long
+    the container may wait for its start, if more than the limit's."""
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
     name = container_name(
@@ -247,9 +280,45 @@ async def run_injection(
     if isinstance(sent, Injected):
         return sent
     verdict = await wait_for(
-        ctx, uid, name, sent.generation, deadline_seconds=plan.deadline_seconds
-    )
+        ctx, uid, name, sent.generation,
+        deadline_seconds=plan.deadline_seconds, start_seconds=start_seconds,
+    )  # fmt: skip
     return await _result(ctx, plan, uid, sent.injection, verdict)
+
+
+def not_started(
+    ctx: Context, plan: InjectionPlan, injection: Injection, verdict: Verdict
+) -> Injected:
+    """The result of a container that did not start, or whose pod ended first."""
+    message = ctx.redact.redact_text(verdict.message)[0] if verdict.message else ""
+    outcomes = {Stage.WAITING: PodOutcome.TIMEOUT, Stage.POD_ENDED: PodOutcome.UNKNOWN}
+    return Injected(
+        injection=injection,
+        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, verdict.reason, message),
+        outcome=outcomes.get(verdict.stage, PodOutcome.ERROR),
+        reason=verdict.reason,
+        message=message,
+        unreached=unreached(plan.choice.strategy, verdict.message),
+    )
+
+
+async def _target_end(ctx: Context, uid: str, injection: Injection) -> StateTerminated | None:
+    """How the target ended, if that is what ended ours: the two ends come in the same second, and
+    the status may show ours first."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _TARGET_END_SECONDS
+    while injection.target_container_name and injection.finished_at is not None:
+        statuses = app_statuses(ctx.hub.latest(uid))
+        status = next(s for s, _ in statuses if s.name == injection.target_container_name)
+        for ended in (status.state.terminated, status.last_state.terminated):
+            if ended is None or ended.finished_at is None:
+                continue
+            if abs(ended.finished_at - injection.finished_at) <= _SAME_END:
+                return ended
+        left = deadline - clock()
+        if ctx.hub.gone(uid) or left <= 0 or not await ctx.hub.changed(uid, left):
+            break
+    return None
 
 
 async def _result(
@@ -261,15 +330,7 @@ async def _result(
     message = ctx.redact.redact_text(told)[0] if told else ""
     injection = _with_times(injection, pod, verdict.terminated)
     if verdict.stage in (Stage.START_FAILED, Stage.WAITING):
-        timed_out = verdict.stage is Stage.WAITING
-        return Injected(
-            injection=injection,
-            steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, verdict.reason, message),
-            outcome=PodOutcome.TIMEOUT if timed_out else PodOutcome.ERROR,
-            reason=verdict.reason,
-            message=message,
-            unreached=unreached(plan.choice.strategy, verdict.message),
-        )
+        return not_started(ctx, plan, injection, verdict)
     termination = verdict.message if verdict.stage is Stage.ENDED else ""
     program, problem = await _collect(
         ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
@@ -289,15 +350,27 @@ async def _result(
     elif verdict.stage is Stage.POD_ENDED:
         ended, outcome = (verdict.reason, message), PodOutcome.UNKNOWN
     else:
-        ended = _why_incomplete(verdict, program, problem)
+        target_end = await _target_end(ctx, uid, injection)
+        ended = _why_incomplete(
+            verdict, program, problem, injection.target_container_name, target_end
+        )
         outcome = PodOutcome.UNKNOWN
     if outcome is not None and ctx.hub.gone(uid):
         ended = ("PodGone", "the pod was deleted before its result was read")
     ended = (ended[0], ctx.redact.redact_text(ended[1])[0])
+    steps = step_results(plan.steps, program, ended, ctx.redact, ctx.store)
+    if ended[0] == TARGET_DIED:
+        # That its output is torn has the same cause.
+        cause = {"reason": ended[0], "message": ended[1]}
+        steps = tuple(
+            msgspec.structs.replace(s, **cause) if s.outcome is StepOutcome.ERROR else s
+            for s in steps
+        )
     return Injected(
         injection=injection,
-        steps=step_results(plan.steps, program, ended, ctx.redact, ctx.store),
+        steps=steps,
         outcome=outcome,
         reason=ended[0] if outcome is not None else "",
         message=ended[1] if outcome is not None else "",
+        target_died=outcome is not None and ended[0] == TARGET_DIED,
     )

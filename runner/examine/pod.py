@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from runner.examine.catch import run_catch
 from runner.examine.context import Context
 from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
@@ -124,10 +125,15 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
     attempts: list[StrategyAttempt] = []
     while True:
         attempts += _refused(injection_plan.choice)
-        injected = await run_injection(ctx, plan, injection_plan, len(injections) + 1)
-        attempts.append(_tried(injection_plan.choice.strategy, injected))
-        if injected.injection is not None:
-            injections.append(injected.injection)
+        strategy, number = injection_plan.choice.strategy, len(injections) + 1
+        if strategy == "catch":
+            injected, sent, tries = await run_catch(ctx, plan, injection_plan, number)
+        else:
+            injected = await run_injection(ctx, plan, injection_plan, number)
+            sent = () if injected.injection is None else (injected.injection,)
+            tries = (injected,)
+        attempts += (_tried(strategy, each) for each in tries)
+        injections += sent
         if not (injected.unreached and injection_plan.fallback):
             not_run = steps_not_run(injection_plan.not_run)
             return Reached(injected, tuple(injections), tuple(attempts), not_run)

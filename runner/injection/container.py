@@ -17,7 +17,7 @@ from runner.select.condition import app_statuses
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_LIST_CHARACTERS = 4096
 # Where the file system of the target's image is, for steps that need it.
-_ROOTS = {"target": "/proc/1/root", "own-image": ""}
+_ROOTS = {"target": "/proc/1/root", "catch": "/proc/1/root", "own-image": ""}
 
 
 class Built(NamedTuple):
@@ -133,7 +133,7 @@ def build_container(
     pod: Pod, target: Container, debugger: Debugger, *, name: str, run_id: str,
     program: str, strategy: str,
 ) -> Built:  # fmt: skip
-    """The container for one pod. `strategy` `target` enters the target's PID namespace,
+    """The container for one pod. `strategy` `target` and `catch` enter the target's PID namespace,
     `own-image` runs the program by the shell of the target's image."""
     status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
     user, group = user_and_group(pod, target, status)
@@ -170,6 +170,6 @@ def build_container(
         body["volumeMounts"] = mounts
     if devices:
         body["volumeDevices"] = devices
-    if strategy == "target" and not shared_pids:
+    if strategy in ("target", "catch") and not shared_pids:
         body["targetContainerName"] = target.name
     return Built(body, (*warnings, *left_out))

@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from runner.model.pod import ContainerStatus, Pod
-from runner.select.condition import app_statuses, condition_status, container_crash_loops
+from runner.select.condition import (
+    IMAGE_PULL_REASONS,
+    app_statuses,
+    condition_status,
+    container_crash_loops,
+    restarted_after,
+)
 
 # A target that has just started may be about to die, and takes the ephemeral container with it.
 MIN_UPTIME = timedelta(seconds=5)
@@ -20,9 +26,9 @@ class Refused(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """`strategy` is `target`, `own-image`, `shared` or `none`; `reason` and `message` say why not
-    more; `refused` are those that came before it. `sees_image`: the file system of the target's
-    image is in reach."""
+    """`strategy` is `target`, `own-image`, `shared`, `catch` or `none`; `reason` and `message` say
+    why not more; `refused` are those that came before it. `sees_image`: the file system of the
+    target's image is in reach."""
 
     strategy: str
     reason: str = ""
@@ -71,6 +77,37 @@ def _target_refused(pod: Pod, target: str, now: datetime) -> str:
     return ""
 
 
+def _catch_refused(
+    pod: Pod, target: str, now: datetime, *, worth_entering: bool
+) -> tuple[str, str]:
+    """Reason and sentence why it makes no sense to wait until the target lives, or both empty."""
+    found = next(((s, init) for s, init in app_statuses(pod) if s.name == target), None)
+    if not worth_entering:
+        return "NotNeeded", (
+            "no step says that it needs the target's processes (needs: {target: true}) or its "
+            "image (needs: {image: true})"
+        )
+    if pod.spec.share_process_namespace or pod.spec.host_pid:
+        return "NotNeeded", (
+            "the pod's one PID namespace outlives each container: strategy target sees it"
+        )
+    if found is None:
+        return "TargetNeverRan", f"container {target} has never run"
+    status, init = found
+    state, last = status.state, status.last_state.terminated
+    if state.running is not None:
+        if _target_refused(pod, target, now):
+            return "", ""
+        return "TargetRuns", f"container {target} stays alive: strategy target enters it"
+    ended = state.terminated or last
+    pulling = state.waiting is not None and state.waiting.reason in IMAGE_PULL_REASONS
+    if ended is None or pulling:
+        return "TargetNeverRan", f"container {target} has never run"
+    if not restarted_after(pod, target, ended.exit_code, init=init):
+        return "TargetNotRestarted", f"container {target} has ended and is not started again"
+    return "", ""
+
+
 def _image_refused(pod: Pod, target: str) -> str:
     """Why the target's own image cannot be run, or the empty string."""
     status = next((s for s, _ in app_statuses(pod) if s.name == target), None)
@@ -79,8 +116,11 @@ def _image_refused(pod: Pod, target: str) -> str:
     return ""
 
 
-def choose_strategy(pod: Pod, target: str, allowed: Sequence[str], now: datetime) -> Choice:
-    """The first of the allowed strategies that the pod's state admits."""
+def choose_strategy(
+    pod: Pod, target: str, allowed: Sequence[str], now: datetime, *, worth_entering: bool = True
+) -> Choice:
+    """The first of the allowed strategies that the pod's state admits. `worth_entering`: some
+    step sees more from within the target's PID namespace."""
     no_sandbox = _no_sandbox(pod)
     if no_sandbox is not None:
         return no_sandbox
@@ -94,14 +134,16 @@ def choose_strategy(pod: Pod, target: str, allowed: Sequence[str], now: datetime
             why_not = "" if shared_pids else _target_refused(pod, target, now)
         elif strategy == "own-image":
             why_not, reason = _image_refused(pod, target), "ImageNotPresent"
+        elif strategy == "catch":
+            reason, why_not = _catch_refused(pod, target, now, worth_entering=worth_entering)
         if not why_not:
-            sees = strategy == "own-image" or (strategy == "target" and not shared_pids)
+            sees = strategy in ("own-image", "catch") or (strategy == "target" and not shared_pids)
             return _chosen(strategy, refused)._replace(sees_image=sees)
         refused.append(Refused(strategy, reason, why_not))
     return _chosen("none", refused)
 
 
 def _chosen(strategy: str, refused: Sequence[Refused]) -> Choice:
-    if not refused or strategy == "target":
+    if not refused or strategy in ("target", "catch"):
         return Choice(strategy, refused=tuple(refused))
     return Choice(strategy, refused[0].reason, refused[0].message, tuple(refused))

@@ -66,7 +66,7 @@ class PodPlan:
 def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | None:
     if choice.strategy == "none":
         return choice.reason, choice.message
-    if step.needs.target and choice.strategy != "target":
+    if step.needs.target and choice.strategy not in ("target", "catch"):
         reason = choice.reason or "NoTargetProcesses"
         return reason, choice.message or f"the processes of container {target} are out of reach"
     if step.needs.image and not choice.sees_image:
@@ -105,6 +105,12 @@ def _plan(
     )
 
 
+def worth_entering(group: DebuggerGroup) -> bool:
+    """Some step sees more from within the target's PID namespace than beside it."""
+    steps = (step for p in group.playbooks for step in p.spec.steps)
+    return any(step.needs.image or step.needs.target for step in steps)
+
+
 def needs_image(group: DebuggerGroup) -> bool:
     return any(step.needs.image for p in group.playbooks for step in p.spec.steps)
 
@@ -114,7 +120,7 @@ def plan_injection(
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
     strategies = expanded(strategies, needs_image=needs_image(group))
-    choice = choose_strategy(pod, target, strategies, now)
+    choice = choose_strategy(pod, target, strategies, now, worth_entering=worth_entering(group))
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
     return _plan(target, group, choice, tuple(strategies[used + 1 :]))
 

@@ -58,11 +58,14 @@ def _check_debugger(spec: Mapping[str, Any]) -> Iterator[Problem]:
     for loc, message in problems(debugger, _mapping(spec.get("targets"))):
         yield Problem(("spec", "debugger", *loc), message)
     strategy = _list(debugger.get("strategy"))
-    if not strategy or "target" in strategy:
+    if not strategy or {"target", "catch", "auto"} & {str(each) for each in strategy}:
         return
     for index, step in enumerate(_list(spec.get("steps"))):
         if _mapping(_mapping(step).get("needs")).get("target") is True:
-            message = "needs the target's processes, but spec.debugger.strategy has no target"
+            message = (
+                "needs the target's processes, but spec.debugger.strategy has no target, "
+                "catch or auto"
+            )
             yield Problem(("spec", "steps", index, "needs", "target"), message)
 
 

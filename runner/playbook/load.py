@@ -276,7 +276,7 @@ def field_path(loc: Sequence[str | int]) -> str:
 
 def _not_one_of(loc: Loc, given: Any, context: dict[str, Any]) -> str:
     if given in LATER_STRATEGIES and "strategy" in loc:
-        known = "auto, target, own-image, shared, none"
+        known = "auto, target, own-image, shared, catch, none"
         return f'"{given}" comes in a later version; this one knows {known}'
     words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
     hint = did_you_mean(str(given), words)

@@ -93,10 +93,11 @@ class PolicySpec(Spec):
     """What a security context may hold."""
     namespaces: Namespaces = Namespaces()
     """Where pods may be examined."""
-    strategies: tuple[Literal["target", "own-image", "shared", "none"], ...] = (
+    strategies: tuple[Literal["target", "own-image", "shared", "catch", "none"], ...] = (
         "target",
         "own-image",
         "shared",
+        "catch",
         "none",
     )
     """How pods may be reached."""

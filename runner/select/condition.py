@@ -45,7 +45,7 @@ def condition_status(pod: Pod, condition_type: str) -> str:
     return ""
 
 
-def _restarts(pod: Pod, name: str, exit_code: int, *, init: bool) -> bool:
+def restarted_after(pod: Pod, name: str, exit_code: int, *, init: bool) -> bool:
     """Would the kubelet start this container again after that exit code?"""
     containers: tuple[Container, ...] = pod.spec.init_containers if init else pod.spec.containers
     own = next((c.restart_policy for c in containers if c.name == name), "")
@@ -63,7 +63,7 @@ def container_crash_loops(
     if state.waiting is not None:
         return state.waiting.reason == "CrashLoopBackOff"
     if state.terminated is not None:
-        return status.restart_count > 0 and _restarts(
+        return status.restart_count > 0 and restarted_after(
             pod, status.name, state.terminated.exit_code, init=init
         )
     if state.running is None or last is None or status.restart_count < 2:

@@ -9,7 +9,7 @@ from runner.injection.container import own_image
 from runner.injection.strategy import Choice
 from runner.model.pod import Pod
 from runner.playbook import Debugger
-from tests.unit.pods import NOW, ago, pod, running, terminated, waiting
+from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated, waiting
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -306,6 +306,53 @@ def lost(strategy: str, why: str) -> Choice:
 def test_strategy(given: Pod, allowed: tuple[str, ...], expected: Choice) -> None:
     """A crash-looping container is never entered: it would take ours with it."""
     assert choose_strategy(given, "app", allowed, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "worth_entering", "expected"),
+    [
+        (pod(terminated(1, restartCount=2)), True, ("", "")),
+        (pod(waiting("CrashLoopBackOff", lastState=crashed_before())), True, ("", "")),
+        (pod(running(ago(seconds=1), lastState=crashed_before(), restartCount=3)), True, ("", "")),
+        (
+            pod(running()),
+            True,
+            ("TargetRuns", "container app stays alive: strategy target enters it"),
+        ),
+        (
+            pod(terminated(1, restartCount=2)),
+            False,
+            (
+                "NotNeeded",
+                (
+                    "no step says that it needs the target's processes (needs: {target: true}) "
+                    "or its image (needs: {image: true})"
+                ),
+            ),
+        ),
+        (
+            pod(terminated(1, restartCount=2), spec={"hostPID": True}),
+            True,
+            (
+                "NotNeeded",
+                "the pod's one PID namespace outlives each container: strategy target sees it",
+            ),
+        ),
+        (pod(waiting("ErrImagePull")), True, ("TargetNeverRan", "container app has never run")),
+        (
+            pod(terminated(1), spec={"restartPolicy": "Never"}),
+            True,
+            ("TargetNotRestarted", "container app has ended and is not started again"),
+        ),
+    ],
+)
+def test_catch_waits_only_where_it_makes_sense(
+    given: Pod, worth_entering: bool, expected: tuple[str, str]
+) -> None:
+    choice = choose_strategy(given, "app", ("catch",), NOW, worth_entering=worth_entering)
+    assert (choice.reason, choice.message) == expected
+    assert choice.strategy == ("none" if expected[0] else "catch")
+    assert choice.sees_image is not bool(expected[0])
 
 
 def test_pod_without_sandbox_is_read_from_the_api_only() -> None:

@@ -89,7 +89,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         [
             'p.yaml:5:26: spec.targets.conditions[0]: must be one of CrashLoopBackOff, Init:CrashLoopBackOff, OOMKilled, ImagePullBackOff, CreateContainerConfigError, CreateContainerError, Error, NotReady, Ready, Running, Pending, found "CrashLoop" (did you mean "CrashLoopBackOff"?)',
             'p.yaml:6:23: spec.debugger.profile: must be one of restricted, general, baseline, netadmin, sysadmin, found "privileged"',
-            'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows auto, target, own-image, shared, none',
+            'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows auto, target, own-image, shared, catch, none',
         ],
     ),
     (
@@ -219,7 +219,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         "a step that can never run",
         "spec:\n  debugger: {strategy: [shared]}\n  steps:\n  - {name: a, run: [ls], needs: {target: true}}\n",
-        ["p.yaml:7:42: spec.steps[0].needs.target: needs the target's processes, but spec.debugger.strategy has no target"],
+        ["p.yaml:7:42: spec.steps[0].needs.target: needs the target's processes, but spec.debugger.strategy has no target, catch or auto"],
     ),
     (
         "a merge key",

@@ -1,0 +1,92 @@
+"""Strategy `catch` without a window: a value with a reason, in time."""
+
+import asyncio
+from typing import Any
+
+from runner.examine.catch import run_catch
+from runner.examine.context import Context, Limits
+from runner.examine.watch import PodHub
+from runner.model.pod import Pod
+from runner.model.report import PodOutcome, StepOutcome
+from runner.plan import PodPlan, Selected, plan_pod
+from runner.playbook import load
+from tests.unit.pods import NOW, crashed_before, pod, waiting
+
+PLAYBOOK = """
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {name: probe}
+spec:
+  debugger: {image: "web:1", strategy: [catch, shared]}
+  steps:
+    - {name: who, run: [ls, /proc/1], needs: {target: true}}
+"""
+CRASHED = pod(
+    waiting(
+        "CrashLoopBackOff", lastState=crashed_before(), imageID="web@sha256:aa", restartCount=4
+    ),
+    container={"image": "web:1"},
+)
+
+
+class Untouched:
+    """Any request to the cluster is a failure of the test."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was asked of the cluster")
+
+
+def context(hub: PodHub, catch_seconds: float) -> Context:
+    async def record(event: str, **fields: object) -> None:
+        raise AssertionError(event)
+
+    nothing: Any = Untouched()
+    return Context(
+        cluster=nothing, hub=hub, redact=nothing, record=record, store=lambda _: None,
+        stage=lambda _: None, now=lambda: NOW, run_id="r1",
+        limits=Limits(catch_seconds=catch_seconds),
+    )  # fmt: skip
+
+
+def caught(given: Pod, catch_seconds: float) -> tuple[Any, PodPlan]:
+    plan = plan_pod(Selected(pod=given, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
+    hub = PodHub(Untouched())
+    hub.track(given)
+
+    async def run() -> Any:
+        return await run_catch(context(hub, catch_seconds), plan, plan.injections[0], 1)
+
+    return asyncio.run(run()), plan
+
+
+def test_no_window_before_the_deadline_is_a_value_with_a_reason() -> None:
+    """Nothing was sent; the next strategy may be tried."""
+    result, plan = caught(CRASHED, 0.05)
+    assert plan.injections[0].choice.strategy == "catch"
+    assert result.injections == ()
+    (window,) = result.windows
+    assert (window.outcome, window.reason, window.message, window.unreached) == (
+        PodOutcome.TIMEOUT,
+        "NoRunningWindow",
+        "container app was not started within 0 s",
+        True,
+    )
+    (step,) = result.injected.steps
+    assert (step.name, step.outcome, step.reason) == (
+        "who",
+        StepOutcome.NOT_EVALUATED,
+        "NoRunningWindow",
+    )
+
+
+def test_a_pod_that_is_being_deleted_is_not_waited_for() -> None:
+    gone = pod(
+        waiting("CrashLoopBackOff", lastState=crashed_before(), imageID="web@sha256:aa"),
+        metadata={"deletionTimestamp": NOW.isoformat()},
+    )
+    plan = plan_pod(Selected(pod=CRASHED, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
+    hub = PodHub(Untouched())
+    hub.track(gone)
+    result = asyncio.run(run_catch(context(hub, 60.0), plan, plan.injections[0], 1))
+    assert (result.injected.outcome, result.injected.reason) == (PodOutcome.UNKNOWN, "Terminating")
+    assert not result.injected.unreached
