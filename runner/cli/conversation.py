@@ -10,6 +10,7 @@ from runner.cli.pod_command import UNKNOWN
 from runner.cli.terminal import LocalTerminal
 from runner.cluster import Cluster, Place
 from runner.model.pod import StateTerminated
+from runner.shell.cast import Recorder
 from runner.shell.keys import DEFAULT_DETACH_KEYS, parse_keys
 from runner.shell.session import converse
 
@@ -58,9 +59,10 @@ async def hold_conversation(
     *,
     detach_keys: bytes,
     begin: bool,
+    recorder: Recorder | None = None,
 ) -> int:
     """The exit code of the shell; 0 when it was left by the keys, UNKNOWN when it is not known."""
-    terminal = LocalTerminal()
+    terminal = LocalTerminal(recorder)
     back = f"`podmedic attach {place.pod} -n {place.namespace}` comes back to it"
     with terminal.raw():
         left = await converse(cluster, place, terminal, detach_keys, begin=begin)

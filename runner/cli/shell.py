@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,14 +23,18 @@ from runner.cli.pod_command import (
     interruptible,
     pod_name,
 )
+from runner.cli.record import Recording, as_shown, prepare_directory
 from runner.cli.stdio import Output, read_stdin
-from runner.cli.terminal import require_terminal
+from runner.cli.terminal import require_terminal, terminal_size
 from runner.cluster import Cluster, ClusterError, Ended, ErrorReason, StreamOutcome
 from runner.debt import DebtLimits
+from runner.examine.context import Redact
 from runner.permissions import command_needs, terminal_needs
 from runner.playbook import Playbook
 from runner.policy import Policy
+from runner.report.files import OutputError
 from runner.shell import Asked, Command, Reached, document, reach, run_command
+from runner.shell.cast import Recorder
 from runner.shell.command import ended_afterwards, seconds_left
 
 # After these the command may have been started.
@@ -55,6 +60,7 @@ class _Request:
     command: str | None
     stdin: bool
     detach_keys: bytes
+    record: Path | None
     verbose: bool
 
 
@@ -137,15 +143,22 @@ class _Request:
     help="Ephemeral containers that the pod may carry, whoever made them; 0 lifts the limit.",
 )
 @detach_keys_option
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    metavar="DIR",
+    help="Keep what is shown as asciicast v2, redacted, and the container's exact spec.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was injected, and how.")
 @options.connection_options
 @options.policy_options
 def shell(  # one argument per option
     pod: str, command: str | None, namespace: str, container: str, image: str | None, profile: str,
     strategy: str, run_as_user: int | None, stdin: bool, timeout_seconds: float, ttl_seconds: int,
-    start_seconds: float, cap: int, detach_keys: bytes, verbose: bool,
-    context: str | None, kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
-    policy_file: Path | None,
+    start_seconds: float, cap: int, detach_keys: bytes, record: Path | None,
+    verbose: bool, context: str | None, kubeconfig: str | None, impersonate: str | None,
+    qps: float, burst: int, policy_file: Path | None,
 ) -> int:  # fmt: skip
     """A terminal in POD, or one command, in an ephemeral container beside its own; exits with the
     exit code of the shell or the command.
@@ -197,8 +210,11 @@ def shell(  # one argument per option
         command=command,
         stdin=stdin,
         detach_keys=detach_keys,
+        record=record,
         verbose=verbose,
     )
+    if record is not None:
+        prepare_directory(record)
     return asyncio.run(interruptible(partial(_run, request)))
 
 
@@ -224,17 +240,55 @@ async def _run(request: _Request, said: Said) -> int:
             "a container that was injected by then ends by itself "
             f"{request.ttl_seconds} s after its start; no command was run"
         )
-        async with reach(cluster, LazyRedactor(), _now, asked) as reached:
+        redact = LazyRedactor()
+        async with reach(cluster, redact, _now, asked) as reached:
             if request.verbose:
                 _tell(reached)
-            if request.command is None:
-                return await _sit(cluster, request, reached, said)
-            said.now, said.code = "the command and its container were ended", UNKNOWN
-            async with ended_afterwards(cluster, reached.place):
-                return await _exec(cluster, request, reached, request.command)
+            with _recorded(request, reached, redact) as kept:
+                if request.command is None:
+                    return kept.of(await _sit(cluster, request, reached, said, kept.recorder))
+                said.now, said.code = "the command and its container were ended", UNKNOWN
+                async with ended_afterwards(cluster, reached.place):
+                    code = await _exec(cluster, request, reached, request.command, kept.recorder)
+                    return kept.of(code)
 
 
-async def _sit(cluster: Cluster, request: _Request, reached: Reached, said: Said) -> int:
+@dataclass(slots=True)
+class _Kept:
+    """What becomes of the recording, if there is one."""
+
+    recorder: Recorder | None = None
+    exit_code: int | None = None
+
+    def of(self, code: int) -> int:
+        self.exit_code = code
+        return code
+
+
+@contextmanager
+def _recorded(request: _Request, reached: Reached, redact: Redact) -> Iterator[_Kept]:
+    """Saves it however the session is left."""
+    if request.record is None:
+        yield _Kept()
+        return
+    recording = Recording(request.record, terminal_size())
+    kept = _Kept(recording.recorder)
+    try:
+        yield kept
+    finally:
+        with suppress(OSError):  # a terminal that hung up
+            try:
+                path = recording.save(reached, redact, kept.exit_code)
+            except OutputError as error:
+                complain(f"{error}; the session is not recorded")
+            else:
+                if request.verbose or request.command is None:
+                    complain(f"recorded in {path}")
+
+
+async def _sit(
+    cluster: Cluster, request: _Request, reached: Reached, said: Said, recorder: Recorder | None
+) -> int:
     place, note = reached.place, reached.strategy_note
     if not request.verbose:
         complain(f"container {place.container} beside {reached.target}{note and f': {note}'}")
@@ -245,11 +299,25 @@ async def _sit(cluster: Cluster, request: _Request, reached: Reached, said: Said
     said.now = f"container {place.container} goes on until then, `podmedic attach` comes back to it"
     said.code = UNKNOWN
     return await hold_conversation(
-        cluster, place, reached.end, detach_keys=request.detach_keys, begin=True
+        cluster,
+        place,
+        reached.end,
+        detach_keys=request.detach_keys,
+        begin=True,
+        recorder=recorder,
     )
 
 
-async def _exec(cluster: Cluster, request: _Request, reached: Reached, text: str) -> int:
+async def _exec(
+    cluster: Cluster, request: _Request, reached: Reached, text: str, recorder: Recorder | None
+) -> int:
+    output = Output()
+
+    async def write(is_error: bool, data: bytes) -> None:
+        if recorder is not None:
+            recorder.output(as_shown(data))
+        await output.write(is_error, data)
+
     left = seconds_left(reached.started_at, request.ttl_seconds, _now())
     command = Command(
         text=text,
@@ -257,7 +325,7 @@ async def _exec(cluster: Cluster, request: _Request, reached: Reached, text: str
         stdin=read_stdin() if request.stdin else None,
     )
     try:
-        ended = await run_command(cluster, reached.place, command, Output().write)
+        ended = await run_command(cluster, reached.place, command, write)
     except ClusterError as error:
         complain(error.message)
         return UNKNOWN if error.reason in _MAYBE_RUN else NOTHING_RUN

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import click
 
 from runner.cli.stdio import Output
+from runner.shell.cast import Recorder
 
 _PIECE_BYTES = 4096
 
@@ -23,11 +24,21 @@ def require_terminal(instead: str) -> None:
             raise click.UsageError(f"{name} is not a terminal: {instead}")
 
 
+def terminal_size() -> tuple[int, int] | None:
+    """Columns and rows of stdout, None where it has none."""
+    try:
+        columns, rows = os.get_terminal_size(1)
+    except OSError:
+        return None
+    return (columns, rows) if columns and rows else None
+
+
 class LocalTerminal:
     """Implements `runner.shell.session.Terminal` on stdin and stdout. Within `raw` keys such as
-    Ctrl-C are typed, not signals."""
+    Ctrl-C are typed, not signals. `recorder` hears what is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorder: Recorder | None = None) -> None:
+        self._recorder = recorder
         self._output = Output()
         self._resized = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._resized.set)
@@ -56,16 +67,17 @@ class LocalTerminal:
             loop.remove_reader(0)
 
     async def write(self, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.output(data)
         with contextlib.suppress(OSError):
             await self._output.write(False, data)
 
     def size(self) -> tuple[int, int] | None:
-        try:
-            columns, rows = os.get_terminal_size(1)
-        except OSError:
-            return None
-        return (columns, rows) if columns and rows else None
+        return terminal_size()
 
     async def resized(self) -> None:
         await self._resized.wait()
         self._resized.clear()
+        size = terminal_size()
+        if self._recorder is not None and size is not None:
+            self._recorder.resize(*size)

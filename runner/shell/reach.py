@@ -1,11 +1,12 @@
 """From a pod's name to a container of ours that runs in it, by the ways of a sweep."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from runner.cluster import Cluster, Place
 from runner.debt import DebtLimits
@@ -57,13 +58,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """A container of ours that runs. `strategy_note` says why it sees less than it might, or is
-    empty; `latest` is the pod as the watch knows it, `end` waits so many seconds for the
-    container's, None if it has not ended by then."""
+    """A container of ours that runs. `body` is what was sent; `strategy_note` says why it sees less
+    than it might, or is empty; `latest` is the pod as the watch knows it, `end` waits so many
+    seconds for the container's, None if it has not ended by then."""
 
     place: Place
     target: str
     injection: Injection
+    body: Mapping[str, Any]
     strategy_note: str
     started_at: datetime
     latest: Callable[[], Pod]
@@ -95,7 +97,9 @@ def _must_reach(asked: Asked, plan: InjectionPlan) -> None:
         )
 
 
-async def _inject(ctx: Context, asked: Asked, pod_plan: PodPlan) -> tuple[InjectionPlan, Injection]:
+async def _inject(
+    ctx: Context, asked: Asked, pod_plan: PodPlan
+) -> tuple[InjectionPlan, Injection, Mapping[str, Any]]:
     """Send the container and wait until it runs; where it cannot, by the next strategy."""
     uid = pod_plan.pod.metadata.uid
     plan = pod_plan.injections[0]
@@ -118,7 +122,7 @@ async def _inject(ctx: Context, asked: Asked, pod_plan: PodPlan) -> tuple[Inject
             raise NotReachedError(f"{sent.message} ({sent.reason})")
         verdict = await wait_for(ctx, uid, name, sent.generation, deadline_seconds=None)
         if verdict.stage is Stage.RUNNING:
-            return plan, sent.injection
+            return plan, sent.injection, built.body
         if not (unreached(plan.choice.strategy, verdict.message) and plan.fallback):
             message = ctx.redact.redact_text(verdict.message)[0]
             if verdict.stage is Stage.ENDED:
@@ -171,11 +175,12 @@ async def reach(
     hub.start(gathered.scopes)
     hub.start_events(events.versions)
     try:
-        plan, injection = await _inject(ctx, asked, pod_plan)
+        plan, injection, body = await _inject(ctx, asked, pod_plan)
         yield Reached(
             place=Place(namespace=asked.namespace, pod=asked.pod, container=injection.container),
             target=pod_plan.target,
             injection=injection,
+            body=body,
             strategy_note=plan.choice.message,
             started_at=_started_at(hub.latest(uid), injection.container) or now(),
             latest=lambda: hub.latest(uid),

@@ -1,5 +1,6 @@
 """`podmedic shell POD` at a terminal."""
 
+import json
 import signal
 import time
 from contextlib import AbstractContextManager
@@ -229,3 +230,56 @@ def test_attach_says_what_there_is(lab: Lab, namespace: str, web: str) -> None:
     with come_back(lab, namespace, web, "-c", "app") as at:
         assert at.exit_code() == 125
         at.expect("has no shell app of podmedic's: ")
+
+
+def test_a_session_is_recorded_with_what_it_ran_in(
+    lab: Lab, namespace: str, web: str, tmp_path: Path
+) -> None:
+    """Shown, sized and timed; not what was typed unseen, no secret; the container as it was sent,
+    and a session that is left by a signal too."""
+    folder = tmp_path / "evidence"
+    with sit(lab, namespace, web, "--record", str(folder)) as at:
+        at.expect(r"[$#] ")
+        at.run("echo DB_PASSWORD=hunter2-Zq81", "Zq81")
+        at.resize(132, 43)
+        at.run("stty -echo; read -r unseen; stty echo; echo after", "")
+        time.sleep(1)
+        at.type("typed-unseen\n")
+        at.expect("after")
+        at.type("exit 6\n")
+        assert at.exit_code() == 6
+        told = at.expect(r"podmedic: recorded in (\S+)")[1].decode()
+    cast, described = sorted(folder.iterdir(), key=lambda path: path.suffix)
+    assert (told, cast.suffix) == (str(cast), ".cast")
+    header, *events = (json.loads(line) for line in cast.read_text().splitlines())
+    assert (header["version"], header["width"], header["height"]) == (2, 100, 30)
+    assert ["r", "132x43"] in [event[1:] for event in events]
+    assert [event[0] for event in events] == sorted(event[0] for event in events)
+    shown = "".join(event[2] for event in events if event[1] == "o")
+    assert "echo DB_PASSWORD=[redacted:" in shown
+    assert "after" in shown
+    assert "Zq81" not in cast.read_text()
+    assert "typed-unseen" not in cast.read_text()
+    document = json.loads(described.read_text())
+    assert (document["pod"], document["exitCode"], document["targetContainer"]) == (web, 6, "app")
+    (container,) = the_pod(lab, namespace).spec.ephemeral_containers
+    assert document["container"]["name"] == container.name
+    assert tuple(document["container"]["command"]) == container.command
+    assert document["container"]["securityContext"] == container.security_context
+
+    done = shell(
+        lab, namespace, web, "--record", str(folder), "--command", "echo out; echo err >&2; exit 2"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"out\n", b"err\n")
+    assert len(list(folder.iterdir())) == 4
+    with sit(lab, namespace, web, "--record", str(folder)) as at:
+        at.expect(r"[$#] ")
+        at.signal(signal.SIGTERM)
+        assert at.exit_code() == 255
+    assert len(list(folder.iterdir())) == 6
+    before = len(the_pod(lab, namespace).spec.ephemeral_containers)
+    refused = shell(lab, namespace, web, "--record", "/proc/none", "--command", "true")
+    assert (refused.returncode, refused.stderr) == (
+        125, b"podmedic: --record /proc/none: No such file or directory\n",
+    )  # fmt: skip
+    assert len(the_pod(lab, namespace).spec.ephemeral_containers) == before
