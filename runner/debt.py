@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from runner.injection import resident_digest
 from runner.model.pod import Container, ContainerStatus, Pod
 from runner.model.report import Workload
 from runner.select import Skip, workload_of
@@ -33,7 +34,8 @@ class DebtLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One ephemeral container. `run` is the id of the podmedic run that made it, or empty;
-    `state` is `running`, `waiting`, `terminated` or `unknown` (the kubelet never said)."""
+    `state` is `running`, `waiting`, `terminated` or `unknown` (the kubelet never said);
+    `resident` ones stay for later sweeps."""
 
     name: str
     image: str
@@ -44,6 +46,7 @@ class Entry:
     started_at: datetime | None
     finished_at: datetime | None
     bytes: int
+    resident: bool = False
 
 
 def run_of(container: Container) -> str:
@@ -71,6 +74,7 @@ def _entry(container: Container, status: ContainerStatus | None) -> Entry:
         started_at=running.started_at if running else ended.started_at if ended else None,
         finished_at=ended.finished_at if ended else None,
         bytes=_size(container, status),
+        resident=bool(resident_digest(container)),
     )
 
 

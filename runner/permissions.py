@@ -5,7 +5,7 @@ cronjob.yaml are held against it by tests.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.cluster import Resource
@@ -63,6 +63,9 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 asked=("patch",),
             )
         )
+    if any(p.spec.steps and p.spec.debugger.lifetime == "resident" for p in playbooks):
+        stays = "running steps in a container that stays (`lifetime: resident`)"
+        found.append(replace(_EXEC, why=stays))
     if injects or any(p.spec.evidence.logs.per_owner for p in playbooks):
         found.append(
             Need(

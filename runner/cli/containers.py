@@ -94,7 +94,8 @@ def _age(since: datetime | None, now: datetime) -> str:
 def _state(entry: Entry) -> str:
     code = f" ({entry.exit_code})" if entry.exit_code is not None else ""
     reason = f": {entry.reason}" if entry.reason and entry.reason != "Completed" else ""
-    return f"{entry.state}{reason}{code}"
+    stays = " (resident)" if entry.resident and entry.state == "running" else ""
+    return f"{entry.state}{reason}{code}{stays}"
 
 
 def _cells(row: _Row, now: datetime, *, wide: bool) -> tuple[str, ...]:
@@ -125,6 +126,7 @@ def _value(row: _Row) -> dict[str, Any]:
         "since": row.since.isoformat() if row.since else None,
         "finishedAt": entry.finished_at.isoformat() if entry.finished_at else None,
         "bytes": entry.bytes,
+        "resident": entry.resident,
     }
 
 

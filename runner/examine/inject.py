@@ -17,8 +17,8 @@ from runner.injection import Built, Choice, build_container, container_name
 from runner.killpoints import reach
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
-from runner.plan import InjectionPlan, PodPlan, plan_as
-from runner.program import ProgramResult, build, decode
+from runner.plan import InjectionPlan, PodPlan, first_program, plan_as
+from runner.program import ProgramResult, decode
 from runner.select import app_statuses
 
 # The program leaves output out before its log passes 8 MiB.
@@ -193,7 +193,7 @@ def _refused(ctx: Context, plan: InjectionPlan, name: str, error: ClusterError) 
     )
 
 
-def _as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) -> InjectionPlan:
+def as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) -> InjectionPlan:
     """The plan that the container in the pod was made by: a killed run may have seen the target
     in another state than we do, and so have sent other steps."""
     existing = pod.ephemeral_container(name)
@@ -270,8 +270,8 @@ async def run_injection(
     name = container_name(
         ctx.run_id, plan.group.sha256, uid, attempt, prefix=plan.group.debugger.name_prefix
     )
-    plan = _as_injected(pod_plan, plan, pod, name)
-    program = build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
+    plan = as_injected(pod_plan, plan, pod, name)
+    program = first_program(plan, name)
     built = build_container(
         pod_plan.pod, pod_plan.target_container, plan.group.debugger,
         name=name, run_id=ctx.run_id, program=program, strategy=plan.choice.strategy,
@@ -283,7 +283,7 @@ async def run_injection(
         ctx, uid, name, sent.generation,
         deadline_seconds=plan.deadline_seconds, start_seconds=start_seconds,
     )  # fmt: skip
-    return await _result(ctx, plan, uid, sent.injection, verdict)
+    return await result_of(ctx, plan, uid, sent.injection, verdict)
 
 
 def not_started(
@@ -321,7 +321,7 @@ async def _target_end(ctx: Context, uid: str, injection: Injection) -> StateTerm
     return None
 
 
-async def _result(
+async def result_of(
     ctx: Context, plan: InjectionPlan, uid: str, injection: Injection, verdict: Verdict
 ) -> Injected:
     pod = ctx.hub.latest(uid)

@@ -9,6 +9,7 @@ from runner.examine.catch import run_catch
 from runner.examine.context import Context
 from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
+from runner.examine.resident import run_resident
 from runner.examine.steps import steps_lost, steps_not_run
 from runner.injection import Choice
 from runner.model.examination import Examination, LogExcerpt
@@ -129,7 +130,9 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         if strategy == "catch":
             injected, sent, tries = await run_catch(ctx, plan, injection_plan, number)
         else:
-            injected = await run_injection(ctx, plan, injection_plan, number)
+            resident = injection_plan.group.debugger.lifetime == "resident"
+            run = run_resident if resident else run_injection
+            injected = await run(ctx, plan, injection_plan, number)
             sent = () if injected.injection is None else (injected.injection,)
             tries = (injected,)
         attempts += (_tried(strategy, each) for each in tries)

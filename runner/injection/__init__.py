@@ -6,6 +6,7 @@ from runner.injection.container import (
     container_name,
 )
 from runner.injection.endpoints import Endpoint, endpoints_of
+from runner.injection.resident import find_resident, resident_digest
 from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
 __all__ = [
@@ -18,4 +19,6 @@ __all__ = [
     "container_name",
     "endpoints_of",
     "expanded",
+    "find_resident",
+    "resident_digest",
 ]

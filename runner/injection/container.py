@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from runner.injection.endpoints import endpoints_of
@@ -14,6 +15,8 @@ from runner.playbook import Debugger
 from runner.playbook.debugger import NAME_PREFIX, SHELL
 from runner.select.condition import app_statuses
 
+RESIDENT_VARIABLE = "PODMEDIC_RESIDENT"
+"""Set in a container that stays; its value is the digest of the settings it was made by."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_LIST_CHARACTERS = 4096
 # Where the file system of the target's image is, for steps that need it.
@@ -172,4 +175,17 @@ def build_container(
         body["volumeDevices"] = devices
     if strategy in ("target", "catch") and not shared_pids:
         body["targetContainerName"] = target.name
+    if debugger.lifetime == "resident" and strategy != "catch":
+        env.append({"name": RESIDENT_VARIABLE, "value": settings_digest(body)})
     return Built(body, (*warnings, *left_out))
+
+
+def settings_digest(body: Mapping[str, Any]) -> str:
+    """Of all that a program in the container may notice: everything but its name, what it runs
+    and which run it is from."""
+    settings = {key: value for key, value in body.items() if key not in ("name", "command")}
+    settings["env"] = [
+        v for v in body["env"] if v["name"] not in ("PODMEDIC_RUN", RESIDENT_VARIABLE)
+    ]
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

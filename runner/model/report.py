@@ -99,7 +99,9 @@ class StepResult(Record, frozen=True, kw_only=True):
 
 
 class Injection(Record, frozen=True, kw_only=True):
-    """What was done to a pod: an ephemeral container stays in its spec for ever."""
+    """What was done to a pod: an ephemeral container stays in its spec for ever. `reused`: it was
+    there already. `transport` says how the result came: `log` of the container, or `exec` into
+    one that stays."""
 
     container: str
     image: str
@@ -111,6 +113,7 @@ class Injection(Record, frozen=True, kw_only=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     reused: bool = False
+    transport: str = "log"
     warnings: tuple[str, ...] = ()
 
 

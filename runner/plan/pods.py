@@ -10,7 +10,7 @@ from runner.model.pod import Container, Pod
 from runner.model.report import Workload
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Playbook, Step
-from runner.program import ProgramStep
+from runner.program import ProgramStep, build, holder
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
 
@@ -128,6 +128,15 @@ def plan_injection(
 def plan_as(target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
     """The same injection by another strategy."""
     return _plan(target, plan.group, choice, plan.fallback)
+
+
+def first_program(plan: InjectionPlan, name: str) -> str:
+    """What the container of this name runs as its first process."""
+    debugger = plan.group.debugger
+    # Who waits for a container that is about to die again has nothing to stay for.
+    if debugger.lifetime == "resident" and plan.choice.strategy != "catch":
+        return holder(debugger.ttl_seconds)
+    return build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
 
 
 def hold_back(plan: PodPlan, why: Skip) -> PodPlan:

@@ -277,6 +277,12 @@ class Debugger(Spec):
     """True gives the container a terminal. Steps never write to it."""
     termination_message_policy: Literal["File", "FallbackToLogsOnError"] = "File"
     """As for any container."""
+    lifetime: Literal["once", "resident"] = "once"
+    """`once`: the container runs the steps and ends. `resident`: it stays and sleeps, and this and
+    later sweeps run their steps in it through exec (permission `create` on pods/exec), so that a
+    pod gets one container for many sweeps. It ends at once when the pod is deleted."""
+    ttl_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86_400
+    """After so long a resident container ends by itself, and the next sweep injects a new one."""
 
 
 Problems = Iterator[tuple[tuple[str | int, ...], str]]

@@ -3,6 +3,7 @@ read back. What the text prints is explained in docs/log-transport.md."""
 
 from runner.program.build import MAX_PROGRAM_BYTES, build
 from runner.program.decode import decode
+from runner.program.hold import holder, received
 from runner.program.summary import summary
 from runner.program.values import (
     AttemptRecord,
@@ -25,5 +26,7 @@ __all__ = [
     "Summary",
     "build",
     "decode",
+    "holder",
+    "received",
     "summary",
 ]

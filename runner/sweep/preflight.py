@@ -9,7 +9,7 @@ from runner.cluster import Access, Cluster, ClusterError, ErrorReason
 from runner.injection import build_container, container_name
 from runner.model.node import Node
 from runner.permissions import needs
-from runner.plan import InjectionPlan, PodPlan
+from runner.plan import InjectionPlan, PodPlan, first_program
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.preflight import (
@@ -20,7 +20,6 @@ from runner.preflight import (
     planned,
     predict,
 )
-from runner.program import build
 from runner.sweep.nodes import list_nodes
 
 # The API server did not refuse: it could not be asked.
@@ -52,7 +51,7 @@ def body_of(plan: PodPlan, injection: InjectionPlan, run_id: str) -> dict[str, A
         run_id, injection.group.sha256, plan.pod.metadata.uid, 1,
         prefix=injection.group.debugger.name_prefix,
     )  # fmt: skip
-    program = build(injection.steps, nonce=name, deadline_seconds=injection.deadline_seconds)
+    program = first_program(injection, name)
     return build_container(
         plan.pod, plan.target_container, injection.group.debugger,
         name=name, run_id=run_id, program=program, strategy=injection.choice.strategy,

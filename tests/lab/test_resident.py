@@ -1,0 +1,139 @@
+"""`lifetime: resident`: one ephemeral container for many sweeps, and nobody waits for it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_rbac import kubeconfig_of, used
+from tests.lab.test_sweep import SLEEP, wait_planned
+
+DEBUGGER = {"image": "busybox:1.36", "lifetime": "resident"}
+HELLO: list[dict[str, Any]] = [
+    {"name": "hello", "script": "echo hello; echo to-stderr >&2; exit 3"},
+    {"name": "who", "run": ["cat", "/proc/self/comm"]},
+    {"name": "much", "script": "head -c 300000 /dev/urandom | od -An -tx1"},
+]
+
+
+def resident(folder: Path, **debugger: Any) -> Path:
+    return pm.playbook(folder, HELLO, debugger=DEBUGGER | debugger)
+
+
+def steps(report: dict[str, Any]) -> set[tuple[str, str, int, str]]:
+    return {
+        (step["name"], step["outcome"], step["exitCode"], step["stdout"] + step["stderr"])
+        for pod in report["pods"]
+        for step in pod["steps"]
+        if step["name"] != "much"
+    }
+
+
+def test_twenty_four_sweeps_leave_one_container_in_each_pod(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Each of them says all that it said the first time, the whole output included."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2))
+    pm.wait_ready(lab, namespace, "web")
+    path = resident(tmp_path)
+    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    carried: dict[str, list[str]] = {}
+    for number in range(24):
+        run = pm.run(lab, namespace, path, directory=tmp_path / f"out{number}")
+        assert run.code == 1, run.stderr
+        assert steps(run.report) == {
+            ("hello", "failed", 3, "hello\nto-stderr\n"),
+            ("who", "passed", 0, "cat\n"),
+        }
+        for pod in run.report["pods"]:
+            (injection,) = pod["injections"]
+            assert (injection["transport"], injection["reused"]) == ("exec", number > 0)
+            much = next(step for step in pod["steps"] if step["name"] == "much")
+            assert (much["outcome"], much["attempts"][0]["stdoutInfo"]["bytes"]) == (
+                "passed", 918750,
+            )  # fmt: skip
+            assert pod["harm"]["verdict"] == "unchanged"
+        carried = carried or pm.ephemeral_containers(lab, namespace)
+    assert pm.ephemeral_containers(lab, namespace) == carried
+    assert [len(names) for names in carried.values()] == [1, 1]
+
+    listed = pm.podmedic(lab, "containers", "-n", namespace, directory=tmp_path / "out0").stdout
+    assert listed.count("running (resident)") == 2
+    listed = pm.podmedic(
+        lab, "containers", "-n", namespace, "-o", "json", directory=tmp_path / "out0"
+    ).stdout
+    assert [c["resident"] for c in json.loads(listed)["containers"]] == [True, True]
+
+
+def test_other_rights_need_another_container(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """As another user, or by another profile: never in the one that is there."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    other, baseline = {"securityContext": {"runAsUser": 1234}}, {"profile": "baseline"}
+    tried: list[dict[str, Any]] = [{}, other, baseline, other, {}]
+    seen = []
+    for number, debugger in enumerate(tried):
+        run = pm.run(
+            lab, namespace, resident(tmp_path, strategy=["shared"], **debugger),
+            directory=tmp_path / f"out{number}",
+        )  # fmt: skip
+        (pod,) = run.report["pods"]
+        seen += [(i["container"], i["reused"]) for i in pod["injections"]]
+    names = [name for name, _ in seen]
+    assert [reused for _, reused in seen] == [False, False, False, True, True]
+    assert (names[3], names[4]) == (names[1], names[0])
+    (carried,) = pm.ephemeral_containers(lab, namespace).values()
+    assert len(carried) == 3
+
+
+def _seconds_to_delete(lab: Lab, namespace: str, app: str) -> float:
+    started = time.monotonic()
+    lab.kubectl("delete", "pod", "-n", namespace, "-l", f"app={app}", "--timeout=60s")
+    return time.monotonic() - started
+
+
+def test_deleting_the_pod_is_not_delayed(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Although its grace period is half a minute."""
+    lab.images("busybox")
+    spec = {"terminationGracePeriodSeconds": 30}
+    pm.apply(
+        lab, namespace,
+        pm.deployment("web", SLEEP, spec=spec), pm.deployment("bare", SLEEP, spec=spec),
+    )  # fmt: skip
+    pm.wait_ready(lab, namespace, "web", "bare")
+    run = pm.run(lab, namespace, resident(tmp_path), "-l", "app=web", directory=tmp_path / "out")
+    assert [len(pod["injections"]) for pod in run.report["pods"]] == [1]
+    bare = _seconds_to_delete(lab, namespace, "bare")
+    assert _seconds_to_delete(lab, namespace, "web") <= bare + 2.0
+
+
+def test_only_a_playbook_that_needs_it_may_exec(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """The compiled role is enough for it, all of it is used, and without the verb nothing is
+    changed."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2))
+    pm.wait_ready(lab, namespace, "web")
+    out, path = tmp_path / "out", resident(tmp_path)
+    printed = pm.podmedic(lab, "rbac", path, "--namespaced", "-n", namespace, directory=out).stdout
+    lab.kubectl("apply", "-f", "-", input=printed)
+    kubeconfig = kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig")
+    command = ("run", path, "-n", namespace, "-o", out, "--kubeconfig", kubeconfig)
+    offset = lab.audit_offset()
+    run = pm.podmedic(lab, *command, directory=out)
+    events = lab.requests(offset, user_agent="podmedic/")
+    assert run.code == 1, run.stderr
+    assert [e for e in events if e["responseStatus"]["code"] == 403] == []
+    assert {resource for _, resource in used(events)} >= {"pods/exec", "pods/ephemeralcontainers"}
+    assert all("hello" not in event["requestURI"] for event in events)
+
+    less = pm.podmedic(lab, "rbac", "triage", "--namespaced", "-n", namespace, directory=out).stdout
+    assert "pods/exec" not in less
+    lab.kubectl("apply", "-f", "-", input=less)
+    before = pm.generations(lab, namespace)
+    run = pm.podmedic(lab, *command, directory=out)
+    assert (run.code, "create pods/exec" in run.stderr) == (3, True)
+    assert pm.generations(lab, namespace) == before
