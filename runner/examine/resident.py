@@ -42,6 +42,10 @@ async def run_resident(
         needed_seconds=plan.deadline_seconds + ctx.limits.grace_seconds,
     )  # fmt: skip
     if found is not None and not ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy):
+        await ctx.record(
+            "entering", container=found.name, strategy=plan.choice.strategy,
+            namespace=pod.metadata.namespace, pod=pod.metadata.name, uid=uid,
+        )  # fmt: skip
         ctx.stage("injected")
         ctx.stage("running")
         injected = await _in(ctx, plan, pod, _reused(ctx, plan, found), shell)

@@ -115,7 +115,7 @@ def _context(
 ) -> Context:
     async def record(event: str, **fields: object) -> None:
         await outside.record(event, **fields)
-        if event == "injecting":
+        if event in ("injecting", "entering"):
             tally.containers[str(fields["uid"])] = str(fields["container"])
 
     return Context(

@@ -1,11 +1,13 @@
 """`lifetime: resident`: one ephemeral container for many sweeps, and nobody waits for it."""
 
 import json
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from lab.handle import Lab
+from runner.journal import FILE_NAME
 from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of, used
 from tests.lab.test_sweep import SLEEP, wait_planned
@@ -109,6 +111,33 @@ def test_deleting_the_pod_is_not_delayed(lab: Lab, namespace: str, tmp_path: Pat
     assert [len(pod["injections"]) for pod in run.report["pods"]] == [1]
     bare = _seconds_to_delete(lab, namespace, "bare")
     assert _seconds_to_delete(lab, namespace, "web") <= bare + 2.0
+
+
+def test_an_interrupted_sweep_says_which_container_it_was_in(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """And not that the pod's turn had not come: its steps go on until their own deadline."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    debugger = DEBUGGER | {"strategy": ["shared"]}
+    first = pm.run(lab, namespace, resident(tmp_path, **debugger), directory=tmp_path / "one")
+    (before,) = first.report["pods"]
+    slow = pm.playbook(
+        tmp_path, [{"name": "slow", "run": ["sleep", "60"], "timeoutSeconds": 90}],
+        debugger=debugger,
+    )  # fmt: skip
+    running = pm.start_run(lab, namespace, slow, directory=tmp_path / "two")
+    journal = tmp_path / "two" / FILE_NAME
+    deadline = time.monotonic() + 60
+    while not (journal.exists() and '"entering"' in journal.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pm.kill(running, signal.SIGINT)
+    report = json.loads((tmp_path / "two" / "report.json").read_bytes())
+    (pod,) = report["pods"]
+    assert (pod["outcome"], pod["reason"]) == ("unknown", "Interrupted")
+    assert pod["container"] == before["container"]
 
 
 def test_only_a_playbook_that_needs_it_may_exec(lab: Lab, namespace: str, tmp_path: Path) -> None:
