@@ -84,6 +84,15 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 optional=True,
             )
         )
+    if any(p.adapts_profile for p in playbooks):
+        found.append(
+            Need(
+                resource="namespaces",
+                verbs=("get",),
+                why="the Pod Security level, for `profile: auto`; without it that is `restricted`",
+                optional=True,
+            )
+        )
     if injects:
         found.append(
             Need(

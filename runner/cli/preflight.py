@@ -31,7 +31,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         plan.pod.metadata.name,
         f"{plan.workload.kind}/{plan.workload.name}",
         ",".join(dict.fromkeys(i.choice.strategy for i in inside)),
-        ",".join(dict.fromkeys(i.group.debugger.profile for i in inside)),
+        ",".join(dict.fromkeys(i.debugger.profile for i in inside)),
         prediction.verdict.value,
         prediction.reason,
         prediction.message or "; ".join(row.notes),
@@ -51,8 +51,8 @@ def _value(row: Row) -> dict[str, Any]:
         "injections": [
             {
                 "strategy": i.choice.strategy,
-                "image": i.group.debugger.image,
-                "profile": i.group.debugger.profile,
+                "image": i.debugger.image,
+                "profile": i.debugger.profile,
             }
             for i in plan.injections
             if i.steps

@@ -37,7 +37,7 @@ class Caught(NamedTuple):
 
 
 def _name(ctx: Context, plan: InjectionPlan, uid: str, number: int) -> str:
-    prefix = plan.group.debugger.name_prefix
+    prefix = plan.debugger.name_prefix
     return container_name(ctx.run_id, plan.group.sha256, uid, number, prefix=prefix)
 
 
@@ -58,7 +58,7 @@ def _puller(ctx: Context, pod_plan: PodPlan, plan: InjectionPlan) -> Built:
     """Ends at once and sees nothing: no volumes, no environment of the app."""
     uid = pod_plan.pod.metadata.uid
     built = build_container(
-        pod_plan.pod, pod_plan.target_container, plan.group.debugger,
+        pod_plan.pod, pod_plan.target_container, plan.debugger,
         name=_name(ctx, plan, uid, _PULL_NUMBER),
         run_id=ctx.run_id, program="exit 0", strategy="shared",
     )  # fmt: skip
@@ -71,7 +71,7 @@ def _puller(ctx: Context, pod_plan: PodPlan, plan: InjectionPlan) -> Built:
 async def _pull(ctx: Context, pod_plan: PodPlan, plan: InjectionPlan) -> Injected | None:
     """None when the image was there before; with an `outcome` when it could not be had."""
     uid = pod_plan.pod.metadata.uid
-    debugger = plan.group.debugger
+    debugger = plan.debugger
     built = _puller(ctx, pod_plan, plan)
     known = ctx.hub.latest(uid).ephemeral_container(built.body["name"]) is not None
     asks_registry = debugger.image_pull_policy == "Always"

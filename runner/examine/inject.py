@@ -113,7 +113,7 @@ async def _collect(
         except ClusterError as error:
             problem = error.message
             continue
-        if plan.group.debugger.tty:
+        if plan.debugger.tty:
             # What a terminal does to each end of a line, undone.
             log = log.replace(b"\r\n", b"\n")
         result = decode(log, nonce=name, steps=plan.steps, message=message or None)
@@ -130,7 +130,8 @@ def _injection(
     return Injection(
         container=built.body["name"],
         image=built.body["image"],
-        profile=plan.group.debugger.profile,
+        profile=plan.debugger.profile,
+        profile_reason=plan.profile_reason,
         strategy=plan.choice.strategy,
         target_container_name=built.body.get("targetContainerName", ""),
         injected_at=ctx.now(),
@@ -202,12 +203,12 @@ def as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) -> 
     if existing.target_container_name:
         strategy = "catch" if plan.choice.strategy == "catch" else "target"
     else:
-        strategy = "shared" if existing.image == plan.group.debugger.image else "own-image"
+        strategy = "shared" if existing.image == plan.debugger.image else "own-image"
     if strategy == plan.choice.strategy:
         return plan
     sees_image = strategy != "shared"
     choice = Choice(strategy, "TargetNotRunning", sees_image=sees_image)
-    return plan_as(pod_plan.target, plan, choice)
+    return plan_as(pod_plan.pod, pod_plan.target, plan, choice)
 
 
 def unreached(strategy: str, message: str) -> bool:
@@ -268,12 +269,12 @@ async def run_injection(
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
     name = container_name(
-        ctx.run_id, plan.group.sha256, uid, attempt, prefix=plan.group.debugger.name_prefix
+        ctx.run_id, plan.group.sha256, uid, attempt, prefix=plan.debugger.name_prefix
     )
     plan = as_injected(pod_plan, plan, pod, name)
     program = first_program(plan, name)
     built = build_container(
-        pod_plan.pod, pod_plan.target_container, plan.group.debugger,
+        pod_plan.pod, pod_plan.target_container, plan.debugger,
         name=name, run_id=ctx.run_id, program=program, strategy=plan.choice.strategy,
     )  # fmt: skip
     sent = await send(ctx, pod_plan, plan, built)

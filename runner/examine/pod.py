@@ -130,7 +130,7 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         if strategy == "catch":
             injected, sent, tries = await run_catch(ctx, plan, injection_plan, number)
         else:
-            resident = injection_plan.group.debugger.lifetime == "resident"
+            resident = injection_plan.debugger.lifetime == "resident"
             run = run_resident if resident else run_injection
             injected = await run(ctx, plan, injection_plan, number)
             sent = () if injected.injection is None else (injected.injection,)
@@ -142,7 +142,9 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
             return Reached(injected, tuple(injections), tuple(attempts), not_run)
         lost = injection_plan
         latest = ctx.hub.latest(plan.pod.metadata.uid)
-        injection_plan = plan_injection(latest, plan.target, lost.group, lost.fallback, ctx.now())
+        injection_plan = plan_injection(
+            latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.level
+        )
         why = {"reason": injected.reason, "message": injected.message}
         injection_plan = replace(
             injection_plan, not_run=tuple(replace(n, **why) for n in injection_plan.not_run)

@@ -27,7 +27,7 @@ async def run_resident(
     """Like `run_injection`: in a container that an earlier sweep left, else in a new one."""
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
-    debugger = plan.group.debugger
+    debugger = plan.debugger
     name = container_name(ctx.run_id, plan.group.sha256, uid, attempt, prefix=debugger.name_prefix)
     plan = as_injected(pod_plan, plan, pod, name)
     built = build_container(
@@ -67,7 +67,7 @@ def _reused(ctx: Context, plan: InjectionPlan, found: Container) -> Injection:
     return Injection(
         container=found.name,
         image=found.image,
-        profile=plan.group.debugger.profile,
+        profile=plan.debugger.profile,
         strategy=plan.choice.strategy,
         target_container_name=found.target_container_name,
         injected_at=ctx.now(),

@@ -107,6 +107,7 @@ class Injection(Record, frozen=True, kw_only=True):
     image: str
     image_id: str = ""
     profile: str = ""
+    profile_reason: str = ""
     strategy: str = ""
     target_container_name: str = ""
     injected_at: datetime | None = None

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runner.injection import Choice, choose_strategy, expanded
+from runner.injection import Choice, choose_profile, choose_strategy, expanded
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
 from runner.model.report import Workload
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
-from runner.playbook import Playbook, Step
+from runner.playbook import Debugger, Playbook, Step
 from runner.program import ProgramStep, build, holder
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
@@ -24,9 +24,14 @@ class NotRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectionPlan:
-    """One ephemeral container. `fallback` are the strategies left if this one cannot start."""
+    """One ephemeral container. `fallback` are the strategies left if this one cannot start; `level`
+    is the Pod Security level of the namespace, None when it is not known."""
 
     group: DebuggerGroup
+    # The group's, with `profile: auto` replaced by what it came to, and why.
+    debugger: Debugger
+    profile_reason: str
+    level: str | None
     choice: Choice
     fallback: tuple[str, ...]
     steps: tuple[ProgramStep, ...]
@@ -40,6 +45,10 @@ class Selected:
 
     pod: Pod
     playbooks: tuple[Playbook, ...]
+
+
+def container_of(pod: Pod, name: str) -> Container:
+    return next(c for c in (*pod.spec.containers, *pod.spec.init_containers) if c.name == name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +68,7 @@ class PodPlan:
 
     @property
     def target_container(self) -> Container:
-        spec = self.pod.spec
-        return next(c for c in (*spec.containers, *spec.init_containers) if c.name == self.target)
+        return container_of(self.pod, self.target)
 
 
 def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | None:
@@ -79,9 +87,30 @@ def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | N
     return None
 
 
+def _debugger(
+    pod: Pod, target: str, group: DebuggerGroup, choice: Choice, level: str | None
+) -> tuple[Debugger, str]:
+    """With the profile that it comes to for this pod, and why."""
+    debugger = group.debugger
+    if debugger.profile != "auto":
+        return debugger, ""
+    needs = [step.needs for p in group.playbooks for step in p.spec.steps]
+    profile, reason = choose_profile(
+        pod, container_of(pod, target), choice.strategy,
+        looks_into=any(n.target or n.image for n in needs), level=level,
+    )  # fmt: skip
+    return debugger.model_copy(update={"profile": profile}), reason
+
+
 def _plan(
-    target: str, group: DebuggerGroup, choice: Choice, fallback: tuple[str, ...]
+    pod: Pod,
+    target: str,
+    group: DebuggerGroup,
+    choice: Choice,
+    fallback: tuple[str, ...],
+    level: str | None,
 ) -> InjectionPlan:
+    debugger, profile_reason = _debugger(pod, target, group, choice, level)
     steps: list[ProgramStep] = []
     not_run: list[NotRun] = []
     for playbook in group.playbooks:
@@ -97,6 +126,9 @@ def _plan(
                 )
     return InjectionPlan(
         group=group,
+        debugger=debugger,
+        profile_reason=profile_reason,
+        level=level,
         choice=choice,
         fallback=fallback,
         steps=tuple(steps),
@@ -116,23 +148,37 @@ def needs_image(group: DebuggerGroup) -> bool:
 
 
 def plan_injection(
-    pod: Pod, target: str, group: DebuggerGroup, strategies: Sequence[str], now: datetime
+    pod: Pod,
+    target: str,
+    group: DebuggerGroup,
+    strategies: Sequence[str],
+    now: datetime,
+    level: str | None = None,
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
     strategies = expanded(strategies, needs_image=needs_image(group))
     choice = choose_strategy(pod, target, strategies, now, worth_entering=worth_entering(group))
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
-    return _plan(target, group, choice, tuple(strategies[used + 1 :]))
+    return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), level)
 
 
-def plan_as(target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
+def plan_as(pod: Pod, target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
     """The same injection by another strategy."""
-    return _plan(target, plan.group, choice, plan.fallback)
+    return _plan(pod, target, plan.group, choice, plan.fallback, plan.level)
+
+
+def bounded(plan: InjectionPlan, profiles: Sequence[str], whose: str) -> InjectionPlan:
+    """With no more than `restricted` where `profile: auto` came to one that is not allowed."""
+    if plan.group.debugger.profile != "auto" or plan.debugger.profile in profiles:
+        return plan
+    debugger = plan.debugger.model_copy(update={"profile": "restricted"})
+    reason = f"{whose} does not allow profile {plan.debugger.profile}"
+    return replace(plan, debugger=debugger, profile_reason=reason)
 
 
 def first_program(plan: InjectionPlan, name: str) -> str:
     """What the container of this name runs as its first process."""
-    debugger = plan.group.debugger
+    debugger = plan.debugger
     # Who waits for a container that is about to die again has nothing to stay for.
     if debugger.lifetime == "resident" and plan.choice.strategy != "catch":
         return holder(debugger.ttl_seconds)
@@ -142,11 +188,14 @@ def first_program(plan: InjectionPlan, name: str) -> str:
 def hold_back(plan: PodPlan, why: Skip) -> PodPlan:
     """The same pod with nothing injected."""
     choice = Choice("none", why.reason, why.message)
-    injections = tuple(_plan(plan.target, i.group, choice, ()) for i in plan.injections)
+    injections = tuple(
+        _plan(plan.pod, plan.target, i.group, choice, (), i.level) for i in plan.injections
+    )
     return replace(plan, injections=injections, held_back=why)
 
 
-def plan_pod(selected: Selected, now: datetime) -> PodPlan:
+def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> PodPlan:
+    """`level` is the Pod Security level of its namespace, None when it is not known."""
     pod, playbooks = selected.pod, selected.playbooks
     preferred = next((name for p in playbooks if (name := p.target_container)), "")
     target = choose_container(pod, now, preferred)
@@ -154,7 +203,7 @@ def plan_pod(selected: Selected, now: datetime) -> PodPlan:
     injections: tuple[InjectionPlan, ...] = ()
     if skip is None:
         injections = tuple(
-            plan_injection(pod, target, group, group.debugger.strategy, now)
+            plan_injection(pod, target, group, group.debugger.strategy, now, level)
             for group in group_playbooks(playbooks)
         )
     return PodPlan(

@@ -21,7 +21,7 @@ _ID = Field(ge=0, le=2**31 - 1)
 _ONE = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 _Path = Annotated[str, Field(pattern=fields.ABSOLUTE_PATH, max_length=4096)]
 _Name = Annotated[str, Field(min_length=1, max_length=253)]
-_Profile = Literal["restricted", "general", "baseline", "netadmin", "sysadmin"]
+_Profile = Literal["auto", "restricted", "general", "baseline", "netadmin", "sysadmin"]
 
 _NOT_ALLOWED = "ephemeral containers may not have it"
 _NEVER_AGAIN = f"{_NOT_ALLOWED}: an ephemeral container is never restarted"
@@ -227,7 +227,10 @@ class Debugger(Spec):
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """As for any container."""
     profile: _Profile = "restricted"
-    """Security context, in the words of `kubectl debug --profile`."""
+    """Security context, in the words of `kubectl debug --profile`. `auto`: the least that sees what
+    the steps need, within what the namespace enforces: `restricted`; where they look into a target
+    that runs as root `baseline`, and `general` where that one has added capabilities. Without the
+    permission to `get` the namespace always `restricted`."""
     security_context: SecurityContext = SecurityContext()
     """What to change of the profile's."""
     strategy: Annotated[
@@ -309,13 +312,11 @@ def problems(debugger: Mapping[str, Any], targets: Mapping[str, Any]) -> Problem
         profile = _mapping(context.get(key))
         if profile and (profile.get("type") == "Localhost") != ("localhostProfile" in profile):
             yield ("securityContext", key), "localhostProfile goes with type Localhost, and only so"
-    non_root = context.get("runAsNonRoot", debugger.get("profile", "restricted") == "restricted")
+    profile = debugger.get("profile", "restricted")
+    non_root = context.get("runAsNonRoot", profile in ("restricted", "auto"))
     if non_root is True and context.get("runAsUser") == 0:
-        yield (
-            ("securityContext", "runAsUser"),
-            "user 0 is what runAsNonRoot forbids"
-            + ("" if "runAsNonRoot" in context else ", and profile restricted sets it"),
-        )
+        why = "" if "runAsNonRoot" in context else f", and profile {profile} may set that"
+        yield ("securityContext", "runAsUser"), f"user 0 is what runAsNonRoot forbids{why}"
     privileged = context.get("privileged", debugger.get("profile") == "sysadmin")
     if privileged is True and context.get("allowPrivilegeEscalation") is False:
         yield (

@@ -249,6 +249,11 @@ class Playbook(Spec):
         return self.spec.targets.container or self.spec.debugger.target_container_name or ""
 
     @property
+    def adapts_profile(self) -> bool:
+        """Whether the security context of its container depends on pod and namespace."""
+        return bool(self.spec.steps) and self.spec.debugger.profile == "auto"
+
+    @property
     def reads_objects(self) -> bool:
         """Whether it judges by workloads and Services, not by pods alone."""
         return bool(self.spec.workloads) or any(

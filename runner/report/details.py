@@ -322,7 +322,9 @@ def _injection(item: Injection, pod: PodResult) -> Json:
         "container": one_line(item.container),
         "image": one_line(item.image),
         "imageID": one_line(item.image_id),
-        "profile": one_line(item.profile),
+        "profile": one_line(
+            f"{item.profile}: {item.profile_reason}" if item.profile_reason else item.profile
+        ),
         "strategy": one_line(item.strategy),
         "target": one_line(item.target_container_name),
         "reused": item.reused,

@@ -110,7 +110,7 @@ async def _inject(
         _must_reach(asked, plan)
         name = container_name(asked.run_id, plan.group.sha256, uid, attempt)
         built = build_container(
-            pod_plan.pod, pod_plan.target_container, plan.group.debugger,
+            pod_plan.pod, pod_plan.target_container, plan.debugger,
             name=name, run_id=asked.run_id, program=program(name, asked.ttl_seconds),
             strategy=plan.choice.strategy,
         )  # fmt: skip
@@ -132,7 +132,9 @@ async def _inject(
                 f"container {name} does not run: {message} ({verdict.reason})", container=name
             )
         latest = ctx.hub.latest(uid)
-        plan = plan_injection(latest, pod_plan.target, plan.group, plan.fallback, ctx.now())
+        plan = plan_injection(
+            latest, pod_plan.target, plan.group, plan.fallback, ctx.now(), plan.level
+        )
 
 
 async def _no_journal(event: str, **fields: object) -> None:

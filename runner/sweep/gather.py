@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from runner.model.report import Workload
 from runner.plan import Selected
 from runner.playbook import Playbook
 from runner.select import condition_status, matches, workload_of
+from runner.sweep.levels import read_levels
 from runner.sweep.settings import Selection
 
 
@@ -32,12 +33,14 @@ def ready_pod(pod: Pod) -> ReadyPod | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
     """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
-    the pods the API server returned, `ready` are the Ready ones among them by uid."""
+    the pods the API server returned, `ready` are the Ready ones among them by uid, `levels` the Pod
+    Security levels of namespaces, where a playbook asks for them."""
 
     selected: tuple[Selected, ...]
     scopes: tuple[tuple[Scope, str], ...]
     looked_at: int
     ready: Mapping[str, ReadyPod]
+    levels: Mapping[str, str] = field(default_factory=dict)
 
 
 def _join(*selectors: str) -> str:
@@ -128,8 +131,12 @@ async def gather(
         for uid, pod in pods.items()
     ]
     selected.sort(key=lambda s: (s.pod.metadata.namespace, s.pod.metadata.name))
+    asking = {
+        s.pod.metadata.namespace for s in selected if any(p.adapts_profile for p in s.playbooks)
+    }
     return Gathered(
         selected=tuple(selected),
+        levels=await read_levels(cluster, sorted(asking)) if asking else {},
         scopes=watch_scopes(listed),
         looked_at=looked_at,
         ready=ready,

@@ -49,11 +49,11 @@ def body_of(plan: PodPlan, injection: InjectionPlan, run_id: str) -> dict[str, A
     """Exactly what a run would send."""
     name = container_name(
         run_id, injection.group.sha256, plan.pod.metadata.uid, 1,
-        prefix=injection.group.debugger.name_prefix,
+        prefix=injection.debugger.name_prefix,
     )  # fmt: skip
     program = first_program(injection, name)
     return build_container(
-        plan.pod, plan.target_container, injection.group.debugger,
+        plan.pod, plan.target_container, injection.debugger,
         name=name, run_id=run_id, program=program, strategy=injection.choice.strategy,
     ).body  # fmt: skip
 

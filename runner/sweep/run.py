@@ -33,7 +33,7 @@ from runner.model.report import (
     StepOutcome,
     Workload,
 )
-from runner.plan import PodPlan, hold_back, plan_pod
+from runner.plan import PodPlan, bounded, hold_back, plan_pod
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection, of_namespace
 from runner.report import summarize
@@ -52,7 +52,9 @@ from runner.sweep.settings import Budget, Selection
 
 
 def make_plans(gathered: Gathered, now: datetime) -> tuple[PodPlan, ...]:
-    return tuple(plan_pod(selected, now) for selected in gathered.selected)
+    return tuple(
+        plan_pod(s, now, gathered.levels.get(s.pod.metadata.namespace)) for s in gathered.selected
+    )
 
 
 def with_debt(
@@ -67,9 +69,15 @@ def with_debt(
 
 
 def with_policy(plans: Sequence[PodPlan], policy: Policy) -> tuple[PodPlan, ...]:
-    """The same plans, with those held back whose namespace is not allowed."""
+    """The same plans within the policy: profiles, and those held back whose namespace is not
+    allowed."""
     namespaces = {plan.pod.metadata.namespace for plan in plans}
     refused = {name: why for name in namespaces if (why := of_namespace(policy, name))}
+    profiles, whose = policy.spec.security.profiles, f"policy {policy.metadata.name}"
+    plans = tuple(
+        replace(p, injections=tuple(bounded(i, profiles, whose) for i in p.injections))
+        for p in plans
+    )
     return tuple(
         plan
         if (why := refused.get(plan.pod.metadata.namespace)) is None
@@ -85,7 +93,7 @@ def _will_inject(plan: PodPlan) -> bool:
 def _candidate(plan: PodPlan, budgets: Budgets, nodes: Mapping[str, Node]) -> Candidate:
     pod = plan.pod
     injects = _will_inject(plan)
-    images = (i.group.debugger.image for i in plan.injections if i.steps)
+    images = (i.debugger.image for i in plan.injections if i.steps)
     return Candidate(
         uid=pod.metadata.uid,
         namespace=pod.metadata.namespace,

@@ -158,3 +158,51 @@ def _until_entered(lab: Lab, namespace: str) -> None:
 
 def _pod_name(lab: Lab, namespace: str) -> str:
     return lab.kubectl("get", "pods", "-n", namespace, "-o", "name").strip()
+
+
+LOOK = [
+    {
+        "name": "look",
+        "script": 'ls "$PODMEDIC_ROOT/etc/passwd"',
+        "needs": {"target": True, "image": True},
+    }
+]
+# Named, because a runtime before containerd 2 does not say which user an image brings.
+ROOT = {"runAsUser": 0, "runAsGroup": 0}
+PRIVATE = {**ROOT, "capabilities": {"add": ["NET_ADMIN"]}}
+RUNS_AS_ROOT = "container app runs as root"
+
+
+@pytest.mark.parametrize(
+    ("level", "context", "profile", "why", "outcome"),
+    [
+        ("", ROOT, "baseline", f"{RUNS_AS_ROOT}, and a step looks into it", "passed"),
+        ("baseline", ROOT, "baseline", f"{RUNS_AS_ROOT}, and a step looks into it", "passed"),
+        ("", PRIVATE, "general",
+         f"{RUNS_AS_ROOT} with added capabilities, and a step looks into it", "passed"),
+        ("", {"runAsUser": 1000, "runAsGroup": 1000}, "restricted",
+         "container app runs as user 1000", "passed"),
+        ("", {}, "restricted", "the API does not tell which user container app runs as", "failed"),
+    ],
+)  # fmt: skip
+def test_profile_auto_takes_the_least_that_works(
+    lab: Lab, namespace: str, tmp_path: Path, level: str, context: dict[str, Any], profile: str,
+    why: str, outcome: str,
+) -> None:  # fmt: skip
+    """What a step needs to see of a root target decides, within what the namespace enforces; the
+    report says what it came to and why."""
+    lab.images("busybox")
+    app = pm.deployment("web", SLEEP)
+    app["spec"]["template"]["spec"]["containers"][0]["securityContext"] = context
+    pm.apply(lab, namespace, app)
+    pm.wait_ready(lab, namespace, "web")
+    if level:
+        label = f"pod-security.kubernetes.io/enforce={level}"
+        lab.kubectl("label", "namespace", namespace, label)
+    _until_entered(lab, namespace)
+    playbook = pm.playbook(tmp_path, LOOK, debugger={"image": "busybox:1.36", "profile": "auto"})
+    run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    (injection,) = pod["injections"]
+    seen = (injection["profile"], injection["profileReason"], pod["steps"][0]["outcome"])
+    assert seen == (profile, why, outcome), pod

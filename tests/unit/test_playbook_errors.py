@@ -88,7 +88,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         "spec:\n  targets: {conditions: [CrashLoop, OOMKilled]}\n  debugger: {profile: privileged, strategy: [copy, target]}\n",
         [
             'p.yaml:5:26: spec.targets.conditions[0]: must be one of CrashLoopBackOff, Init:CrashLoopBackOff, OOMKilled, ImagePullBackOff, CreateContainerConfigError, CreateContainerError, Error, NotReady, Ready, Running, Pending, found "CrashLoop" (did you mean "CrashLoopBackOff"?)',
-            'p.yaml:6:23: spec.debugger.profile: must be one of restricted, general, baseline, netadmin, sysadmin, found "privileged"',
+            'p.yaml:6:23: spec.debugger.profile: must be one of auto, restricted, general, baseline, netadmin, sysadmin, found "privileged"',
             'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows auto, target, own-image, shared, catch, none',
         ],
     ),
@@ -119,7 +119,7 @@ CASES: list[tuple[str, str, list[str]]] = [
             "p.yaml:10:15: spec.debugger.envFrom[0]: needs exactly one of configMapRef, secretRef",
             'p.yaml:11:41: spec.debugger.volumeMounts[0].mountPath: expected an absolute path without a colon; found "v"',
             "p.yaml:11:92: spec.debugger.volumeMounts[2].mountPath: /a is taken",
-            "p.yaml:12:34: spec.debugger.securityContext.runAsUser: user 0 is what runAsNonRoot forbids, and profile restricted sets it",
+            "p.yaml:12:34: spec.debugger.securityContext.runAsUser: user 0 is what runAsNonRoot forbids, and profile restricted may set that",
             "p.yaml:12:37: spec.debugger.securityContext.seccompProfile: localhostProfile goes with type Localhost, and only so",
         ],
     ),

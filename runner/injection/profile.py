@@ -1,0 +1,64 @@
+"""`profile: auto`: the least that works. Pure."""
+
+from typing import NamedTuple
+
+from runner.injection.security import user_and_group
+from runner.model.pod import Container, Pod
+from runner.select.condition import app_statuses
+
+# Strategies whose view depends on the user that our container runs as.
+_LOOKS_INTO = ("target", "catch", "own-image")
+
+
+class ProfileChoice(NamedTuple):
+    """`reason` is a sentence's end: why not another one."""
+
+    profile: str
+    reason: str
+
+
+def _at_most_restricted(pod: Pod, target: Container, level: str | None) -> str:
+    """Why nothing but `restricted` can be taken, or the empty string."""
+    namespace = pod.metadata.namespace
+    if level is None:
+        return (
+            f"the Pod Security level of namespace {namespace} could not be read "
+            "(get namespaces), so no more is taken"
+        )
+    if level == "restricted":
+        return f"namespace {namespace} enforces Pod Security level restricted"
+    for whose in (target.security_context, pod.spec.security_context):
+        if "runAsNonRoot" in whose:
+            return "the pod demands runAsNonRoot" if whose["runAsNonRoot"] else ""
+    return ""
+
+
+def choose_profile(
+    pod: Pod, target: Container, strategy: str, *, looks_into: bool, level: str | None
+) -> ProfileChoice:
+    """`looks_into`: a step needs the target's processes or its image. `level` is what the
+    namespace's `pod-security.kubernetes.io/enforce` says, "" when it says nothing, None when it is
+    not known.
+
+    The kernel shows /proc/PID/root only to who has the same user and group, and every capability
+    that the process has (ptrace(2), "Ptrace access mode checking").
+    """
+    if not looks_into or strategy not in _LOOKS_INTO:
+        return ProfileChoice("restricted", "no step looks into the target")
+    status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
+    user, _ = user_and_group(pod, target, status)
+    if user is None:
+        return ProfileChoice(
+            "restricted",
+            f"the API does not tell which user container {target.name} runs as",
+        )
+    if user != 0:
+        return ProfileChoice("restricted", f"container {target.name} runs as user {user}")
+    if bound := _at_most_restricted(pod, target, level):
+        return ProfileChoice("restricted", bound)
+    context = target.security_context
+    more = bool(context.get("privileged") or context.get("capabilities", {}).get("add"))
+    root = f"container {target.name} runs as root"
+    if strategy != "own-image" and more and level != "baseline":
+        return ProfileChoice("general", f"{root} with added capabilities, and a step looks into it")
+    return ProfileChoice("baseline", f"{root}, and a step looks into it")

@@ -1,0 +1,50 @@
+"""`profile: auto`: the least that sees what the steps need, and why."""
+
+from typing import Any
+
+import pytest
+
+from runner.injection import ProfileChoice, choose_profile
+from tests.unit.pods import pod, running
+
+ROOT = {"user": {"linux": {"uid": 0, "gid": 0}}}
+LOOKED = "and a step looks into it"
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "container", "strategy", "looks_into", "level", "expected"),
+    [
+        (ROOT, {}, {}, "target", True, "", ("baseline", f"container app runs as root, {LOOKED}")),
+        (ROOT, {}, {}, "own-image", True, "privileged",
+         ("baseline", f"container app runs as root, {LOOKED}")),
+        (ROOT, {}, {}, "target", False, "", ("restricted", "no step looks into the target")),
+        (ROOT, {}, {}, "shared", True, "", ("restricted", "no step looks into the target")),
+        ({}, {}, {}, "target", True, "",
+         ("restricted", "the API does not tell which user container app runs as")),
+        (ROOT, {"securityContext": {"runAsUser": 7}}, {}, "target", True, "",
+         ("restricted", "container app runs as user 7")),
+        (ROOT, {}, {}, "target", True, "restricted",
+         ("restricted", "namespace shop enforces Pod Security level restricted")),
+        (ROOT, {}, {}, "target", True, None,
+         ("restricted", ("the Pod Security level of namespace shop could not be read "
+          "(get namespaces), so no more is taken"))),
+        (ROOT, {"securityContext": {"runAsNonRoot": True}}, {}, "target", True, "",
+         ("restricted", "the pod demands runAsNonRoot")),
+        (ROOT, {"securityContext": {"runAsNonRoot": True}},
+         {"securityContext": {"runAsNonRoot": False}}, "target", True, "",
+         ("baseline", f"container app runs as root, {LOOKED}")),
+        (ROOT, {}, {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}, "target", True, "",
+         ("general", f"container app runs as root with added capabilities, {LOOKED}")),
+        (ROOT, {}, {"securityContext": {"capabilities": {"add": ["CHOWN"]}}}, "target", True,
+         "baseline", ("baseline", f"container app runs as root, {LOOKED}")),
+    ],
+)  # fmt: skip
+def test_the_least_that_works(
+    status: dict[str, Any], spec: dict[str, Any], container: dict[str, Any], strategy: str,
+    looks_into: bool, level: str | None, expected: tuple[str, str],
+) -> None:  # fmt: skip
+    given = pod(running(**status), spec=spec, container=container)
+    choice = choose_profile(
+        given, given.spec.containers[0], strategy, looks_into=looks_into, level=level
+    )
+    assert choice == ProfileChoice(*expected)
