@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from runner.cluster import Cluster, Place
+from runner.cluster import Cluster, ClusterError, Place
 from runner.debt import DebtLimits
 from runner.examine import Context, Limits, PodHub
 from runner.examine.classify import Stage
@@ -195,7 +195,7 @@ async def reach(
 async def end_of(
     hub: PodHub, uid: str, container: str, within_seconds: float
 ) -> StateTerminated | None:
-    """How the container ended, if it does in time."""
+    """How the container ended, if it does in time and the API server can be reached."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + within_seconds
     while True:
@@ -203,8 +203,11 @@ async def end_of(
         if status is not None and status.state.terminated is not None:
             return status.state.terminated
         left = deadline - clock()
-        if left <= 0 or hub.gone(uid) or not await hub.changed(uid, left):
-            return None
+        try:
+            if left <= 0 or hub.gone(uid) or not await hub.changed(uid, left):
+                return None
+        except ClusterError:
+            return None  # what ended the session has ended the watch
 
 
 def _started_at(pod: Pod, container: str) -> datetime | None:

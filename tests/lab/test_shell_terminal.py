@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.handle import Lab
+from lab.proxy import Fault, FaultProxy, service_account_token
 from tests.lab import podmedic as pm
 from tests.lab.pty_session import Sitting, sitting
 from tests.lab.test_shell import IMAGE, ended, shell, the_pod, until, web
@@ -283,3 +284,24 @@ def test_a_session_is_recorded_with_what_it_ran_in(
         125, b"podmedic: --record /proc/none: No such file or directory\n",
     )  # fmt: skip
     assert len(the_pod(lab, namespace).spec.ephemeral_containers) == before
+
+
+def test_a_connection_that_is_lost_is_no_exit(
+    lab: Lab, namespace: str, web: str, tmp_path: Path
+) -> None:
+    """255 and the way back, where the shell still is."""
+    with FaultProxy(upstream=lab.api, ca=lab.layout.pki / "ca.crt") as proxy:
+        token = service_account_token(lab, namespace)
+        config = str(proxy.kubeconfig(tmp_path / "kubeconfig", token=token))
+        proxy.add(Fault.cut(path=r".*/attach", after_seconds=4.0))
+        with sit(lab, namespace, web, "--kubeconfig", config) as at:
+            at.expect(r"[$#] ")
+            at.type("left=behind\n")
+            assert at.exit_code() == 255
+            told = at.expect(r"podmedic: the connection was lost(.*)\r\n")[1].decode()
+            assert f"`podmedic attach {web} -n {namespace}` comes back to it" in told
+    with come_back(lab, namespace, web) as at:
+        at.expect(r"[$#] ")
+        at.run("echo still $left", "still behind")
+        at.type("exit\n")
+        assert at.exit_code() == 0
