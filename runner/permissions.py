@@ -66,6 +66,15 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
     if any(p.spec.steps and p.spec.debugger.lifetime == "resident" for p in playbooks):
         stays = "running steps in a container that stays (`lifetime: resident`)"
         found.append(replace(_EXEC, why=stays))
+    if any(p.spec.steps and "copy" in p.spec.debugger.strategy for p in playbooks):
+        found.append(
+            Need(
+                resource="pods",
+                verbs=("get", "create", "delete"),
+                why="strategy `copy`: a copy of the pod, deleted afterwards",
+                asked=("get", "create", "delete"),
+            )
+        )
     if injects or any(p.spec.evidence.logs.per_owner for p in playbooks):
         found.append(
             Need(

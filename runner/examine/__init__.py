@@ -1,12 +1,14 @@
 """Examine one pod: capture, inject, wait, collect."""
 
 from runner.examine.context import Context, Limits
+from runner.examine.copy import PODS
 from runner.examine.harm import sentence as harm_sentence
 from runner.examine.harm import with_harm, with_node
 from runner.examine.pod import Examined, examine_pod, pod_result
 from runner.examine.watch import PodHub
 
 __all__ = [
+    "PODS",
     "Context",
     "Examined",
     "Limits",

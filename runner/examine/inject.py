@@ -34,7 +34,7 @@ TARGET_DIED = "TargetDied"
 _SAME_END = timedelta(seconds=2)
 _TARGET_END_SECONDS = 5.0
 # Without the subresource or a valid login no other pod will fare better.
-_HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
+HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
 _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
 # The request may have been applied before the answer was lost.
 _MAYBE_APPLIED = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
@@ -179,7 +179,7 @@ def _why_incomplete(
     return "LogIncomplete", "the program's last word is missing from the log"
 
 
-def _refused(ctx: Context, plan: InjectionPlan, name: str, error: ClusterError) -> Injected:
+def refused(ctx: Context, plan: InjectionPlan, name: str, error: ClusterError) -> Injected:
     message = ctx.redact.redact_text(error.message)[0]
     maybe = error.reason in _MAYBE_APPLIED
     if maybe:
@@ -214,7 +214,7 @@ def as_injected(pod_plan: PodPlan, plan: InjectionPlan, pod: Pod, name: str) -> 
 def unreached(strategy: str, message: str) -> bool:
     if strategy in ("target", "catch"):
         return any(words in message for words in _TARGET_LOST)
-    return strategy == "own-image" and _NO_SHELL.search(message) is not None
+    return strategy in ("own-image", "copy") and _NO_SHELL.search(message) is not None
 
 
 class Sent(NamedTuple):
@@ -249,10 +249,10 @@ async def send(
     try:
         patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)
     except ClusterError as error:
-        if error.reason in _HOPELESS:
+        if error.reason in HOPELESS:
             raise
         await ctx.record("refused", container=name, reason=error.reason.value, **where)
-        return _refused(ctx, plan, name, error)
+        return refused(ctx, plan, name, error)
     reach("patched")
     ctx.hub.seen(patched)
     ctx.stage("injected")
@@ -292,6 +292,8 @@ def not_started(
 ) -> Injected:
     """The result of a container that did not start, or whose pod ended first."""
     message = ctx.redact.redact_text(verdict.message)[0] if verdict.message else ""
+    # The runtime's times of a container that it could not start.
+    injection = msgspec.structs.replace(injection, started_at=None, finished_at=None)
     outcomes = {Stage.WAITING: PodOutcome.TIMEOUT, Stage.POD_ENDED: PodOutcome.UNKNOWN}
     return Injected(
         injection=injection,
@@ -323,9 +325,11 @@ async def _target_end(ctx: Context, uid: str, injection: Injection) -> StateTerm
 
 
 async def result_of(
-    ctx: Context, plan: InjectionPlan, uid: str, injection: Injection, verdict: Verdict
-) -> Injected:
-    pod = ctx.hub.latest(uid)
+    ctx: Context, plan: InjectionPlan, uid: str, injection: Injection, verdict: Verdict,
+    *, copy: Pod | None = None,
+) -> Injected:  # fmt: skip
+    """What came of a container in the pod, or in a `copy` of it."""
+    pod = ctx.hub.latest(uid) if copy is None else copy
     # That of a container which ended is the program's own summary, and decoded below.
     told = verdict.message if verdict.stage is not Stage.ENDED else ""
     message = ctx.redact.redact_text(told)[0] if told else ""
@@ -356,7 +360,7 @@ async def result_of(
             verdict, program, problem, injection.target_container_name, target_end
         )
         outcome = PodOutcome.UNKNOWN
-    if outcome is not None and ctx.hub.gone(uid):
+    if outcome is not None and copy is None and ctx.hub.gone(uid):
         ended = ("PodGone", "the pod was deleted before its result was read")
     ended = (ended[0], ctx.redact.redact_text(ended[1])[0])
     steps = step_results(plan.steps, program, ended, ctx.redact, ctx.store)

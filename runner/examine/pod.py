@@ -7,6 +7,7 @@ import msgspec
 
 from runner.examine.catch import run_catch
 from runner.examine.context import Context
+from runner.examine.copy import run_copy
 from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
 from runner.examine.resident import run_resident
@@ -132,6 +133,7 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         else:
             resident = injection_plan.debugger.lifetime == "resident"
             run = run_resident if resident else run_injection
+            run = run_copy if strategy == "copy" else run
             injected = await run(ctx, plan, injection_plan, number)
             sent = () if injected.injection is None else (injected.injection,)
             tries = (injected,)

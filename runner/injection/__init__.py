@@ -5,12 +5,18 @@ from runner.injection.container import (
     build_container,
     container_name,
 )
+from runner.injection.copy import (
+    EXPIRES_ANNOTATION,
+    copy_body,
+    run_label,
+)
 from runner.injection.endpoints import Endpoint, endpoints_of
 from runner.injection.profile import ProfileChoice, choose_profile
 from runner.injection.resident import find_resident, resident_digest
 from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
 __all__ = [
+    "EXPIRES_ANNOTATION",
     "Built",
     "Choice",
     "Endpoint",
@@ -20,8 +26,10 @@ __all__ = [
     "choose_profile",
     "choose_strategy",
     "container_name",
+    "copy_body",
     "endpoints_of",
     "expanded",
     "find_resident",
     "resident_digest",
+    "run_label",
 ]

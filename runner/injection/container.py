@@ -20,7 +20,7 @@ RESIDENT_VARIABLE = "PODMEDIC_RESIDENT"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_LIST_CHARACTERS = 4096
 # Where the file system of the target's image is, for steps that need it.
-_ROOTS = {"target": "/proc/1/root", "catch": "/proc/1/root", "own-image": ""}
+_ROOTS = {"target": "/proc/1/root", "catch": "/proc/1/root", "own-image": "", "copy": ""}
 
 
 class Built(NamedTuple):
@@ -110,7 +110,7 @@ def _environment(
     own_paths = {"PATH": _PATH, "LD_PRELOAD": "", "LD_LIBRARY_PATH": ""}
     env += [v for v in inherited if v["name"] not in {*ours, *own_paths, *chosen}]
     env_from += own_from
-    if env_from and strategy != "own-image":
+    if env_from and strategy not in ("own-image", "copy"):
         env += [{"name": n, "value": v} for n, v in own_paths.items() if n not in chosen]
     return env + own, env_from
 
@@ -137,7 +137,7 @@ def build_container(
     program: str, strategy: str,
 ) -> Built:  # fmt: skip
     """The container for one pod. `strategy` `target` and `catch` enter the target's PID namespace,
-    `own-image` runs the program by the shell of the target's image."""
+    `own-image` and `copy` run the program by the shell of the target's image."""
     status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
     user, group = user_and_group(pod, target, status)
     non_root = bool(
@@ -149,7 +149,7 @@ def build_container(
     shared_pids = pod.spec.share_process_namespace or pod.spec.host_pid
     root = None if strategy == "target" and shared_pids else _ROOTS.get(strategy)
     env, env_from = _environment(target, debugger, run_id, inherited, strategy=strategy, root=root)
-    own_image_runs = strategy == "own-image"
+    own_image_runs = strategy in ("own-image", "copy")
     shell = SHELL if own_image_runs else debugger.command
     body: dict[str, Any] = {
         "name": name,

@@ -7,7 +7,7 @@ from runner.model.pod import Container, Pod
 from runner.select.condition import app_statuses
 
 # Strategies whose view depends on the user that our container runs as.
-_LOOKS_INTO = ("target", "catch", "own-image")
+_LOOKS_INTO = ("target", "catch", "own-image", "copy")
 
 
 class ProfileChoice(NamedTuple):
@@ -59,6 +59,6 @@ def choose_profile(
     context = target.security_context
     more = bool(context.get("privileged") or context.get("capabilities", {}).get("add"))
     root = f"container {target.name} runs as root"
-    if strategy != "own-image" and more and level != "baseline":
+    if strategy not in ("own-image", "copy") and more and level != "baseline":
         return ProfileChoice("general", f"{root} with added capabilities, and a step looks into it")
     return ProfileChoice("baseline", f"{root}, and a step looks into it")

@@ -26,9 +26,9 @@ class Refused(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """`strategy` is `target`, `own-image`, `shared`, `catch` or `none`; `reason` and `message` say
-    why not more; `refused` are those that came before it. `sees_image`: the file system of the
-    target's image is in reach."""
+    """`strategy` is `target`, `own-image`, `shared`, `catch`, `copy` or `none`; `reason` and
+    `message` say why not more; `refused` are those that came before it. `sees_image`: the file
+    system of the target's image is in reach."""
 
     strategy: str
     reason: str = ""
@@ -132,12 +132,13 @@ def choose_strategy(
         why_not, reason = "", "TargetNotRunning"
         if strategy == "target":
             why_not = "" if shared_pids else _target_refused(pod, target, now)
-        elif strategy == "own-image":
+        elif strategy in ("own-image", "copy"):
             why_not, reason = _image_refused(pod, target), "ImageNotPresent"
         elif strategy == "catch":
             reason, why_not = _catch_refused(pod, target, now, worth_entering=worth_entering)
         if not why_not:
-            sees = strategy in ("own-image", "catch") or (strategy == "target" and not shared_pids)
+            entered = strategy == "target" and not shared_pids
+            sees = entered or strategy in ("own-image", "catch", "copy")
             return _chosen(strategy, refused)._replace(sees_image=sees)
         refused.append(Refused(strategy, reason, why_not))
     return _chosen("none", refused)

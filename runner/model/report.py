@@ -190,7 +190,7 @@ class Harm(Record, frozen=True, kw_only=True):
 class PodResult(Record, frozen=True, kw_only=True):
     """One selected pod. `container` is the name of the ephemeral container, empty if none was
     injected; `strategy` says how the pod was reached (`target`,
-    `own-image`, `shared`, `catch`, `none`), `strategies` what was considered. `harm` is
+    `own-image`, `shared`, `catch`, `copy`, `none`), `strategies` what was considered. `harm` is
     null where nothing was injected."""
 
     namespace: str

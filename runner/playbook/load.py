@@ -19,7 +19,7 @@ from runner.playbook.errors import (
     did_you_mean,
 )
 from runner.playbook.fields import SHAPES
-from runner.playbook.spec import API_VERSION, LATER_STRATEGIES, Playbook
+from runner.playbook.spec import API_VERSION, Playbook
 from runner.resources import directory
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -229,7 +229,7 @@ class _Reader:
         if kind in _LIMITS:
             return _LIMITS[kind].format(**context)
         if kind in ("literal_error", "enum"):
-            return _not_one_of(loc, given, context)
+            return _not_one_of(given, context)
         if kind == "string_pattern_mismatch":
             return f"expected {SHAPES[context['pattern']]}; found {_describe(given)}"
         return f"is not valid ({kind.replace('_', ' ')})"
@@ -274,10 +274,7 @@ def field_path(loc: Sequence[str | int]) -> str:
     return path
 
 
-def _not_one_of(loc: Loc, given: Any, context: dict[str, Any]) -> str:
-    if given in LATER_STRATEGIES and "strategy" in loc:
-        known = "auto, target, own-image, shared, catch, none"
-        return f'"{given}" comes in a later version; this one knows {known}'
+def _not_one_of(given: Any, context: dict[str, Any]) -> str:
     words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
     hint = did_you_mean(str(given), words)
     return f"must be one of {', '.join(words) or 'true'}, found {_describe(given)}{hint}"

@@ -12,7 +12,6 @@ from runner.playbook.conditions import Condition
 from runner.playbook.debugger import Debugger
 
 API_VERSION = "podmedic.io/v1alpha1"
-LATER_STRATEGIES = ("copy",)
 
 # Enumerations come as words; everything else must already be of its kind.
 _Severity = Annotated[Severity, Field(strict=False)]
@@ -52,9 +51,6 @@ class Targets(Spec):
     container: fields.DnsLabel | None = None
     """Name of the target container. Default: the sick one, else the one that the annotation
     `kubectl.kubernetes.io/default-container` names, else the first."""
-
-
-LATER_STRATEGIES = ("copy",)
 
 
 class LogEvidence(Spec):

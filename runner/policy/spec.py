@@ -93,14 +93,14 @@ class PolicySpec(Spec):
     """What a security context may hold."""
     namespaces: Namespaces = Namespaces()
     """Where pods may be examined."""
-    strategies: tuple[Literal["target", "own-image", "shared", "catch", "none"], ...] = (
+    strategies: tuple[Literal["target", "own-image", "shared", "catch", "copy", "none"], ...] = (
         "target",
         "own-image",
         "shared",
         "catch",
         "none",
     )
-    """How pods may be reached."""
+    """How pods may be reached. `copy` creates pods: it has to be named."""
     secrets: Secrets = Secrets()
     """What of Secrets may be seen."""
     bounds: Bounds = Bounds()
@@ -149,6 +149,8 @@ DEFAULT = Policy.model_validate(
         "kind": "Policy",
         "metadata": {"name": "default"},
         "spec": {
+            # Who gives no policy decides by the role: `copy` needs to create pods.
+            "strategies": ["target", "own-image", "shared", "catch", "copy", "none"],
             "security": {
                 "profiles": ["restricted", "general", "baseline", "netadmin", "sysadmin"],
                 "capabilities": ["SYS_PTRACE", "NET_ADMIN", "NET_RAW"],

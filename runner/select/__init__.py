@@ -11,6 +11,7 @@ from runner.select.condition import (
 )
 from runner.select.node import node_pool
 from runner.select.targets import (
+    COPY_LABEL,
     Skip,
     matches,
     owner_matches,
@@ -20,6 +21,7 @@ from runner.select.targets import (
 from runner.select.workload import choose_container, workload_of
 
 __all__ = [
+    "COPY_LABEL",
     "Skip",
     "app_statuses",
     "choose_container",

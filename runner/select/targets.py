@@ -11,6 +11,8 @@ from runner.model.report import Workload
 from runner.select.condition import app_statuses, conditions_of
 from runner.select.workload import workload_of
 
+# As runner.injection has it, which is built on this.
+COPY_LABEL = "podmedic.io/copy"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
@@ -55,6 +57,8 @@ def skip_reason(pod: Pod) -> Skip | None:
     if pod.status.phase in ("Succeeded", "Failed"):
         reason = f" ({pod.status.reason})" if pod.status.reason else ""
         return Skip("Finished", f"the pod has finished: phase {pod.status.phase}{reason}")
+    if COPY_LABEL in pod.metadata.labels:
+        return Skip("Copy", "the pod is a copy that podmedic made to look at another one")
     if MIRROR_ANNOTATION in pod.metadata.annotations:
         return Skip("StaticPod", "static pods do not support ephemeral containers")
     if "windows" in (pod.spec.os.get("name"), pod.spec.node_selector.get("kubernetes.io/os")):

@@ -38,6 +38,7 @@ from runner.playbook import Playbook
 from runner.policy import Policy, of_injection, of_namespace
 from runner.report import summarize
 from runner.select import Skip, condition_status, node_pool
+from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
 from runner.sweep.gather import Gathered, gather
@@ -338,8 +339,7 @@ async def prepare(
     *,
     meant: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[Gathered, tuple[PodPlan, ...]]:
-    """Who is meant and what would be done: as far as `podmedic plan` goes. `meant` says it where
-    the pods were selected before."""
+    """As far as `podmedic plan` goes; `meant` says which pods, where they were selected before."""
     gathered = await gather(outside.cluster, playbooks, selection, outside.now(), meant=meant)
     return gathered, make_plans(gathered, outside.now())
 
@@ -371,12 +371,14 @@ async def sweep(
         list_nodes(outside.cluster, on_nodes),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
+    await reap(outside, playbooks, to_inject)
     examined, cut = await _examine_all(
         outside, plans, gathered, events, nodes,
         run_id=run_id, budget=budget, seen_at=started_at, done=done, earlier=earlier,
     )  # fmt: skip
     reach("all-examined")
     examined = await with_nodes(outside.cluster, nodes, examined)
+    await reap(outside, playbooks, to_inject, over=run_id)
     if done:
         examined = in_order((*examined, *done))
         plans = [one.plan for one in examined]

@@ -85,11 +85,11 @@ CASES: list[tuple[str, str, list[str]]] = [
     ),
     (
         "words of a closed list",
-        "spec:\n  targets: {conditions: [CrashLoop, OOMKilled]}\n  debugger: {profile: privileged, strategy: [copy, target]}\n",
+        "spec:\n  targets: {conditions: [CrashLoop, OOMKilled]}\n  debugger: {profile: privileged, strategy: [clone, target]}\n",
         [
             'p.yaml:5:26: spec.targets.conditions[0]: must be one of CrashLoopBackOff, Init:CrashLoopBackOff, OOMKilled, ImagePullBackOff, CreateContainerConfigError, CreateContainerError, Error, NotReady, Ready, Running, Pending, found "CrashLoop" (did you mean "CrashLoopBackOff"?)',
             'p.yaml:6:23: spec.debugger.profile: must be one of auto, restricted, general, baseline, netadmin, sysadmin, found "privileged"',
-            'p.yaml:6:46: spec.debugger.strategy[0]: "copy" comes in a later version; this one knows auto, target, own-image, shared, catch, none',
+            'p.yaml:6:46: spec.debugger.strategy[0]: must be one of auto, target, own-image, shared, catch, copy, none, found "clone" (did you mean "none"?)',
         ],
     ),
     (

@@ -156,7 +156,7 @@ BAD: dict[str, Any] = {
     "parse of two": playbook(steps=[{**STEP, "parse": {"json": True, "keyValue": "="}}]),
     "parse json false": playbook(steps=[{**STEP, "parse": {"json": False}}]),
     "strategy twice": playbook(debugger={"strategy": ["target", "target"]}),
-    "strategy of later": playbook(debugger={"strategy": ["copy"]}),
+    "unknown strategy": playbook(debugger={"strategy": ["clone"]}),
     "no strategy": playbook(debugger={"strategy": []}),
     "severity": playbook(findings=[{**RULE, "severity": "fatal"}]),
     "no severity": playbook(findings=[{k: v for k, v in RULE.items() if k != "severity"}]),
