@@ -134,9 +134,11 @@ class Scheduler:
     def _turn(self, uid: str, *, ready: bool) -> None:
         """What waits or runs counts from now on as what it is."""
         running = self._running.get(uid)
-        if running is not None and running.injects:
+        # One that ceases to be Ready while it is examined may do so by our fault: it keeps its
+        # place until its result, and with it the verdict on that, is there.
+        if running is not None and running.injects and ready and not running.ready:
             self._count(running, -1)
-            self._running[uid] = replace(running, ready=ready)
+            self._running[uid] = replace(running, ready=True)
             self._count(self._running[uid], 1)
         alike = self._alike.get(uid)
         if alike is not None and alike.injects:

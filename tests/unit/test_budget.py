@@ -89,16 +89,31 @@ def test_a_pod_that_becomes_ready_counts_from_then_on() -> None:
     assert subject.admit() == ["u0"]
 
 
-def test_a_running_pod_that_ceases_to_be_ready_makes_room() -> None:
+def test_a_running_pod_that_ceases_to_be_ready_keeps_its_place() -> None:
+    """It may be our fault, which is judged when its examination is over: until then nobody else."""
     limits = Limits(canary=False, per_node=0, per_workload=1)
     subject = scheduler(limits, *many(3))
     assert subject.admit() == ["u0"]
     assert subject.saw("u0", None) is True
-    assert subject.admit() == ["u1"]
-    subject.ended("u0", failed_to_start=False)
     assert subject.admit() == []
-    assert subject.saw("u0", Standing("web")) is True
+    subject.saw("u0", Standing("web"))
+    subject.saw("u0", None)
+    subject.ended("u0", failed_to_start=False)
+    assert subject.admit() == ["u1"]
+
+
+def test_a_running_pod_that_becomes_ready_takes_a_place() -> None:
+    limits = Limits(canary=False, per_node=0, per_workload=1)
+    subject = scheduler(limits, candidate(0, ready=False), candidate(1))
+    subject.saw("u0", Standing("web"))
+    assert subject.admit() == ["u1"]
+    assert subject.saw("u0", Standing("web")) is False
+    subject = scheduler(limits, candidate(0, ready=False), *many(3)[1:])
+    assert subject.admit() == ["u0", "u1"]
+    subject.saw("u0", Standing("web"))
     subject.ended("u1", failed_to_start=False)
+    assert subject.admit() == []
+    subject.ended("u0", failed_to_start=False)
     assert subject.admit() == ["u2"]
 
 
