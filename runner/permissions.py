@@ -54,7 +54,8 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
             asked=("watch",) if injects else (),
         )
     ]
-    if injects:
+    # A copy of the pod is no ephemeral container in it.
+    if any(p.spec.steps and {*p.spec.debugger.strategy} != {"copy"} for p in playbooks):
         found.append(
             Need(
                 resource="pods/ephemeralcontainers",

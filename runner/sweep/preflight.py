@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason
-from runner.injection import build_container, container_name
+from runner.examine import PODS
+from runner.injection import build_container, container_name, copy_body
 from runner.model.node import Node
+from runner.model.pod import Pod
 from runner.permissions import needs
 from runner.plan import InjectionPlan, PodPlan, first_program
 from runner.playbook import Playbook
@@ -58,6 +61,19 @@ def body_of(plan: PodPlan, injection: InjectionPlan, run_id: str) -> dict[str, A
     ).body  # fmt: skip
 
 
+async def _ask_for_copy(
+    cluster: Cluster, plan: PodPlan, body: Mapping[str, Any], run_id: str
+) -> None:
+    """Raises ClusterError. The times are of no matter: nothing is stored."""
+    metadata, objects = plan.pod.metadata, cluster.objects
+    original = await objects.get(PODS, metadata.name, metadata.namespace, dict[str, Any])
+    copy = copy_body(
+        original, plan.target_container, body,
+        run_id=run_id, expires=datetime.fromtimestamp(0, UTC), lifetime_seconds=1,
+    )  # fmt: skip
+    await objects.create(PODS, metadata.namespace, copy, Pod, dry_run=True)
+
+
 async def ask_server(
     cluster: Cluster, plans: Sequence[PodPlan], run_id: str
 ) -> dict[str, Prediction]:
@@ -72,9 +88,9 @@ async def ask_server(
         body = body_of(plan, injection, run_id)
         try:
             if injection.choice.strategy == "copy":
-                # An ephemeral container is what a copy is not; its rights are asked for elsewhere.
-                return Prediction(verdict=Verdict.ACCEPTED, reason="", message="")
-            await cluster.add_ephemeral_container(plan.pod, body, dry_run=True)
+                await _ask_for_copy(cluster, plan, body, run_id)
+            else:
+                await cluster.add_ephemeral_container(plan.pod, body, dry_run=True)
         except ClusterError as error:
             verdict = Verdict.UNKNOWN if error.reason in _NO_ANSWER else Verdict.REFUSED
             return Prediction(verdict=verdict, reason=error.reason.value, message=error.message)

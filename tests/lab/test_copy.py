@@ -167,3 +167,30 @@ def test_a_copy_without_a_shell_is_told_and_the_next_strategy_taken(
     assert attempts(pod) == [("copy", "failed", "RunContainerError"), ("shared", "used", "")]
     assert pod["steps"][0]["outcome"] == "passed"
     assert copies(lab, namespace) == []
+
+
+def test_preflight_asks_whether_the_copy_would_be_accepted(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """A quota that is full refuses a further pod, which no ephemeral container would meet."""
+    lab.images("busybox")
+    crashing(lab, namespace)
+    path = copying(tmp_path, QUICK)
+    quota = {
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"},
+        "spec": {"hard": {"pods": "1"}},
+    }  # fmt: skip
+    for full, verdict in ((False, "accepted"), (True, "refused")):
+        if full:
+            pm.apply(lab, namespace, quota)
+            lab.kubectl(
+                "wait", "resourcequota/full", "-n", namespace, "--for=jsonpath={.status.used.pods}=1",
+                "--timeout=60s",
+            )  # fmt: skip
+        found = pm.podmedic(
+            lab, "preflight", path, "-n", namespace, "-o", "json", directory=tmp_path / "out"
+        )
+        (pod,) = json.loads(found.stdout)["pods"]
+        assert pod["verdict"] == verdict, pod
+    assert "exceeded quota" in pod["message"]
+    assert copies(lab, namespace) == []

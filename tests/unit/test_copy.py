@@ -137,6 +137,8 @@ def test_only_who_names_it_needs_to_create_pods(strategy: str, wanted: bool) -> 
     verbs = [verb for need in needs([playbook]) if need.resource == "pods" for verb in need.verbs]
     assert verbs == ["list", "watch", *(["get", "create", "delete"] if wanted else [])]
     assert makes_copies([playbook]) is wanted
+    injects = [need.resource for need in needs([playbook]) if need.verbs == ("patch",)]
+    assert injects == ([] if wanted else ["pods/ephemeralcontainers"])
 
 
 def test_a_policy_has_to_name_it() -> None:
