@@ -51,7 +51,7 @@ from runner.sweep import (
     prepare,
     sweep,
 )
-from runner.sweep.run import with_debt, with_policy
+from runner.sweep.plans import with_debt, with_policy
 
 if TYPE_CHECKING:
     from runner.redact import Redactor

@@ -15,7 +15,7 @@ from runner.policy import Policy
 from runner.record import Place
 from runner.sweep import Selection
 from runner.sweep.gather import gather
-from runner.sweep.run import make_plans, with_debt, with_policy
+from runner.sweep.plans import make_plans, with_debt, with_policy
 
 if TYPE_CHECKING:
     from runner.kube import KubeCluster

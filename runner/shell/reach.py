@@ -26,7 +26,7 @@ from runner.sweep import Selection
 from runner.sweep.evidence import list_events
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require
-from runner.sweep.run import make_plans, with_debt, with_policy
+from runner.sweep.plans import make_plans, with_debt, with_policy
 
 
 class NotReachedError(Exception):

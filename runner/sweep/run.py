@@ -13,7 +13,6 @@ from runner import __version__
 from runner.analyze import judge, ranked
 from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
-from runner.debt import DebtLimits, debt_skip
 from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
 from runner.killpoints import reach
 from runner.model.examination import TargetCondition
@@ -33,9 +32,9 @@ from runner.model.report import (
     StepOutcome,
     Workload,
 )
-from runner.plan import PodPlan, bounded, hold_back, plan_pod
+from runner.plan import PodPlan, hold_back
 from runner.playbook import Playbook
-from runner.policy import Policy, of_injection, of_namespace
+from runner.policy import of_injection
 from runner.report import summarize
 from runner.select import Skip, condition_status, node_pool
 from runner.sweep.copies import reap
@@ -46,54 +45,16 @@ from runner.sweep.nodes import list_nodes, with_nodes
 from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
+from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
 from runner.sweep.pool import Acts, Cut, Tally, change_of, run_pool, without_examination
 from runner.sweep.readiness import Budgets, Readiness, workload_key
 from runner.sweep.resume import Earlier, in_order, split
 from runner.sweep.settings import Budget, Selection
 
 
-def make_plans(gathered: Gathered, now: datetime) -> tuple[PodPlan, ...]:
-    return tuple(
-        plan_pod(s, now, gathered.levels.get(s.pod.metadata.namespace)) for s in gathered.selected
-    )
-
-
-def with_debt(
-    plans: Sequence[PodPlan], limits: DebtLimits, now: datetime, run_id: str = ""
-) -> tuple[PodPlan, ...]:
-    """The same plans, with those held back whose pods carry too much already."""
-    found = []
-    for plan in plans:
-        why = debt_skip(plan.pod, limits, now, run_id=run_id) if _will_inject(plan) else None
-        found.append(plan if why is None else hold_back(plan, why))
-    return tuple(found)
-
-
-def with_policy(plans: Sequence[PodPlan], policy: Policy) -> tuple[PodPlan, ...]:
-    """The same plans within the policy: profiles, and those held back whose namespace is not
-    allowed."""
-    namespaces = {plan.pod.metadata.namespace for plan in plans}
-    refused = {name: why for name in namespaces if (why := of_namespace(policy, name))}
-    profiles, whose = policy.spec.security.profiles, f"policy {policy.metadata.name}"
-    plans = tuple(
-        replace(p, injections=tuple(bounded(i, profiles, whose) for i in p.injections))
-        for p in plans
-    )
-    return tuple(
-        plan
-        if (why := refused.get(plan.pod.metadata.namespace)) is None
-        else hold_back(plan, Skip("Policy", str(why)))
-        for plan in plans
-    )
-
-
-def _will_inject(plan: PodPlan) -> bool:
-    return any(injection.steps for injection in plan.injections)
-
-
 def _candidate(plan: PodPlan, budgets: Budgets, nodes: Mapping[str, Node]) -> Candidate:
     pod = plan.pod
-    injects = _will_inject(plan)
+    injects = will_inject(plan)
     images = (i.debugger.image for i in plan.injections if i.steps)
     return Candidate(
         uid=pod.metadata.uid,
@@ -112,7 +73,7 @@ def _candidate(plan: PodPlan, budgets: Budgets, nodes: Mapping[str, Node]) -> Ca
 
 async def _budgets(cluster: Cluster, plans: Sequence[PodPlan], budget: Budget) -> Budgets:
     """Those of the namespaces where several pods are to be examined."""
-    counts = Counter(plan.pod.metadata.namespace for plan in plans if _will_inject(plan))
+    counts = Counter(plan.pod.metadata.namespace for plan in plans if will_inject(plan))
     several = sorted(namespace for namespace, count in counts.items() if count > 1)
     if budget.at_once.per_workload == 0:
         several = []
@@ -210,7 +171,7 @@ async def _examine_all(
     async def held_back(plan: PodPlan, reason: str, message: str) -> Examined:
         return await examine(hold_back(plan, Skip(reason, message)))
 
-    if any(_will_inject(plan) for plan in to_examine):
+    if any(will_inject(plan) for plan in to_examine):
         hub.start(gathered.scopes)
         hub.start_events(events.versions)
     outside.watcher.start(len(to_examine))
@@ -363,9 +324,9 @@ async def sweep(
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
     plans = with_failed_jobs(plans, objects)
-    to_inject = sorted({p.pod.metadata.namespace for p in plans if _will_inject(p)})
+    to_inject = sorted({p.pod.metadata.namespace for p in plans if will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
-    on_nodes = {p.pod.spec.node_name for p in plans if _will_inject(p)}
+    on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}
     events, (nodes, _), _ = await asyncio.gather(
         list_events(outside.cluster, namespaces if wanted else ()),
         list_nodes(outside.cluster, on_nodes),
