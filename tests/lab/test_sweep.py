@@ -103,7 +103,8 @@ def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> No
         assert "LEDGER_URL is not set" in top["evidence"][0]["excerpt"]
 
         n = 45
-        assert len(requests) <= 2.05 * n + 12 + n / 500, sorted(
+        # The fixed part was 12 before workloads, Services and nodes were read: 8 LISTs, one review.
+        assert len(requests) <= 2.05 * n + 20 + n / 500, sorted(
             r["requestURI"].partition("?")[0] for r in requests
         )
         assert not [r for r in requests if r["responseStatus"]["code"] >= 400]
