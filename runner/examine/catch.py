@@ -14,10 +14,10 @@ from runner.examine.classify import Stage, Verdict
 from runner.examine.context import Context
 from runner.examine.inject import TARGET_DIED, Injected, not_started, run_injection, send, wait_for
 from runner.examine.steps import steps_lost
-from runner.injection import Built, build_container, container_name
+from runner.injection import Built
 from runner.model.pod import Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
-from runner.plan import InjectionPlan, PodPlan
+from runner.plan import InjectionPlan, PodPlan, container_for, name_of
 from runner.select import app_statuses
 
 # Each is one more entry in the pod for as long as it lives.
@@ -37,8 +37,7 @@ class Caught(NamedTuple):
 
 
 def _name(ctx: Context, plan: InjectionPlan, uid: str, number: int) -> str:
-    prefix = plan.debugger.name_prefix
-    return container_name(ctx.run_id, plan.group.sha256, uid, number, prefix=prefix)
+    return name_of(plan, ctx.run_id, uid, number)
 
 
 def _on_node(pod: Pod, image: str) -> bool:
@@ -57,10 +56,9 @@ def _on_node(pod: Pod, image: str) -> bool:
 def _puller(ctx: Context, pod_plan: PodPlan, plan: InjectionPlan) -> Built:
     """Ends at once and sees nothing: no volumes, no environment of the app."""
     uid = pod_plan.pod.metadata.uid
-    built = build_container(
-        pod_plan.pod, pod_plan.target_container, plan.debugger,
-        name=_name(ctx, plan, uid, _PULL_NUMBER),
-        run_id=ctx.run_id, program="exit 0", strategy="shared",
+    built = container_for(
+        pod_plan, plan, name=_name(ctx, plan, uid, _PULL_NUMBER), run_id=ctx.run_id,
+        program="exit 0", strategy="shared",
     )  # fmt: skip
     left_out = ("volumeMounts", "volumeDevices", "envFrom")
     body: dict[str, Any] = {k: v for k, v in built.body.items() if k not in left_out}

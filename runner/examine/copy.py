@@ -19,14 +19,12 @@ from runner.examine.context import Context
 from runner.examine.inject import HOPELESS, Injected, refused, result_of
 from runner.examine.steps import steps_lost
 from runner.injection import (
-    build_container,
-    container_name,
     copy_body,
     run_label,
 )
 from runner.model.pod import Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome
-from runner.plan import InjectionPlan, PodPlan
+from runner.plan import InjectionPlan, PodPlan, container_for, name_of
 from runner.program import build
 from runner.select import COPY_LABEL
 
@@ -129,13 +127,11 @@ async def run_copy(
     """Never raises for what happens to the copy: that is the result."""
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid, namespace = pod.metadata.uid, pod.metadata.namespace
-    prefix = plan.debugger.name_prefix
-    name = container_name(ctx.run_id, plan.group.sha256, uid, attempt, prefix=prefix)
-    container = build_container(
-        pod_plan.pod, pod_plan.target_container, plan.debugger,
-        name=name, run_id=ctx.run_id, strategy="copy",
-        program=build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds),
-    )  # fmt: skip
+    name = name_of(plan, ctx.run_id, uid, attempt)
+    program = build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
+    container = container_for(
+        pod_plan, plan, name=name, run_id=ctx.run_id, program=program, strategy="copy"
+    )
     forbidden = ctx.forbidden(pod_plan.pod, container.body, "copy")
     if forbidden:
         return Injected(

@@ -13,11 +13,11 @@ from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
 from runner.examine.logs import read_log
 from runner.examine.steps import step_results, steps_lost
-from runner.injection import Built, Choice, build_container, container_name
+from runner.injection import Built, Choice
 from runner.killpoints import reach
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
-from runner.plan import InjectionPlan, PodPlan, first_program, plan_as
+from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of, plan_as
 from runner.program import ProgramResult, decode
 from runner.select import app_statuses
 
@@ -268,15 +268,11 @@ async def run_injection(
     the container may wait for its start, if more than the limit's."""
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
-    name = container_name(
-        ctx.run_id, plan.group.sha256, uid, attempt, prefix=plan.debugger.name_prefix
-    )
+    name = name_of(plan, ctx.run_id, uid, attempt)
     plan = as_injected(pod_plan, plan, pod, name)
-    program = first_program(plan, name)
-    built = build_container(
-        pod_plan.pod, pod_plan.target_container, plan.debugger,
-        name=name, run_id=ctx.run_id, program=program, strategy=plan.choice.strategy,
-    )  # fmt: skip
+    built = container_for(
+        pod_plan, plan, name=name, run_id=ctx.run_id, program=first_program(plan, name)
+    )
     sent = await send(ctx, pod_plan, plan, built)
     if isinstance(sent, Injected):
         return sent

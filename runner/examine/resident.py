@@ -10,10 +10,10 @@ from runner.examine.classify import Stage
 from runner.examine.context import Context
 from runner.examine.inject import Injected, as_injected, result_of, send, wait_for
 from runner.examine.steps import step_results
-from runner.injection import build_container, container_name, find_resident
+from runner.injection import find_resident
 from runner.model.pod import Container, Pod
 from runner.model.report import Injection, PodOutcome
-from runner.plan import InjectionPlan, PodPlan, first_program
+from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of
 from runner.program import ProgramResult, build, decode, received
 
 # The program leaves output out before it passes 8 MiB.
@@ -28,13 +28,11 @@ async def run_resident(
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid = pod.metadata.uid
     debugger = plan.debugger
-    name = container_name(ctx.run_id, plan.group.sha256, uid, attempt, prefix=debugger.name_prefix)
+    name = name_of(plan, ctx.run_id, uid, attempt)
     plan = as_injected(pod_plan, plan, pod, name)
-    built = build_container(
-        pod_plan.pod, pod_plan.target_container, debugger,
-        name=name, run_id=ctx.run_id, program=first_program(plan, name),
-        strategy=plan.choice.strategy,
-    )  # fmt: skip
+    built = container_for(
+        pod_plan, plan, name=name, run_id=ctx.run_id, program=first_program(plan, name)
+    )
     shell = built.body["command"][:-1]
     found = find_resident(
         pod, built.body, ctx.now(),
@@ -68,6 +66,7 @@ def _reused(ctx: Context, plan: InjectionPlan, found: Container) -> Injection:
         container=found.name,
         image=found.image,
         profile=plan.debugger.profile,
+        profile_reason=plan.profile_reason,
         strategy=plan.choice.strategy,
         target_container_name=found.target_container_name,
         injected_at=ctx.now(),

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from runner.injection import Choice, choose_profile, choose_strategy, expanded
+from runner.injection import (
+    Built,
+    Choice,
+    build_container,
+    choose_profile,
+    choose_strategy,
+    container_name,
+    expanded,
+)
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
 from runner.model.report import Workload
@@ -174,6 +182,23 @@ def bounded(plan: InjectionPlan, profiles: Sequence[str], whose: str) -> Injecti
     debugger = plan.debugger.model_copy(update={"profile": "restricted"})
     reason = f"{whose} does not allow profile {plan.debugger.profile}"
     return replace(plan, debugger=debugger, profile_reason=reason)
+
+
+def name_of(plan: InjectionPlan, run_id: str, uid: str, attempt: int) -> str:
+    """The container's name for that pod."""
+    prefix = plan.debugger.name_prefix
+    return container_name(run_id, plan.group.sha256, uid, attempt, prefix=prefix)
+
+
+def container_for(
+    pod_plan: PodPlan, plan: InjectionPlan, *, name: str, run_id: str, program: str,
+    strategy: str = "",
+) -> Built:  # fmt: skip
+    """The container as it would be sent; `strategy` is the plan's unless another is named."""
+    return build_container(
+        pod_plan.pod, pod_plan.target_container, plan.debugger,
+        name=name, run_id=run_id, program=program, strategy=strategy or plan.choice.strategy,
+    )  # fmt: skip
 
 
 def first_program(plan: InjectionPlan, name: str) -> str:

@@ -1,7 +1,7 @@
 """What every part of a document of ours has in common."""
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -22,3 +22,13 @@ class Spec(BaseModel):
 
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields that people know from elsewhere and that cannot be here, each with the reason."""
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A part of a file that may be wrong, as the mapping it should be."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """The same for a list."""
+    return value if isinstance(value, tuple) else ()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.playbook import vocabulary
+from runner.playbook.base import listed, mapping
 from runner.playbook.conditions import Condition, ConditionError, place
 from runner.playbook.debugger import problems
 from runner.playbook.errors import did_you_mean
@@ -29,14 +30,14 @@ class Problem:
 
 
 def check(document: Any) -> Iterator[Problem]:
-    spec = _mapping(_mapping(document).get("spec"))
-    yield from _check_targets(_mapping(spec.get("targets")))
+    spec = mapping(mapping(document).get("spec"))
+    yield from _check_targets(mapping(spec.get("targets")))
     yield from _check_debugger(spec)
-    steps = [_mapping(step) for step in _list(spec.get("steps"))]
+    steps = [mapping(step) for step in listed(spec.get("steps"))]
     yield from _check_steps(steps)
     by_name = {step["name"]: step for step in steps if isinstance(step.get("name"), str)}
     for section in ("findings", "workloads"):
-        rules = [_mapping(rule) for rule in _list(spec.get(section))]
+        rules = [mapping(rule) for rule in listed(spec.get(section))]
         yield from _check_unique(rules, "id", ("spec", section))
         earlier: list[str] = []
         for index, rule in enumerate(rules):
@@ -54,14 +55,14 @@ def _check_targets(targets: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _check_debugger(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    debugger = _mapping(spec.get("debugger"))
-    for loc, message in problems(debugger, _mapping(spec.get("targets"))):
+    debugger = mapping(spec.get("debugger"))
+    for loc, message in problems(debugger, mapping(spec.get("targets"))):
         yield Problem(("spec", "debugger", *loc), message)
-    strategy = _list(debugger.get("strategy"))
+    strategy = listed(debugger.get("strategy"))
     if not strategy or {"target", "catch", "auto"} & {str(each) for each in strategy}:
         return
-    for index, step in enumerate(_list(spec.get("steps"))):
-        if _mapping(_mapping(step).get("needs")).get("target") is True:
+    for index, step in enumerate(listed(spec.get("steps"))):
+        if mapping(mapping(step).get("needs")).get("target") is True:
             message = (
                 "needs the target's processes, but spec.debugger.strategy has no target, "
                 "catch or auto"
@@ -77,7 +78,7 @@ def _check_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             yield Problem((*loc, "script"), "a step has run or script, not both")
         elif step and "run" not in step and "script" not in step:
             yield Problem(loc, "a step needs run (a command and its arguments) or script")
-        if "parse" in step and len(_mapping(step["parse"])) != 1:
+        if "parse" in step and len(mapping(step["parse"])) != 1:
             yield Problem((*loc, "parse"), "needs exactly one of regex, json, keyValue")
 
 
@@ -91,7 +92,7 @@ def _check_unique(items: Sequence[Mapping[str, Any]], key: str, at: Loc) -> Iter
 
 
 def _check_unless(rule: Mapping[str, Any], earlier: Sequence[str], loc: Loc) -> Iterator[Problem]:
-    for index, name in enumerate(_list(rule.get("unless"))):
+    for index, name in enumerate(listed(rule.get("unless"))):
         if isinstance(name, str) and name not in earlier:
             hint = did_you_mean(name, earlier)
             message = f'no rule before this one has the id "{name}"{hint}'
@@ -113,13 +114,13 @@ class _Rule:
             yield from self._condition(key)
         for key in ("about", "title", "message", "remediation"):
             yield from self._template(key)
-        match = _mapping(self._rule.get("match"))
+        match = mapping(self._rule.get("match"))
         for key, references, at in (
             ("evidence", self._rule.get("evidence"), (*self._loc, "evidence")),
             ("in", match.get("in"), (*self._loc, "match", "in")),
         ):
             del key
-            for index, reference in enumerate(_list(references)):
+            for index, reference in enumerate(listed(references)):
                 parts = str(reference).split(".")
                 if parts[0] in vocabulary.NAMES and parts[0] not in vocabulary.names(self._section):
                     yield Problem((*at, index), f"{self._section} know no {parts[0]}")
@@ -197,17 +198,9 @@ class _Rule:
 
 def _groups(rule: Mapping[str, Any]) -> Sequence[str]:
     names = ["line"]
-    for pattern in _list(_mapping(rule.get("match")).get("patterns")):
+    for pattern in listed(mapping(rule.get("match")).get("patterns")):
         try:
             names.extend(compile_pattern(pattern).groupindex)
         except (ValueError, TypeError):
             continue
     return names
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, tuple) else ()

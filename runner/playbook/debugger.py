@@ -4,14 +4,14 @@ Source: `EphemeralContainerCommon` of the Pod API and `validateEphemeralContaine
 server, which allows these fields and no others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from runner import __version__
 from runner.playbook import fields
-from runner.playbook.base import Spec
+from runner.playbook.base import Spec, listed, mapping
 
 TOOLS_IMAGE = f"ghcr.io/podmedic/tools:{__version__}"
 SHELL = ("/bin/sh", "-c")
@@ -296,7 +296,7 @@ def problems(debugger: Mapping[str, Any], targets: Mapping[str, Any]) -> Problem
     """Where, below `spec.debugger`, and what is wrong: what one field alone does not show. Works
     on the plain values of the file."""
     for key in ("strategy", "inherit"):
-        words = _list(debugger.get(key))
+        words = listed(debugger.get(key))
         if len({str(each) for each in words}) != len(words):
             what = "a strategy" if key == "strategy" else "a word"
             yield (key,), f"names {what} twice"
@@ -308,9 +308,9 @@ def problems(debugger: Mapping[str, Any], targets: Mapping[str, Any]) -> Problem
         )
     yield from _env_problems(debugger)
     yield from _mount_problems(debugger)
-    context = _mapping(debugger.get("securityContext"))
+    context = mapping(debugger.get("securityContext"))
     for key in ("seccompProfile", "appArmorProfile"):
-        profile = _mapping(context.get(key))
+        profile = mapping(context.get(key))
         if profile and (profile.get("type") == "Localhost") != ("localhostProfile" in profile):
             yield ("securityContext", key), "localhostProfile goes with type Localhost, and only so"
     profile = debugger.get("profile", "restricted")
@@ -318,7 +318,7 @@ def problems(debugger: Mapping[str, Any], targets: Mapping[str, Any]) -> Problem
     if non_root is True and context.get("runAsUser") == 0:
         why = "" if "runAsNonRoot" in context else f", and profile {profile} may set that"
         yield ("securityContext", "runAsUser"), f"user 0 is what runAsNonRoot forbids{why}"
-    privileged = context.get("privileged", debugger.get("profile") == "sysadmin")
+    privileged = context.get("privileged", profile == "sysadmin")
     if privileged is True and context.get("allowPrivilegeEscalation") is False:
         yield (
             ("securityContext", "allowPrivilegeEscalation"),
@@ -328,7 +328,7 @@ def problems(debugger: Mapping[str, Any], targets: Mapping[str, Any]) -> Problem
 
 def _env_problems(debugger: Mapping[str, Any]) -> Problems:
     seen: set[str] = set()
-    for index, each in enumerate(map(_mapping, _list(debugger.get("env")))):
+    for index, each in enumerate(map(mapping, listed(debugger.get("env")))):
         name = each.get("name")
         if isinstance(name, str):
             if name.startswith(_OURS):
@@ -338,10 +338,10 @@ def _env_problems(debugger: Mapping[str, Any]) -> Problems:
             seen.add(name)
         if "value" in each and "valueFrom" in each:
             yield ("env", index, "valueFrom"), "a variable has value or valueFrom, not both"
-        if "valueFrom" in each and len(_mapping(each["valueFrom"])) != 1:
+        if "valueFrom" in each and len(mapping(each["valueFrom"])) != 1:
             one = "configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef"
             yield ("env", index, "valueFrom"), f"needs exactly one of {one}"
-    for index, each in enumerate(map(_mapping, _list(debugger.get("envFrom")))):
+    for index, each in enumerate(map(mapping, listed(debugger.get("envFrom")))):
         if each and ("configMapRef" in each) == ("secretRef" in each):
             yield ("envFrom", index), "needs exactly one of configMapRef, secretRef"
 
@@ -349,16 +349,8 @@ def _env_problems(debugger: Mapping[str, Any]) -> Problems:
 def _mount_problems(debugger: Mapping[str, Any]) -> Problems:
     taken: set[str] = set()
     for key, field in (("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")):
-        for index, each in enumerate(map(_mapping, _list(debugger.get(key)))):
+        for index, each in enumerate(map(mapping, listed(debugger.get(key)))):
             path = each.get(field)
             if isinstance(path, str) and path in taken:
                 yield (key, index, field), f"{path} is taken"
             taken.add(str(path))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, tuple) else ()

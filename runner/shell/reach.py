@@ -14,11 +14,10 @@ from runner.examine import Context, Limits, PodHub
 from runner.examine.classify import Stage
 from runner.examine.context import Redact
 from runner.examine.inject import Injected, send, unreached, wait_for
-from runner.injection import build_container, container_name
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection
 from runner.permissions import Need
-from runner.plan import InjectionPlan, PodPlan, plan_injection
+from runner.plan import InjectionPlan, PodPlan, container_for, name_of, plan_injection
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.shell.program import holder, terminal
@@ -108,12 +107,10 @@ async def _inject(
     while True:
         attempt += 1
         _must_reach(asked, plan)
-        name = container_name(asked.run_id, plan.group.sha256, uid, attempt)
-        built = build_container(
-            pod_plan.pod, pod_plan.target_container, plan.debugger,
-            name=name, run_id=asked.run_id, program=program(name, asked.ttl_seconds),
-            strategy=plan.choice.strategy,
-        )  # fmt: skip
+        name = name_of(plan, asked.run_id, uid, attempt)
+        built = container_for(
+            pod_plan, plan, name=name, run_id=asked.run_id, program=program(name, asked.ttl_seconds)
+        )
         if asked.terminal:
             # It outlives who sits at it: stdinOnce stays false.
             built.body.update(stdin=True, tty=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason
 from runner.examine import PODS
-from runner.injection import build_container, container_name, copy_body
+from runner.injection import copy_body
 from runner.model.node import Node
 from runner.model.pod import Pod
 from runner.permissions import needs
-from runner.plan import InjectionPlan, PodPlan, first_program
+from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.preflight import (
@@ -50,15 +50,9 @@ class Preflight:
 
 def body_of(plan: PodPlan, injection: InjectionPlan, run_id: str) -> dict[str, Any]:
     """Exactly what a run would send."""
-    name = container_name(
-        run_id, injection.group.sha256, plan.pod.metadata.uid, 1,
-        prefix=injection.debugger.name_prefix,
-    )  # fmt: skip
+    name = name_of(injection, run_id, plan.pod.metadata.uid, 1)
     program = first_program(injection, name)
-    return build_container(
-        plan.pod, plan.target_container, injection.debugger,
-        name=name, run_id=run_id, program=program, strategy=injection.choice.strategy,
-    ).body  # fmt: skip
+    return container_for(plan, injection, name=name, run_id=run_id, program=program).body
 
 
 async def _ask_for_copy(
