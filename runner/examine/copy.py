@@ -16,14 +16,13 @@ import msgspec
 from runner.cluster import ClusterError, ErrorReason, PodEvent, Resource, Scope
 from runner.examine.classify import Stage, Verdict, classify
 from runner.examine.context import Context
-from runner.examine.inject import HOPELESS, Injected, refused, result_of
-from runner.examine.steps import steps_lost
+from runner.examine.inject import HOPELESS, Injected, not_allowed, refused, result_of
 from runner.injection import (
     copy_body,
     run_label,
 )
 from runner.model.pod import Pod
-from runner.model.report import Injection, PodOutcome, StepOutcome
+from runner.model.report import Injection
 from runner.plan import InjectionPlan, PodPlan, container_for, name_of
 from runner.program import build
 from runner.select import COPY_LABEL
@@ -134,13 +133,7 @@ async def run_copy(
     )
     forbidden = ctx.forbidden(pod_plan.pod, container.body, "copy")
     if forbidden:
-        return Injected(
-            injection=None,
-            steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", forbidden),
-            outcome=PodOutcome.SKIPPED,
-            reason="Policy",
-            message=forbidden,
-        )
+        return not_allowed(plan, forbidden)
     limits = ctx.limits
     lifetime = int(limits.start_seconds + plan.deadline_seconds + limits.grace_seconds)
     sent = False

@@ -224,6 +224,17 @@ class Sent(NamedTuple):
     generation: int
 
 
+def not_allowed(plan: InjectionPlan, message: str) -> Injected:
+    """The policy is against it."""
+    return Injected(
+        injection=None,
+        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", message),
+        outcome=PodOutcome.SKIPPED,
+        reason="Policy",
+        message=message,
+    )
+
+
 async def send(
     ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, built: Built
 ) -> Sent | Injected:
@@ -237,13 +248,7 @@ async def send(
         return Sent(injection, generation)
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
-        return Injected(
-            injection=None,
-            steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", forbidden),
-            outcome=PodOutcome.SKIPPED,
-            reason="Policy",
-            message=forbidden,
-        )
+        return not_allowed(plan, forbidden)
     where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
     await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
     try:

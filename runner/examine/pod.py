@@ -145,7 +145,7 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         lost = injection_plan
         latest = ctx.hub.latest(plan.pod.metadata.uid)
         injection_plan = plan_injection(
-            latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.level
+            latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.bounds
         )
         why = {"reason": injected.reason, "message": injected.message}
         injection_plan = replace(

@@ -11,7 +11,7 @@ from runner.injection.copy import (
     run_label,
 )
 from runner.injection.endpoints import Endpoint, endpoints_of
-from runner.injection.profile import ProfileChoice, choose_profile
+from runner.injection.profile import ProfileBounds, ProfileChoice, choose_profile
 from runner.injection.resident import find_resident, resident_digest
 from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
@@ -20,6 +20,7 @@ __all__ = [
     "Built",
     "Choice",
     "Endpoint",
+    "ProfileBounds",
     "ProfileChoice",
     "Refused",
     "build_container",

@@ -17,6 +17,16 @@ class ProfileChoice(NamedTuple):
     reason: str
 
 
+class ProfileBounds(NamedTuple):
+    """What `auto` must keep to. `level` is what the namespace's
+    `pod-security.kubernetes.io/enforce` says, "" when it says nothing, None when it is not known;
+    `profiles` are those that the policy `whose` allows, None for all."""
+
+    level: str | None = None
+    profiles: tuple[str, ...] | None = None
+    whose: str = ""
+
+
 def _at_most_restricted(pod: Pod, target: Container, level: str | None) -> str:
     """Why nothing but `restricted` can be taken, or the empty string."""
     namespace = pod.metadata.namespace
@@ -34,11 +44,19 @@ def _at_most_restricted(pod: Pod, target: Container, level: str | None) -> str:
 
 
 def choose_profile(
+    pod: Pod, target: Container, strategy: str, *, looks_into: bool, bounds: ProfileBounds
+) -> ProfileChoice:
+    """`looks_into`: a step needs the target's processes or its image."""
+    choice = _least(pod, target, strategy, looks_into=looks_into, level=bounds.level)
+    if bounds.profiles is None or choice.profile in bounds.profiles:
+        return choice
+    return ProfileChoice("restricted", f"{bounds.whose} does not allow profile {choice.profile}")
+
+
+def _least(
     pod: Pod, target: Container, strategy: str, *, looks_into: bool, level: str | None
 ) -> ProfileChoice:
-    """`looks_into`: a step needs the target's processes or its image. `level` is what the
-    namespace's `pod-security.kubernetes.io/enforce` says, "" when it says nothing, None when it is
-    not known.
+    """The least that sees what the steps need, within the namespace's level.
 
     The kernel shows /proc/PID/root only to who has the same user and group, and every capability
     that the process has (ptrace(2), "Ptrace access mode checking").

@@ -6,7 +6,6 @@ from runner.plan.pods import (
     NotRun,
     PodPlan,
     Selected,
-    bounded,
     container_for,
     first_program,
     hold_back,
@@ -14,6 +13,7 @@ from runner.plan.pods import (
     plan_as,
     plan_injection,
     plan_pod,
+    within,
 )
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "NotRun",
     "PodPlan",
     "Selected",
-    "bounded",
     "container_for",
     "first_program",
     "group_playbooks",
@@ -32,4 +31,5 @@ __all__ = [
     "plan_injection",
     "plan_pod",
     "program_problems",
+    "within",
 ]

@@ -7,6 +7,7 @@ from datetime import datetime
 from runner.injection import (
     Built,
     Choice,
+    ProfileBounds,
     build_container,
     choose_profile,
     choose_strategy,
@@ -32,14 +33,14 @@ class NotRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectionPlan:
-    """One ephemeral container. `fallback` are the strategies left if this one cannot start; `level`
-    is the Pod Security level of the namespace, None when it is not known."""
+    """One ephemeral container. `fallback` are the strategies left if this one cannot start;
+    `bounds` are what `profile: auto` keeps to, by every strategy."""
 
     group: DebuggerGroup
     # The group's, with `profile: auto` replaced by what it came to, and why.
     debugger: Debugger
     profile_reason: str
-    level: str | None
+    bounds: ProfileBounds
     choice: Choice
     fallback: tuple[str, ...]
     steps: tuple[ProgramStep, ...]
@@ -96,7 +97,7 @@ def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | N
 
 
 def _debugger(
-    pod: Pod, target: str, group: DebuggerGroup, choice: Choice, level: str | None
+    pod: Pod, target: str, group: DebuggerGroup, choice: Choice, bounds: ProfileBounds
 ) -> tuple[Debugger, str]:
     """With the profile that it comes to for this pod, and why."""
     debugger = group.debugger
@@ -105,7 +106,7 @@ def _debugger(
     needs = [step.needs for p in group.playbooks for step in p.spec.steps]
     profile, reason = choose_profile(
         pod, container_of(pod, target), choice.strategy,
-        looks_into=any(n.target or n.image for n in needs), level=level,
+        looks_into=any(n.target or n.image for n in needs), bounds=bounds,
     )  # fmt: skip
     return debugger.model_copy(update={"profile": profile}), reason
 
@@ -116,9 +117,9 @@ def _plan(
     group: DebuggerGroup,
     choice: Choice,
     fallback: tuple[str, ...],
-    level: str | None,
+    bounds: ProfileBounds,
 ) -> InjectionPlan:
-    debugger, profile_reason = _debugger(pod, target, group, choice, level)
+    debugger, profile_reason = _debugger(pod, target, group, choice, bounds)
     steps: list[ProgramStep] = []
     not_run: list[NotRun] = []
     for playbook in group.playbooks:
@@ -136,7 +137,7 @@ def _plan(
         group=group,
         debugger=debugger,
         profile_reason=profile_reason,
-        level=level,
+        bounds=bounds,
         choice=choice,
         fallback=fallback,
         steps=tuple(steps),
@@ -161,27 +162,32 @@ def plan_injection(
     group: DebuggerGroup,
     strategies: Sequence[str],
     now: datetime,
-    level: str | None = None,
+    bounds: ProfileBounds,
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
     strategies = expanded(strategies, needs_image=needs_image(group))
     choice = choose_strategy(pod, target, strategies, now, worth_entering=worth_entering(group))
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
-    return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), level)
+    return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), bounds)
 
 
 def plan_as(pod: Pod, target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
     """The same injection by another strategy."""
-    return _plan(pod, target, plan.group, choice, plan.fallback, plan.level)
+    return _plan(pod, target, plan.group, choice, plan.fallback, plan.bounds)
 
 
-def bounded(plan: InjectionPlan, profiles: Sequence[str], whose: str) -> InjectionPlan:
-    """With no more than `restricted` where `profile: auto` came to one that is not allowed."""
-    if plan.group.debugger.profile != "auto" or plan.debugger.profile in profiles:
+def within(plan: PodPlan, profiles: Sequence[str], whose: str) -> PodPlan:
+    """With `profile: auto` kept to the profiles that `whose` policy allows, by every strategy."""
+    if not any(i.group.debugger.profile == "auto" for i in plan.injections):
         return plan
-    debugger = plan.debugger.model_copy(update={"profile": "restricted"})
-    reason = f"{whose} does not allow profile {plan.debugger.profile}"
-    return replace(plan, debugger=debugger, profile_reason=reason)
+    injections = tuple(
+        _plan(
+            plan.pod, plan.target, i.group, i.choice, i.fallback,
+            i.bounds._replace(profiles=tuple(profiles), whose=whose),
+        )
+        for i in plan.injections
+    )  # fmt: skip
+    return replace(plan, injections=injections)
 
 
 def name_of(plan: InjectionPlan, run_id: str, uid: str, attempt: int) -> str:
@@ -214,7 +220,7 @@ def hold_back(plan: PodPlan, why: Skip) -> PodPlan:
     """The same pod with nothing injected."""
     choice = Choice("none", why.reason, why.message)
     injections = tuple(
-        _plan(plan.pod, plan.target, i.group, choice, (), i.level) for i in plan.injections
+        _plan(plan.pod, plan.target, i.group, choice, (), i.bounds) for i in plan.injections
     )
     return replace(plan, injections=injections, held_back=why)
 
@@ -228,7 +234,7 @@ def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> Pod
     injections: tuple[InjectionPlan, ...] = ()
     if skip is None:
         injections = tuple(
-            plan_injection(pod, target, group, group.debugger.strategy, now, level)
+            plan_injection(pod, target, group, group.debugger.strategy, now, ProfileBounds(level))
             for group in group_playbooks(playbooks)
         )
     return PodPlan(

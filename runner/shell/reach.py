@@ -130,7 +130,7 @@ async def _inject(
             )
         latest = ctx.hub.latest(uid)
         plan = plan_injection(
-            latest, pod_plan.target, plan.group, plan.fallback, ctx.now(), plan.level
+            latest, pod_plan.target, plan.group, plan.fallback, ctx.now(), plan.bounds
         )
 
 

@@ -1,11 +1,10 @@
 """From gathered pods to plans within the debt's limits and the policy. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from runner.debt import DebtLimits, debt_skip
-from runner.plan import PodPlan, bounded, hold_back, plan_pod
+from runner.plan import PodPlan, hold_back, plan_pod, within
 from runner.policy import Policy, of_namespace
 from runner.select import Skip
 from runner.sweep.gather import Gathered
@@ -34,12 +33,8 @@ def with_policy(plans: Sequence[PodPlan], policy: Policy) -> tuple[PodPlan, ...]
     namespaces = {plan.pod.metadata.namespace for plan in plans}
     refused = {name: why for name in namespaces if (why := of_namespace(policy, name))}
     profiles, whose = policy.spec.security.profiles, f"policy {policy.metadata.name}"
-    plans = tuple(
-        replace(p, injections=tuple(bounded(i, profiles, whose) for i in p.injections))
-        for p in plans
-    )
     return tuple(
-        plan
+        within(plan, profiles, whose)
         if (why := refused.get(plan.pod.metadata.namespace)) is None
         else hold_back(plan, Skip("Policy", str(why)))
         for plan in plans

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from runner.injection import ProfileChoice, choose_profile
-from tests.unit.pods import pod, running
+from runner.injection import ProfileBounds, ProfileChoice, choose_profile
+from runner.plan import Selected, plan_injection, plan_pod, within
+from runner.playbook import load
+from tests.unit.pods import NOW, ago, pod, running
 
-ROOT = {"user": {"linux": {"uid": 0, "gid": 0}}}
+ROOT: dict[str, Any] = {"user": {"linux": {"uid": 0, "gid": 0}}}
 LOOKED = "and a step looks into it"
 
 
@@ -45,6 +47,37 @@ def test_the_least_that_works(
 ) -> None:  # fmt: skip
     given = pod(running(**status), spec=spec, container=container)
     choice = choose_profile(
-        given, given.spec.containers[0], strategy, looks_into=looks_into, level=level
+        given,
+        given.spec.containers[0],
+        strategy,
+        looks_into=looks_into,
+        bounds=ProfileBounds(level),
     )
     assert choice == ProfileChoice(*expected)
+
+
+AUTO = """
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {name: look}
+spec:
+  debugger: {profile: auto, strategy: [target, own-image]}
+  steps: [{name: look, run: [ls], needs: {image: true}}]
+"""
+
+
+def test_the_policy_bounds_the_next_strategy_too() -> None:
+    """Which is planned when the container of the first one did not start."""
+    given = pod(running(ago(hours=1), imageID="web@sha256:aa", **ROOT))
+    selected = Selected(pod=given, playbooks=(load(AUTO, "p.yaml"),))
+    (first,) = plan_pod(selected, NOW, level="").injections
+    assert (first.choice.strategy, first.debugger.profile) == ("target", "baseline")
+
+    plan = within(plan_pod(selected, NOW, level=""), ["restricted"], "policy strict")
+    (first,) = plan.injections
+    after = plan_injection(given, plan.target, first.group, first.fallback, NOW, first.bounds)
+    why = "policy strict does not allow profile baseline"
+    assert [(i.choice.strategy, i.debugger.profile, i.profile_reason) for i in (first, after)] == [
+        ("target", "restricted", why),
+        ("own-image", "restricted", why),
+    ]
