@@ -55,7 +55,7 @@ def _app(lab: Lab, namespace: str) -> None:
     pm.wait_ready(lab, namespace, "web")
 
 
-def test_every_field_reaches_the_pod(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s40_every_field_reaches_the_pod(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """Steps see it, a terminal does not spoil what they say, and a volume that could stop the
     pod's restarts is left out and said."""
     _app(lab, namespace)

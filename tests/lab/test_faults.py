@@ -59,7 +59,7 @@ def sweep(
     return outcome
 
 
-def test_dropped_response_to_the_patch(
+def test_s04_dropped_response_to_the_patch(
     lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
 ) -> None:
     """The server applied it and we never heard: the repetition changes nothing."""
@@ -69,7 +69,7 @@ def test_dropped_response_to_the_patch(
     )  # fmt: skip
 
 
-def test_throttled(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+def test_s31_throttled(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
     """429 with Retry-After on everything, twice each."""
     sweep(
         lab, proxy, shop, token, tmp_path,
@@ -79,7 +79,9 @@ def test_throttled(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path:
     )  # fmt: skip
 
 
-def test_server_errors(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+def test_s31_server_errors(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
+) -> None:
     sweep(
         lab, proxy, shop, token, tmp_path,
         Fault.status(500, "InternalError", "etcd leader lost", method="PATCH", times=3),
@@ -88,7 +90,7 @@ def test_server_errors(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_p
     )  # fmt: skip
 
 
-def test_watch_cut_every_second(
+def test_s31_watch_cut_every_second(
     lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
 ) -> None:
     """The sweep completes, and reconnecting stays below a request a second for each watch."""
@@ -101,7 +103,9 @@ def test_watch_cut_every_second(
     assert 2 <= len(proxy.requests(watch)) <= 20
 
 
-def test_watch_expired(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path) -> None:
+def test_s31_watch_expired(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
+) -> None:
     """410 when it starts and in the middle: relisted, nothing missed."""
     sweep(
         lab, proxy, shop, token, tmp_path,

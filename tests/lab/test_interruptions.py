@@ -68,7 +68,7 @@ def test_sigterm_leaves_a_partial_report(lab: Lab, shop: str, slow: Path, tmp_pa
     assert injected <= {p["container"] for p in report["pods"]}
 
 
-def test_sigkill_then_the_same_command_again(
+def test_s03_sigkill_then_the_same_command_again(
     lab: Lab, shop: str, slow: Path, tmp_path: Path
 ) -> None:
     """The second run finds the containers of the first, injects only what is missing, and
@@ -94,7 +94,7 @@ def test_sigkill_then_the_same_command_again(
     assert again.report["run"]["id"] != report["run"]["id"]
 
 
-def test_a_deleted_pod_is_said(lab: Lab, shop: str, slow: Path, tmp_path: Path) -> None:
+def test_s23_a_deleted_pod_is_said(lab: Lab, shop: str, slow: Path, tmp_path: Path) -> None:
     """A pod that goes away meanwhile ends as unknown, not as passed; the others are not held up."""
     out = tmp_path / "out"
     process = pm.start_run(lab, shop, slow, *TOGETHER, directory=out)

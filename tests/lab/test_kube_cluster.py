@@ -140,7 +140,7 @@ async def test_a_name_that_is_taken(
     assert (error.reason, error.status) == (ErrorReason.NAME_TAKEN, status)
 
 
-async def test_pods_that_are_not_what_they_were(
+async def test_s05_s25_pods_that_are_not_what_they_were(
     lab: Lab, kube: KubeCluster, namespace: str
 ) -> None:
     """Gone, replaced by another of the same name, static: each its own reason."""

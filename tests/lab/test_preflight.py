@@ -28,7 +28,7 @@ def verdicts(outcome: pm.Outcome) -> dict[str, tuple[str, str]]:
     return {pod["name"]: (pod["verdict"], pod["reason"]) for pod in pods}
 
 
-def test_s51_every_pod_gets_its_verdict_and_nothing_changes(
+def test_s21_s22_s51_every_pod_gets_its_verdict_and_nothing_changes(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
     """Accepted; without sandbox; unscheduled; on a node without a kubelet: said before, with one

@@ -33,7 +33,7 @@ def steps(report: dict[str, Any]) -> set[tuple[str, str, int, str]]:
     }
 
 
-def test_twenty_four_sweeps_leave_one_container_in_each_pod(
+def test_s37_twenty_four_sweeps_leave_one_container_in_each_pod(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
     """Each of them says all that it said the first time, the whole output included."""
@@ -98,7 +98,7 @@ def _seconds_to_delete(lab: Lab, namespace: str, app: str) -> float:
     return time.monotonic() - started
 
 
-def test_deleting_the_pod_is_not_delayed(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s27_deleting_the_pod_is_not_delayed(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """Although its grace period is half a minute."""
     lab.images("busybox")
     spec = {"terminationGracePeriodSeconds": 30}

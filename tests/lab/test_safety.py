@@ -172,7 +172,7 @@ def _until_entered(lab: Lab, namespace: str, path: Path, tmp_path: Path) -> pm.O
     return pm.run(lab, namespace, path, directory=tmp_path / "out")
 
 
-def test_twenty_four_sweeps_end_at_the_cap(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s37_twenty_four_sweeps_end_at_the_cap(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """Never 24 containers; the refusal names the way out, and the pod is not called examined."""
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))

@@ -160,7 +160,7 @@ def test_a_reader_that_leaves_ends_the_command(lab: Lab, namespace: str, web: st
     until(lambda: ended(lab, namespace))
 
 
-def test_a_killed_podmedic_leaves_a_container_that_ends_by_itself(
+def test_s48_a_killed_podmedic_leaves_a_container_that_ends_by_itself(
     lab: Lab, namespace: str, web: str
 ) -> None:
     process = start_shell(lab, namespace, web, "--ttl", "8", "--command", "echo up; sleep 600")

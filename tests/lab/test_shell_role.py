@@ -13,7 +13,7 @@ from tests.lab.test_shell_terminal import DETACH, come_back, sit
 __all__ = ["web"]
 
 
-def test_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
+def test_s36_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
     lab: Lab, namespace: str, web: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

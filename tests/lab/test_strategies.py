@@ -27,7 +27,7 @@ def attempts(pod: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(a["strategy"], a["outcome"], a["reason"]) for a in pod["strategies"]]
 
 
-def test_s41_the_image_of_a_dead_container_is_read(
+def test_s16_s41_the_image_of_a_dead_container_is_read(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
     """A crash-looping container of another image than the debugger's: its own files are seen,

@@ -64,7 +64,7 @@ def wait_planned(
     pytest.fail(f"{app} would not be reached by {strategy}")
 
 
-def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> None:
+def test_s01_s02_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> None:
     """One container each, 45 results, a finding that names the cause, few requests, and the
     apps restart no faster than those of an untouched twin."""
     lab.images("busybox", "tools")
@@ -117,7 +117,7 @@ def test_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Path) -> No
         assert harms == {"unchanged"}
 
 
-def test_report_is_what_its_schema_says(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s15_report_is_what_its_schema_says(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """Every promised key is there, and steps carry each attempt."""
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
@@ -193,7 +193,7 @@ def test_processes_of_the_target_are_seen(lab: Lab, namespace: str, tmp_path: Pa
     assert by_app["ledger"]["steps"][0]["reason"] == "TargetNotRunning"
 
 
-def test_hostile_output_arrives_byte_for_byte(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s14_hostile_output_arrives_byte_for_byte(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """Raw container logs keep neither all bytes nor the order of two streams; we do."""
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
@@ -226,7 +226,9 @@ def test_hostile_output_arrives_byte_for_byte(lab: Lab, namespace: str, tmp_path
     assert "\x1b" not in html + outcome.stdout + outcome.stderr
 
 
-def test_much_output_of_many_pods_arrives_whole(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s13_much_output_of_many_pods_arrives_whole(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
     """The end of a log is lost when its container ends right after writing much of it; the
     program does not end so soon."""
     pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=12))
@@ -258,7 +260,7 @@ def test_a_debugger_image_that_does_not_exist_is_said_at_once(
     assert outcome.code == 1
 
 
-def test_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def test_s24_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """Finished pods are left alone, and said."""
     finished = {
         "apiVersion": "v1",

@@ -32,7 +32,7 @@ def body(given: Pod, strategy: str = "shared", **debugger: Any) -> dict[str, Any
     return built.body
 
 
-def test_whole_container() -> None:
+def test_s39_whole_container() -> None:
     """Read-only mounts without subPath and token, ConfigMap values without Secrets, one user."""
     given = pod(
         running(),
@@ -251,7 +251,7 @@ def test_the_own_image_is_called_by_its_own_shell() -> None:
     assert body(given, "own-image", command=("/busybox/sh", "-c"))["command"][0] == "/bin/sh"
 
 
-def test_name_is_the_same_for_the_same_work() -> None:
+def test_s38_name_is_the_same_for_the_same_work() -> None:
     """A repeated PATCH must be a no-op, another run, pod or attempt another container."""
     name = container_name("run", "settings", "uid", 1)
     assert name == container_name("run", "settings", "uid", 1)

@@ -1,0 +1,162 @@
+"""Pods as people have them, by the numbers of docs/scenarios.md: what no other file here is about."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_interruptions import wait_injected
+from tests.lab.test_sweep import SLEEP, wait_planned
+
+STEP = [{"name": "who", "run": ["id", "-u"]}]
+
+
+def _run(
+    lab: Lab, namespace: str, folder: Path, steps: list[dict[str, Any]], **debugger: Any
+) -> dict[str, Any]:
+    """The one pod's result."""
+    folder.mkdir(exist_ok=True)
+    path = pm.playbook(folder, steps, debugger={"image": "busybox:1.36", **debugger})
+    run = pm.run(lab, namespace, path, directory=folder / "out")
+    (pod,) = run.report["pods"]
+    return dict(pod)
+
+
+def _bare(name: str, **spec: Any) -> dict[str, Any]:
+    app = {"name": "app", "image": "busybox:1.36", "command": ["sh", "-c", SLEEP]}
+    return {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"containers": [app], "terminationGracePeriodSeconds": 1, **spec},
+    }  # fmt: skip
+
+
+def _init(name: str, script: str) -> dict[str, Any]:
+    return {"name": name, "image": "busybox:1.36", "command": ["sh", "-c", script]}
+
+
+def test_s08_a_user_is_named_where_root_is_forbidden(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """The debugger's image is root's; kubectl debug's own profiles would not start there."""
+    lab.images("busybox")
+    context = {"runAsNonRoot": True, "runAsUser": 1000}
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, spec={"securityContext": context}))
+    pm.wait_ready(lab, namespace, "web")
+    pod = _run(lab, namespace, tmp_path / "auto", STEP, profile="auto")
+    assert (pod["outcome"], pod["steps"][0]["stdout"]) == ("passed", "1000\n")
+
+    forced = {"profile": "baseline", "securityContext": {"runAsUser": 0}}
+    pod = _run(lab, namespace, tmp_path / "forced", STEP, **forced)
+    assert (pod["outcome"], pod["reason"]) == ("error", "CreateContainerConfigError")
+    assert "non-root" in pod["message"]
+
+
+def test_s10_a_pod_that_violates_its_namespaces_level_is_said_and_asked_once(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """The level came after the pod: whatever the ephemeral container is like, the pod offends."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    lab.kubectl("label", "namespace", namespace, label)
+    offset = lab.audit_offset()
+    pod = _run(lab, namespace, tmp_path, STEP)
+    asked = [r for r in lab.requests(offset, "podmedic/") if r["verb"] == "patch"]
+    assert pod["outcome"] == "error"
+    assert 'violates PodSecurity "restricted' in pod["message"]
+    assert len(asked) == 1
+
+
+def test_s12_a_command_that_the_image_does_not_have_is_terminal(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Told from the runtime's words, long before the start time-out; nothing is sent twice."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    pod = _run(lab, namespace, tmp_path, STEP, command=["/no/such/sh", "-c"], strategy=["shared"])
+    # The kubelet says the first while it is at it and the second for good.
+    assert pod["outcome"] == "error"
+    assert pod["reason"] in ("RunContainerError", "StartError")
+    assert "/no/such/sh" in pod["message"]
+    assert pod["steps"][0]["outcome"] == "not-evaluated"
+    assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [1]
+
+
+def test_s20_s54_pods_that_are_still_initialising_are_reached(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """One whose init container crash loops, one whose init container runs: the latter is
+    entered. The kubelet says PodInitializing of our container, and it starts all the same."""
+    lab.images("busybox")
+    look = [{"name": "look", "script": "tr '\\0' ' ' </proc/1/cmdline", "needs": {"target": True}}]
+    pm.apply(
+        lab, namespace,
+        _bare("waits", initContainers=[_init("prepare", f": marker; {SLEEP}")]),
+        _bare("fails", initContainers=[_init("prepare", "exit 1")]),
+    )  # fmt: skip
+    path = pm.playbook(tmp_path, [*STEP, *look])
+    wait_planned(lab, namespace, path, tmp_path, app="waits", strategy="target")
+    run = pm.run(lab, namespace, path, directory=tmp_path / "out")
+    seen = {
+        pod["name"]: (
+            pod["strategy"],
+            [(step["outcome"], "marker" in step["stdout"]) for step in pod["steps"]],
+        )
+        for pod in run.report["pods"]
+    }
+    assert seen == {
+        "fails": ("shared", [("passed", False), ("not-evaluated", False)]),
+        "waits": ("target", [("passed", False), ("passed", True)]),
+    }
+
+
+def test_s26_a_rolling_update_in_mid_run_costs_its_pods_and_no_more(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=3))
+    pm.wait_ready(lab, namespace, "web")
+    slow = pm.playbook(tmp_path, [{"name": "slow", "run": ["sleep", "20"], "timeoutSeconds": 60}])
+    out = tmp_path / "out"
+    process = pm.start_run(
+        lab, namespace, slow, "--max-per-workload=0", "--no-canary", directory=out
+    )
+    try:
+        wait_injected(process, out, 3)
+        old = {pod.metadata.name for pod in pm.pods(lab, namespace)}
+        lab.kubectl("set", "env", "deployment/web", "-n", namespace, "RELEASE=2")
+        _, errors = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    pods = json.loads((out / "report.json").read_bytes())["pods"]
+    assert {pod["name"] for pod in pods} == old
+    outcomes = {(pod["outcome"], pod["reason"]) for pod in pods}
+    assert ("unknown", "PodGone") in outcomes or ("unknown", "Stopped") in outcomes
+    assert "Traceback" not in errors
+
+
+def test_s50_the_default_container_is_the_target_and_one_that_is_not_there_is_no_422(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    lab.images("busybox")
+    sidecar = {"name": "first", "image": "busybox:1.36", "command": ["sh", "-c", SLEEP]}
+    app = {"name": "second", "image": "busybox:1.36", "command": ["sh", "-c", SLEEP]}
+    pod = _bare("two", containers=[sidecar, app])
+    pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "second"}
+    pm.apply(lab, namespace, pod)
+    lab.kubectl("wait", "pod/two", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    path = pm.playbook(tmp_path, STEP)
+    wait_planned(lab, namespace, path, tmp_path, app="two", strategy="target")
+    entered = []
+    for number, targets in enumerate(({}, {"container": "first"}, {"container": "no-such"})):
+        path = pm.playbook(tmp_path, STEP, targets=targets)
+        run = pm.run(lab, namespace, path, directory=tmp_path / str(number))
+        (result,) = run.report["pods"]
+        assert result["outcome"] == "passed", result
+        entered.append(result["injections"][0]["targetContainerName"])
+    assert entered == ["second", "first", "second"]
