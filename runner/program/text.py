@@ -16,6 +16,8 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
 - After TERM, whoever of the session still holds a pipe has 2 s to end in order.
 - A process that left the session may keep a pipe open. It is found by the pipe, not by name; the
   readers have it as descriptor 0 and are spared. What cannot be ended costs 3.5 s, not more.
+- What runs here counts against the pod's memory limit. Where that is not enough the kernel takes
+  whoever has the highest score: that is us, not the app. Anybody may raise his own score.
 - Nothing is written to stderr: the log merges both streams without keeping their order.
 - No `$$` and no `$(NAME)`: Kubernetes would expand them (runner.program.build quotes those of the
   steps).
@@ -23,6 +25,7 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
 
 FIXED = r"""# podmedic step program. What it prints is explained in docs/log-transport.md.
 exec 2>/dev/null
+echo 1000 >/proc/self/oom_score_adj
 _q='' _p='' _h=- _gz=0 _enc=0 _put='' _sum='' _own='' _end=no _s=0 _r=0 _sent=0 _ran=0 _late=0
 trap '_q=signal; [ -z "$_p" ] || { _hit TERM; _nap 30; _hit KILL; }' TERM INT HUP
 _has() { command -v "$1" >/dev/null; }

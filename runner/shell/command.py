@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runner.cluster import Cluster, ClusterError, Ended, Place, Stream, StreamOutcome
-from runner.shell.program import ending
+from runner.shell.program import called, ending
 
 # For the request that ends the container; without it the container ends by its own TTL.
 _ENDING_SECONDS = 5.0
@@ -56,7 +56,7 @@ async def run_command(cluster: Cluster, place: Place, command: Command, write: W
     """How the command ended; UNKNOWN with reason `Timeout` when it did not.
 
     Raises ClusterError when the stream cannot be opened, and whatever `write` raises."""
-    argv = ("/bin/sh", "-c", command.text)
+    argv = called(command.text)
     async with cluster.streams.exec(place, argv, stdin=command.stdin is not None) as stream:
         reading = asyncio.ensure_future(_read(stream, write))
         sending = asyncio.ensure_future(_send(stream, command.stdin))

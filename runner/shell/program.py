@@ -39,6 +39,7 @@ done 2>/dev/null
 _TERMINAL = r""": podmedic terminal @NAME
 eval _me='$''$'
 exec 2>/dev/null
+echo 1000 >/proc/self/oom_score_adj
 trap : INT QUIT
 _sh=sh; command -v bash >/dev/null && _sh=bash
 _say() { printf '\r\n[podmedic: %s]\r\n' "$1"; }
@@ -75,9 +76,17 @@ _timer &
 while wait $_r; _c=$?; kill -0 $_r; do :; done
 exit $_c
 """
+# Where the pod's memory is not enough the kernel takes the command, not the app (see
+# runner.program.text). `$0` and `$1` are the shell and the command.
+_FIRST_IN_LINE = 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$0" -c "$1"'
 # How long before its end whoever sits there is told of it.
 _NOTICE_SECONDS = 60
 _TTL = re.compile(r"this container ends: its ([0-9]{1,7}) s have passed")
+
+
+def called(text: str) -> tuple[str, ...]:
+    """The command for exec that runs `text` in the POSIX shell."""
+    return ("/bin/sh", "-c", _FIRST_IN_LINE, "/bin/sh", text)
 
 
 def holder(name: str, ttl_seconds: int) -> str:

@@ -88,6 +88,9 @@ def test_the_exit_code_and_the_bytes_are_those_of_the_command(
     told = shell(lab, namespace, f"pod/{web}", "-v", "--command", "true")
     assert told.returncode == 0
     assert b"profile restricted, target app, strategy target" in told.stderr
+    # Where memory is short the kernel takes the command, not the app.
+    score = shell(lab, namespace, web, "--command", "cat /proc/self/oom_score_adj")
+    assert score.stdout == b"1000\n"
 
 
 def test_a_crash_looping_pod_has_a_shell_too(lab: Lab, namespace: str) -> None:

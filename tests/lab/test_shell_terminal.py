@@ -45,6 +45,7 @@ def test_a_session_from_its_prompt_to_its_exit_code(
         at.expect(r"[$#] ")
         at.run("tty", "/dev/")
         at.run("stty size", "30 100")
+        at.run("cat /proc/self/oom_score_adj", "1000")
         at.resize(132, 43)
         at.run("sleep 1; stty size", "43 132")
         at.type("sleep 500\n")
