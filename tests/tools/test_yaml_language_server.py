@@ -169,7 +169,7 @@ spec:
 """
     async with editor(server, tmp_path) as opened, asyncio.timeout(DEADLINE_SECONDS):
         said = await opened.diagnostics(tmp_path / "wrong.yaml", text)
-    profiles = '"restricted", "general", "baseline", "netadmin", "sysadmin"'
+    profiles = '"auto", "restricted", "general", "baseline", "netadmin", "sysadmin"'
     assert sorted(said) == [
         "10:5: Property comand is not allowed.",
         "6:20: Value is below the minimum of 1.",
