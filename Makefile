@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 ARTIFACTS := build/artifacts
+# Each worker has a lab of its own; lab tests wait for kubelets most of their time.
+WORKERS ?= 3
 LAB ?= demo
 
 .PHONY: help demo test test-unit bench lint lab-up lab-down clean venv
@@ -24,7 +26,7 @@ demo: venv
 test: venv
 	@mkdir -p $(ARTIFACTS)
 	@$(PYTHON) -m lab.prepare
-	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
+	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
 
 test-unit: venv
 	@$(PYTHON) -m lab.prepare unit

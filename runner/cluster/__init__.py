@@ -40,6 +40,7 @@ class ErrorReason(StrEnum):
     FORBIDDEN = "Forbidden"  # RBAC
     POD_SECURITY = "PodSecurity"  # namespace's pod security level refuses the pod
     ADMISSION = "AdmissionRefused"  # webhook, ValidatingAdmissionPolicy
+    WEBHOOK = "WebhookUnavailable"  # an admission webhook that must be asked does not answer
     GONE = "PodGone"
     NOT_FOUND = "NotFound"  # any object but a pod
     CONFLICT = "Conflict"  # 409: changed meanwhile, or there already

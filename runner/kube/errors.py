@@ -84,6 +84,7 @@ _LEADS = {
     ErrorReason.FORBIDDEN: "not allowed to {question}",
     ErrorReason.POD_SECURITY: "refused by the pod security level of the namespace ({question})",
     ErrorReason.ADMISSION: "refused by admission ({question})",
+    ErrorReason.WEBHOOK: "refused because an admission webhook does not answer ({question})",
     ErrorReason.DISABLED: "this API server has no ephemeral containers ({question})",
     ErrorReason.THROTTLED: "the API server has too many requests ({question})",
     ErrorReason.SERVER: "the API server failed ({question})",
@@ -114,7 +115,8 @@ def _reason(status: int, text: str, parsed: Status | None, question: Question) -
         return ErrorReason.NOT_READY
     if status < 500:
         return _refused(text, question)
-    return ErrorReason.SERVER
+    # Said before anything was stored, so that the request cannot have been applied.
+    return ErrorReason.WEBHOOK if "failed calling webhook" in text else ErrorReason.SERVER
 
 
 def _forbidden(text: str, parsed: Status | None) -> ErrorReason:
@@ -158,4 +160,9 @@ def _refused(text: str, question: Question) -> ErrorReason:
 
 def is_transient(error: ClusterError) -> bool:
     """Whether the same request may succeed a little later."""
-    return error.reason in {ErrorReason.UNREACHABLE, ErrorReason.THROTTLED, ErrorReason.SERVER}
+    return error.reason in {
+        ErrorReason.UNREACHABLE,
+        ErrorReason.THROTTLED,
+        ErrorReason.SERVER,
+        ErrorReason.WEBHOOK,
+    }

@@ -25,8 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab named by PODMEDIC_TEST_LAB; PODMEDIC_KEEP_LAB=1 leaves it up for the next session."""
+    """The lab named by PODMEDIC_TEST_LAB, one for each of xdist's workers; PODMEDIC_KEEP_LAB=1
+    leaves it up for the next session."""
     name = os.environ.get("PODMEDIC_TEST_LAB") or "test"
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        name = f"{name}-{worker}"
     command = [sys.executable, "-m", "lab", "--name", name]
     subprocess.run([*command, "up"], check=True, timeout=_UP_SECONDS)
     yield Lab.named(name)

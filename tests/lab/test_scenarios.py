@@ -189,3 +189,64 @@ def test_s29_a_step_that_wants_too_much_memory_ends_before_the_app(
         assert pod["harm"]["verdict"] == "unchanged", pod["harm"]
     (status,) = pm.pods(lab, namespace)[0].status.container_statuses
     assert (status.restart_count, status.state.running is not None) == (0, True)
+
+
+def test_s45_a_node_that_never_looks_is_said(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """As on a virtual node: somebody says that the pod runs, and no kubelet looks at it."""
+    lonely = _bare("lonely", nodeName="virtual-1")
+    pm.apply(lab, namespace, lonely)
+    ready = [{"type": "Ready", "status": "True"}]
+    status = {"phase": "Running", "conditions": ready, "startTime": "2026-01-01T00:00:00Z"}
+    patch = json.dumps({"status": status})
+    lab.kubectl(
+        "patch", "pod", "lonely", "-n", namespace, "--subresource=status", "--type=merge",
+        f"--patch={patch}",
+    )  # fmt: skip
+    path = pm.playbook(tmp_path, STEP, debugger={"image": "busybox:1.36"})
+    run = pm.run(lab, namespace, path, "--start-timeout=3", directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert (pod["outcome"], pod["reason"], pod["message"]) == (
+        "timeout",
+        "NotSeenByKubelet",
+        (
+            "the kubelet of node virtual-1 has not looked at the pod since: "
+            "node not ready, overloaded or virtual"
+        ),
+    )
+
+
+def test_s44_a_webhook_that_is_down_is_named(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Nothing is in the pod, and it is an error of the cluster, not an unknown end."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    name = f"guard-{namespace}"
+    hook = {
+        "name": "guard.example.com",
+        "clientConfig": {"url": "https://127.0.0.1:1/guard"},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 2,
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "rules": [
+            {
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"],
+                "resources": ["pods/ephemeralcontainers"],
+            }
+        ],
+    }  # fmt: skip
+    kind = "ValidatingWebhookConfiguration"
+    group = "admissionregistration.k8s.io/v1"
+    webhooks = {"apiVersion": group, "kind": kind, "metadata": {"name": name}, "webhooks": [hook]}
+    lab.apply(json.dumps(webhooks))
+    try:
+        offset = lab.audit_offset()
+        pod = _run(lab, namespace, tmp_path, STEP)
+        asked = [r for r in lab.requests(offset, "podmedic/") if r["verb"] == "patch"]
+    finally:
+        lab.kubectl("delete", "validatingwebhookconfiguration", name)
+    assert (pod["outcome"], pod["reason"]) == ("error", "WebhookUnavailable")
+    assert "guard.example.com" in pod["message"]
+    assert 1 <= len(asked) <= 6
+    assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [0]

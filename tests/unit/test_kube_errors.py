@@ -142,6 +142,16 @@ POD_SECURITY = (
         (413, "Request entity too large: limit is 3145728", {}, PATCH, ErrorReason.INVALID),
         (429, "Too many requests, please try again later.", {}, PATCH, ErrorReason.THROTTLED),
         (500, "etcdserver: request timed out", {}, PATCH, ErrorReason.SERVER),
+        (
+            500,
+            (
+                'Internal error occurred: failed calling webhook "guard.example.com": failed to call '
+                'webhook: Post "https://127.0.0.1:1/guard?timeout=2s": connection refused'
+            ),
+            {},
+            PATCH,
+            ErrorReason.WEBHOOK,
+        ),
         (504, "Timeout: request did not complete", {}, PATCH, ErrorReason.SERVER),
         (
             400,
