@@ -11,10 +11,12 @@ _LOOKS_INTO = ("target", "catch", "own-image", "copy")
 
 
 class ProfileChoice(NamedTuple):
-    """`reason` is a sentence's end: why not another one."""
+    """`reason` is a sentence's end: why not another one. `as_root`: user 0 has to be named, because
+    nothing that is known of the pod names it and the debugger's image may bring another."""
 
     profile: str
     reason: str
+    as_root: bool = False
 
 
 class ProfileBounds(NamedTuple):
@@ -65,18 +67,19 @@ def _least(
         return ProfileChoice("restricted", "no step looks into the target")
     status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
     user, _ = user_and_group(pod, target, status)
-    if user is None:
-        return ProfileChoice(
-            "restricted",
-            f"the API does not tell which user container {target.name} runs as",
-        )
-    if user != 0:
+    if user:
         return ProfileChoice("restricted", f"container {target.name} runs as user {user}")
     if bound := _at_most_restricted(pod, target, level):
         return ProfileChoice("restricted", bound)
     context = target.security_context
     more = bool(context.get("privileged") or context.get("capabilities", {}).get("add"))
-    root = f"container {target.name} runs as root"
-    if strategy not in ("own-image", "copy") and more and level != "baseline":
-        return ProfileChoice("general", f"{root} with added capabilities, and a step looks into it")
-    return ProfileChoice("baseline", f"{root}, and a step looks into it")
+    # The user of an image is root unless it says another, and containerd before 2 tells neither.
+    known = user is not None
+    root = f"container {target.name} {'runs' if known else 'is taken to run'} as root"
+    entered = strategy not in ("own-image", "copy")
+    as_root = entered and not known
+    if entered and more and level != "baseline":
+        return ProfileChoice(
+            "general", f"{root} with added capabilities, and a step looks into it", as_root
+        )
+    return ProfileChoice("baseline", f"{root}, and a step looks into it", as_root)

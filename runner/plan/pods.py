@@ -104,11 +104,14 @@ def _debugger(
     if debugger.profile != "auto":
         return debugger, ""
     needs = [step.needs for p in group.playbooks for step in p.spec.steps]
-    profile, reason = choose_profile(
+    profile, reason, as_root = choose_profile(
         pod, container_of(pod, target), choice.strategy,
         looks_into=any(n.target or n.image for n in needs), bounds=bounds,
     )  # fmt: skip
-    return debugger.model_copy(update={"profile": profile}), reason
+    own = debugger.security_context
+    if as_root and own.run_as_user is None:
+        own = own.model_copy(update={"run_as_user": 0, "run_as_group": own.run_as_group or 0})
+    return debugger.model_copy(update={"profile": profile, "security_context": own}), reason
 
 
 def _plan(

@@ -229,8 +229,9 @@ class Debugger(Spec):
     profile: _Profile = "restricted"
     """Security context, in the words of `kubectl debug --profile`. `auto`: the least that sees what
     the steps need, within what the namespace enforces: `restricted`; where they look into a target
-    that runs as root `baseline`, and `general` where that one has added capabilities. Without the
-    permission to `get` the namespace always `restricted`."""
+    that runs as root `baseline`, and `general` where that one has added capabilities. A target
+    whose user neither the pod nor the runtime tells (containerd before 2) is taken to run as root.
+    Without the permission to `get` the namespace always `restricted`."""
     security_context: SecurityContext = SecurityContext()
     """What to change of the profile's."""
     strategy: Annotated[

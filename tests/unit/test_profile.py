@@ -22,7 +22,11 @@ LOOKED = "and a step looks into it"
         (ROOT, {}, {}, "target", False, "", ("restricted", "no step looks into the target")),
         (ROOT, {}, {}, "shared", True, "", ("restricted", "no step looks into the target")),
         ({}, {}, {}, "target", True, "",
-         ("restricted", "the API does not tell which user container app runs as")),
+         ("baseline", f"container app is taken to run as root, {LOOKED}", True)),
+        ({}, {}, {}, "own-image", True, "",
+         ("baseline", f"container app is taken to run as root, {LOOKED}")),
+        ({}, {"securityContext": {"runAsNonRoot": True}}, {}, "target", True, "",
+         ("restricted", "the pod demands runAsNonRoot")),
         (ROOT, {"securityContext": {"runAsUser": 7}}, {}, "target", True, "",
          ("restricted", "container app runs as user 7")),
         (ROOT, {}, {}, "target", True, "restricted",
@@ -43,7 +47,7 @@ LOOKED = "and a step looks into it"
 )  # fmt: skip
 def test_the_least_that_works(
     status: dict[str, Any], spec: dict[str, Any], container: dict[str, Any], strategy: str,
-    looks_into: bool, level: str | None, expected: tuple[str, str],
+    looks_into: bool, level: str | None, expected: tuple[str, str] | tuple[str, str, bool],
 ) -> None:  # fmt: skip
     given = pod(running(**status), spec=spec, container=container)
     choice = choose_profile(
