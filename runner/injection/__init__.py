@@ -1,5 +1,6 @@
 """The ephemeral container, built field by field from a pod and the debugger's settings. Pure."""
 
+from runner.injection.capabilities import missing_capabilities
 from runner.injection.container import (
     Built,
     build_container,
@@ -13,6 +14,7 @@ from runner.injection.copy import (
 from runner.injection.endpoints import Endpoint, endpoints_of
 from runner.injection.profile import ProfileBounds, ProfileChoice, choose_profile
 from runner.injection.resident import find_resident, resident_digest
+from runner.injection.settings import security_for
 from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "endpoints_of",
     "expanded",
     "find_resident",
+    "missing_capabilities",
     "resident_digest",
     "run_label",
+    "security_for",
 ]

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from runner.injection.endpoints import endpoints_of
 from runner.injection.mounts import inherited_mounts
-from runner.injection.security import user_and_group
-from runner.injection.settings import own_environment, own_security_context, own_volumes
+from runner.injection.settings import own_environment, own_volumes, security_for
 from runner.model.pod import Container, ContainerStatus, EnvVar, Pod
 from runner.playbook import Debugger
 from runner.playbook.debugger import NAME_PREFIX, SHELL
@@ -139,10 +138,6 @@ def build_container(
     """The container for one pod. `strategy` `target` and `catch` enter the target's PID namespace,
     `own-image` and `copy` run the program by the shell of the target's image."""
     status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
-    user, group = user_and_group(pod, target, status)
-    non_root = bool(
-        target.security_context.get("runAsNonRoot", pod.spec.security_context.get("runAsNonRoot"))
-    )
     inherited, warnings = _mounts(pod, target, debugger)
     own_mounts, devices, left_out = own_volumes(pod, debugger)
     # One PID namespace for the pod begins with none of the app's processes.
@@ -158,7 +153,7 @@ def build_container(
         "command": [*shell, program],
         "env": env,
         "terminationMessagePolicy": debugger.termination_message_policy,
-        "securityContext": own_security_context(debugger, user, group, non_root=non_root),
+        "securityContext": security_for(pod, target, debugger),
         **_settings(debugger),
     }
     if debugger.args:

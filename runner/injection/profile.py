@@ -1,13 +1,22 @@
 """`profile: auto`: the least that works. Pure."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from runner.injection.capabilities import DEFAULT_CAPABILITIES
 from runner.injection.security import user_and_group
 from runner.model.pod import Container, Pod
 from runner.select.condition import app_statuses
 
 # Strategies whose view depends on the user that our container runs as.
 _LOOKS_INTO = ("target", "catch", "own-image", "copy")
+# What a process of root has under each profile, on any runtime; the least first.
+_SURE = DEFAULT_CAPABILITIES - {"NET_RAW"}
+_GIVES = {
+    "baseline": _SURE,
+    "general": _SURE | {"SYS_PTRACE"},
+    "netadmin": _SURE | {"NET_ADMIN", "NET_RAW"},
+}
 
 
 class ProfileChoice(NamedTuple):
@@ -45,11 +54,36 @@ def _at_most_restricted(pod: Pod, target: Container, level: str | None) -> str:
     return ""
 
 
+def _for_capabilities(
+    pod: Pod, target: Container, capabilities: Sequence[str], level: str | None
+) -> ProfileChoice | None:
+    """None where no profile short of a privileged container gives any of them."""
+    offered = ["baseline"] if level == "baseline" else list(_GIVES)
+    given = {name: _GIVES[name].intersection(capabilities) for name in offered}
+    best = max(offered, key=lambda name: len(given[name]))
+    if not given[best] and level != "baseline":
+        return None
+    if bound := _at_most_restricted(pod, target, level):
+        return ProfileChoice("restricted", bound)
+    return ProfileChoice(best, f"a step needs {', '.join(sorted(set(capabilities)))}", as_root=True)
+
+
 def choose_profile(
-    pod: Pod, target: Container, strategy: str, *, looks_into: bool, bounds: ProfileBounds
+    pod: Pod,
+    target: Container,
+    strategy: str,
+    *,
+    looks_into: bool,
+    bounds: ProfileBounds,
+    capabilities: Sequence[str] = (),
 ) -> ProfileChoice:
-    """`looks_into`: a step needs the target's processes or its image."""
-    choice = _least(pod, target, strategy, looks_into=looks_into, level=bounds.level)
+    """`looks_into`: a step needs the target's processes or its image; `capabilities`: all that
+    steps need."""
+    choice = None
+    if capabilities:
+        choice = _for_capabilities(pod, target, capabilities, bounds.level)
+    if choice is None:
+        choice = _least(pod, target, strategy, looks_into=looks_into, level=bounds.level)
     if bounds.profiles is None or choice.profile in bounds.profiles:
         return choice
     return ProfileChoice("restricted", f"{bounds.whose} does not allow profile {choice.profile}")

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from runner.injection.security import security_context
+from runner.injection.security import security_context, user_and_group
 from runner.model.pod import Container, Pod
 from runner.playbook import Debugger
 from runner.playbook.base import Spec
+from runner.select.condition import app_statuses
 
 
 def as_api(part: Spec) -> dict[str, Any]:
@@ -41,6 +42,16 @@ def own_volumes(
     unused += [d.name for d in debugger.volume_devices if d.name not in attached]
     left_out = tuple(f"volume {name} left out: no container of the pod uses it" for name in unused)
     return mounts, devices, left_out
+
+
+def security_for(pod: Pod, target: Container, debugger: Debugger) -> dict[str, Any]:
+    """The security context of our container for this target."""
+    status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
+    user, group = user_and_group(pod, target, status)
+    non_root = bool(
+        target.security_context.get("runAsNonRoot", pod.spec.security_context.get("runAsNonRoot"))
+    )
+    return own_security_context(debugger, user, group, non_root=non_root)
 
 
 def own_security_context(

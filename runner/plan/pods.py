@@ -13,6 +13,8 @@ from runner.injection import (
     choose_strategy,
     container_name,
     expanded,
+    missing_capabilities,
+    security_for,
 )
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
@@ -80,7 +82,9 @@ class PodPlan:
         return container_of(self.pod, self.target)
 
 
-def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | None:
+def _why_not_run(
+    step: Step, pod: Pod, target: str, choice: Choice, debugger: Debugger
+) -> tuple[str, str] | None:
     if choice.strategy == "none":
         return choice.reason, choice.message
     if step.needs.target and choice.strategy not in ("target", "catch"):
@@ -93,6 +97,12 @@ def _why_not_run(step: Step, target: str, choice: Choice) -> tuple[str, str] | N
         return "ImageOutOfReach", (
             f"strategy {choice.strategy} does not see the image of container {target}"
         )
+    context = security_for(pod, container_of(pod, target), debugger)
+    ours = "" if choice.strategy in ("own-image", "copy") else debugger.image
+    missing, user = missing_capabilities(pod, context, ours, step.needs.capabilities)
+    if missing:
+        who = f"user {user}" if user else f"root under profile {debugger.profile}"
+        return "CapabilityMissing", f"needs {', '.join(missing)}, which {who} does not have"
     return None
 
 
@@ -107,6 +117,7 @@ def _debugger(
     profile, reason, as_root = choose_profile(
         pod, container_of(pod, target), choice.strategy,
         looks_into=any(n.target or n.image for n in needs), bounds=bounds,
+        capabilities=[name for n in needs for name in n.capabilities],
     )  # fmt: skip
     own = debugger.security_context
     if as_root and own.run_as_user is None:
@@ -127,7 +138,7 @@ def _plan(
     not_run: list[NotRun] = []
     for playbook in group.playbooks:
         for step in playbook.spec.steps:
-            why_not = _why_not_run(step, target, choice)
+            why_not = _why_not_run(step, pod, target, choice, debugger)
             if why_not is None:
                 steps.append(program_step(playbook, step))
             else:

@@ -92,6 +92,8 @@ class Needs(Spec):
     """True when the step looks at the target container's processes."""
     image: bool = False
     """True when the step looks at the file system of the target's image: below `$PODMEDIC_ROOT`."""
+    capabilities: tuple[fields.Capability, ...] = ()
+    """Linux capabilities that it takes, such as NET_RAW; only a process of root has any."""
 
 
 class Parse(Spec):

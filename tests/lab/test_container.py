@@ -11,6 +11,7 @@ import pytest
 from lab.handle import Lab
 from runner.injection.strategy import MIN_UPTIME
 from tests.lab import podmedic as pm
+from tests.lab.test_images import RESTRICTED
 from tests.lab.test_sweep import SLEEP
 
 SEE = {
@@ -206,3 +207,51 @@ def test_profile_auto_takes_the_least_that_works(
     (injection,) = pod["injections"]
     seen = (injection["profile"], injection["profileReason"], pod["steps"][0]["outcome"])
     assert seen == (profile, why, outcome), pod
+
+
+@pytest.mark.parametrize(
+    ("level", "profile", "bits", "missing"),
+    [
+        ("", "netadmin", [12, 13], {"tracer": "SYS_PTRACE"}),
+        (
+            "restricted",
+            "restricted",
+            [],
+            {"capturer": "NET_ADMIN, NET_RAW", "tracer": "SYS_PTRACE"},
+        ),
+    ],
+)
+def test_a_step_has_the_capabilities_that_it_needs_or_says_why_not(
+    lab: Lab, namespace: str, tmp_path: Path, level: str, profile: str, bits: list[int],
+    missing: dict[str, str],
+) -> None:  # fmt: skip
+    """What the kernel says of a step's own process, not what was asked for."""
+    lab.images("busybox")
+    app = pm.deployment("web", SLEEP)
+    spec = app["spec"]["template"]["spec"]
+    spec["securityContext"] = {"runAsUser": 1000, "runAsNonRoot": bool(level)}
+    spec["containers"][0]["securityContext"] = RESTRICTED if level else {}
+    pm.apply(lab, namespace, app)
+    pm.wait_ready(lab, namespace, "web")
+    if level:
+        label = f"pod-security.kubernetes.io/enforce={level}"
+        lab.kubectl("label", "namespace", namespace, label)
+    effective = "sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status"
+    steps = [
+        {"name": name, "script": effective, "needs": {"capabilities": wanted}}
+        for name, wanted in (
+            ("capturer", ["NET_ADMIN", "NET_RAW"]), ("tracer", ["SYS_PTRACE"]), ("plain", []),
+        )
+    ]  # fmt: skip
+    playbook = pm.playbook(tmp_path, steps, debugger={"image": "busybox:1.36", "profile": "auto"})
+    run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert pod["injections"][0]["profile"] == profile
+    seen = {step["name"]: step for step in pod["steps"]}
+    mask = int(seen["plain"]["stdout"], 16)
+    assert [bit for bit in (12, 13, 19) if mask >> bit & 1] == bits
+    assert {
+        name: step["message"].removeprefix("needs ").partition(", which")[0]
+        for name, step in seen.items()
+        if step["outcome"] == "not-evaluated"
+    } == missing

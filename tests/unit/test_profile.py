@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from runner.injection import ProfileBounds, ProfileChoice, choose_profile
+from runner.injection import (
+    ProfileBounds,
+    ProfileChoice,
+    choose_profile,
+    security_for,
+)
 from runner.plan import Selected, plan_injection, plan_pod, within
 from runner.playbook import load
 from tests.unit.pods import NOW, ago, pod, running
@@ -85,3 +90,45 @@ def test_the_policy_bounds_the_next_strategy_too() -> None:
         ("target", "restricted", why),
         ("own-image", "restricted", why),
     ]
+
+
+TRACE = """
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {{name: look}}
+spec:
+  debugger: {{profile: {profile}, image: busybox}}
+  steps:
+  - {{name: trace, run: [strace], needs: {{capabilities: [{wanted}]}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "wanted", "level", "came_to", "user", "missing"),
+    [
+        ("auto", "SYS_PTRACE", "", "general", 0, ""),
+        ("auto", "NET_RAW", "", "netadmin", 0, ""),
+        ("auto", "CHOWN", "", "baseline", 0, ""),
+        ("auto", "NET_RAW", "baseline", "baseline", 0, ""),
+        ("auto", "SYS_PTRACE", "baseline", "baseline", 0, ("SYS_PTRACE, which root under profile "
+         "baseline")),
+        ("auto", "SYS_PTRACE", "restricted", "restricted", 7, "SYS_PTRACE, which user 7"),
+        ("auto", "SYS_ADMIN", "", "restricted", 7, "SYS_ADMIN, which user 7"),
+        ("auto", "SYS_PTRACE, NET_ADMIN", "", "general", 0,
+         "NET_ADMIN, which root under profile general"),
+        ("sysadmin", "SYS_ADMIN", "", "sysadmin", 7, ""),
+        ("netadmin", "NET_RAW", "", "netadmin", 7, "NET_RAW, which user 7"),
+    ],
+)  # fmt: skip
+def test_a_step_gets_its_capabilities_or_is_not_run(
+    profile: str, wanted: str, level: str, came_to: str, user: int, missing: str
+) -> None:
+    """A process has them only as root; nothing makes the container privileged by itself."""
+    given = pod(running(ago(hours=1)), container={"securityContext": {"runAsUser": 7}})
+    playbook = load(TRACE.format(profile=profile, wanted=wanted), "p.yaml")
+    plan = plan_pod(Selected(pod=given, playbooks=(playbook,)), NOW, level=level)
+    (injection,) = plan.injections
+    context = security_for(given, given.spec.containers[0], injection.debugger)
+    assert (injection.debugger.profile, context["runAsUser"]) == (came_to, user)
+    expected = f"needs {missing} does not have" if missing else None
+    assert next((n.message for n in injection.not_run), None) == expected
