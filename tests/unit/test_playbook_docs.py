@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from runner.playbook import load
+from runner.playbook.catalogue import catalogue
 from runner.playbook.conditions import HELPERS
 from runner.playbook.reference import reference
 from runner.playbook.templates import FILTERS
@@ -23,6 +24,11 @@ def test_the_reference_is_up_to_date() -> None:
     """Otherwise: `python -m runner.playbook.reference` writes it."""
     text = PAGE.read_text()
     assert text[text.index("## Fields\n") :].rstrip() == reference().rstrip()
+
+
+def test_the_catalogue_is_up_to_date() -> None:
+    """Otherwise: `python -m runner.playbook.catalogue` writes it."""
+    assert PAGE.with_name("library.md").read_text().rstrip() == catalogue().rstrip()
 
 
 def test_every_filter_and_function_is_named() -> None:
