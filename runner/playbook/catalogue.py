@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from runner.playbook.load import builtin, load_file
 from runner.playbook.spec import FindingRule, Needs, Playbook
 
-_HEAD = """# Built-in playbooks
-
-`podmedic list` names them, `podmedic run NAME...` runs them; without a name `crashloop` and `triage` run. Each is a file in `playbooks/` to read, copy and change ([how](playbooks.md)). Playbooks whose debugger settings agree share one ephemeral container."""
+_HEAD = (
+    "# Built-in playbooks\n\n"
+    "`podmedic list` names them, `podmedic run NAME...` runs them; without a name `crashloop` and "
+    "`triage` run. Each is a file in `playbooks/` to read, copy and change ([how](playbooks.md)). "
+    "Playbooks whose debugger settings agree share one ephemeral container."
+)
 
 
 def catalogue() -> str:

@@ -149,8 +149,10 @@ def resolve(name_or_path: str) -> Playbook:
     if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
         return load_file(name_or_path)
     hint = did_you_mean(name_or_path, list(files))
-    known = ", ".join(files) or "none"
-    message = f'no playbook is called "{name_or_path}"{hint}; built-in: {known}; a path needs a "/"'
+    message = (
+        f'no playbook is called "{name_or_path}"{hint}; `podmedic list` shows those there are; '
+        'a path needs a "/"'
+    )
     raise UnknownPlaybookError(message)
 
 

@@ -308,5 +308,5 @@ def test_unknown_playbook() -> None:
         resolve("crashlop")
     assert str(caught.value) == (
         'no playbook is called "crashlop" (did you mean "crashloop"?); '
-        'built-in: crashloop, triage; a path needs a "/"'
+        '`podmedic list` shows those there are; a path needs a "/"'
     )
