@@ -31,7 +31,16 @@ def self_signed(folder: Path, name: str, since: datetime, until: datetime) -> tu
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     _openssl("req", "-new", *new_key, "-keyout", key, "-out", request, *subject)
     dates = ["-startdate", f"{since:%Y%m%d%H%M%SZ}", "-enddate", f"{until:%Y%m%d%H%M%SZ}"]
-    files: list[str | Path] = ["-config", config, "-keyfile", key, "-in", request, "-out", certificate]
+    files: list[str | Path] = [
+        "-config",
+        config,
+        "-keyfile",
+        key,
+        "-in",
+        request,
+        "-out",
+        certificate,
+    ]
     _openssl("ca", "-batch", "-selfsign", "-notext", *files, *dates)
     return certificate, key
 
