@@ -226,6 +226,9 @@ def _outcome(
             reason=result.reason or sick[0].value,
             message=result.message or f"the pod shows {sick[0].value}; no playbook said why",
         )
+    if result.reason and all(s.outcome is StepOutcome.NOT_EVALUATED for s in result.steps):
+        # Its state let nothing in, and what the API says of it is not what was asked.
+        return msgspec.structs.replace(result, outcome=PodOutcome.SKIPPED)
     return result
 
 

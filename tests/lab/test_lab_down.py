@@ -5,6 +5,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,10 +179,17 @@ def test_down_of_all_in_a_folder_that_the_lab_covers(
     assert not root.exists()
 
 
-def test_down_leaves_a_folder_alone_that_is_no_labs(tmp_path: Path) -> None:
-    (tmp_path / "lab").mkdir()
-    (tmp_path / "lab" / "thesis.tex").write_text("precious")
-    environment = os.environ | {"PODMEDIC_LAB_STATE": str(tmp_path)}
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Below it there would be room for unix sockets; pytest's own folders are too deep."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_down_leaves_a_folder_alone_that_is_no_labs(short_folder: Path) -> None:
+    (short_folder / "lab").mkdir()
+    (short_folder / "lab" / "thesis.tex").write_text("precious")
+    environment = os.environ | {"PODMEDIC_LAB_STATE": str(short_folder)}
 
     def down(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -197,8 +205,8 @@ def test_down_leaves_a_folder_alone_that_is_no_labs(tmp_path: Path) -> None:
 
     assert (every.returncode, every.stderr) == (0, "")
     assert named.returncode == 1
-    assert named.stderr.startswith(f"lab: {tmp_path}/lab: not a lab's folder, left as it is")
-    assert (tmp_path / "lab" / "thesis.tex").read_text() == "precious"
+    assert named.stderr.startswith(f"lab: {short_folder}/lab: not a lab's folder, left as it is")
+    assert (short_folder / "lab" / "thesis.tex").read_text() == "precious"
 
 
 def test_down_of_nothing_is_fine() -> None:

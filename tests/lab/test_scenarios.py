@@ -196,7 +196,7 @@ def test_s45_a_node_that_never_looks_is_said(lab: Lab, namespace: str, tmp_path:
     lonely = _bare("lonely", nodeName="virtual-1")
     pm.apply(lab, namespace, lonely)
     ready = [{"type": "Ready", "status": "True"}]
-    status = {"phase": "Running", "conditions": ready, "startTime": "2026-01-01T00:00:00Z"}
+    status = {"phase": "Running", "conditions": ready, "podIP": "10.99.99.99"}
     patch = json.dumps({"status": status})
     lab.kubectl(
         "patch", "pod", "lonely", "-n", namespace, "--subresource=status", "--type=merge",
