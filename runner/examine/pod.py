@@ -1,5 +1,6 @@
 """One pod from its plan to its result: evidence first, then at most one container per group."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ from runner.model.report import (
 )
 from runner.plan import InjectionPlan, PodPlan, plan_injection
 from runner.select import app_statuses
+
+# Outcomes that another attempt would not better.
+_SEEN = (StepOutcome.PASSED, StepOutcome.FAILED, StepOutcome.TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +125,21 @@ def _tried(strategy: str, injected: Injected) -> StrategyAttempt:
     )
 
 
+def _without(plan: InjectionPlan, known: Mapping[tuple[str, str], StepResult]) -> InjectionPlan:
+    """Only what is not known yet."""
+    return replace(
+        plan,
+        steps=tuple(s for s in plan.steps if (s.playbook, s.name) not in known),
+        not_run=tuple(n for n in plan.not_run if (n.playbook, n.step) not in known),
+    )
+
+
 async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> Reached:
-    """Inject; when the pod could not be reached so, once more by the next strategy."""
+    """Inject; when the pod could not be reached so, or the target died meanwhile, once more by
+    the next strategy. What was seen before the target died is kept, and runs no second time."""
     injections: list[Injection] = []
     attempts: list[StrategyAttempt] = []
+    known: dict[tuple[str, str], StepResult] = {}
     while True:
         attempts += _refused(injection_plan.choice)
         strategy, number = injection_plan.choice.strategy, len(injections) + 1
@@ -139,18 +154,39 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
             tries = (injected,)
         attempts += (_tried(strategy, each) for each in tries)
         injections += sent
-        if not (injected.unreached and injection_plan.fallback):
+        if injected.target_died:
+            known |= {(s.playbook, s.name): s for s in injected.steps if s.outcome in _SEEN}
+        following = _following(ctx, plan, injection_plan, injected, known)
+        if following is None:
+            steps = {(s.playbook, s.name): s for s in injected.steps} | known
+            injected = replace(injected, steps=tuple(steps.values()))
+            if injected.target_died and known.keys() == steps.keys():
+                # The target outlived the last step, not the program's last word.
+                injected = replace(injected, outcome=None, reason="", message="")
             not_run = steps_not_run(injection_plan.not_run)
             return Reached(injected, tuple(injections), tuple(attempts), not_run)
-        lost = injection_plan
-        latest = ctx.hub.latest(plan.pod.metadata.uid)
-        injection_plan = plan_injection(
-            latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.bounds
-        )
-        why = {"reason": injected.reason, "message": injected.message}
-        injection_plan = replace(
-            injection_plan, not_run=tuple(replace(n, **why) for n in injection_plan.not_run)
-        )
+        injection_plan = following
+
+
+def _following(
+    ctx: Context,
+    plan: PodPlan,
+    lost: InjectionPlan,
+    injected: Injected,
+    known: Mapping[tuple[str, str], StepResult],
+) -> InjectionPlan | None:
+    """The plan by the next strategy; None where there is none, or nothing left that it could do."""
+    if not (injected.unreached or injected.target_died) or not lost.fallback:
+        return None
+    latest = ctx.hub.latest(plan.pod.metadata.uid)
+    following = _without(
+        plan_injection(latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.bounds),
+        known,
+    )
+    if not following.steps:
+        return None
+    why = {"reason": injected.reason, "message": injected.message}
+    return replace(following, not_run=tuple(replace(n, **why) for n in following.not_run))
 
 
 async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:

@@ -238,13 +238,14 @@ class Debugger(Spec):
         tuple[Literal["auto", "target", "own-image", "shared", "catch", "copy", "none"], ...],
         Field(min_length=1, max_length=7, json_schema_extra={"uniqueItems": True}),
     ] = ("auto",)
-    """How to reach the pod; the first that the pod's state admits is taken, and the next one when
-    its container does not start. `target`: in the process namespace of the target container, when
-    that runs long enough. `own-image`: the target's own image, by its own shell. `shared`: network
-    and volumes of the pod. `catch`: waits until a target in a crash loop lives, up to six minutes,
-    and enters it then. `copy`: in a copy of the pod, in place of the entry point; the copy is
-    deleted. `none`: nothing is injected, steps are not evaluated. `auto`: target,
-    then own-image if a step needs the image, then shared."""
+    """How to reach the pod; the first that the pod's state admits is taken, and the next one
+    when its container does not start or the target dies meanwhile. `target`: in the process
+    namespace of the target container, when that runs long enough. `own-image`: the target's own
+    image, by its own shell. `shared`: network and volumes of the pod. `catch`: waits until a
+    target in a crash loop lives, up to six minutes, and enters it then. `copy`: in a copy of
+    the pod, in place of the entry point; the copy is deleted. `none`: nothing is injected,
+    steps are not evaluated. `auto`: target, then own-image if a step needs the image, then
+    shared."""
     target_container_name: fields.DnsLabel | None = None
     """Another word for `targets.container`. Its processes are entered with strategies `target`
     and `catch` only."""

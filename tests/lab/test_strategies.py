@@ -7,7 +7,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing, wait_planned
 
 LOOK = [
     {
@@ -100,3 +100,36 @@ def test_s42_a_running_target_is_entered(
     assert "sleep" in pod["steps"][0]["stdout"]
     expected = ("not-evaluated", "ImageOutOfReach") if shared else ("passed", "")
     assert seen["image"] == expected
+
+
+def test_what_the_targets_death_cut_off_is_done_by_the_next_strategy(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """What was seen before is kept and runs no second time; what needs the target says why not."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", "trap 'exit 3' TERM; while :; do sleep 1; done"))
+    pm.wait_ready(lab, namespace, "web")
+    steps: list[dict[str, Any]] = [
+        {"name": "first", "script": "cat /proc/1/comm; date +%s", "needs": {"target": True}},
+        {
+            "name": "end",
+            "script": '[ -z "$PODMEDIC_ROOT" ] || { kill 1; sleep 60; }; echo on',
+            "timeoutSeconds": 90,
+        },
+        {"name": "last", "run": ["true"], "needs": {"target": True}},
+    ]
+    context = {"runAsUser": 0, "runAsGroup": 0}
+    debugger = {"image": "busybox:1.36", "profile": "baseline", "securityContext": context}
+    path = pm.playbook(tmp_path, steps, debugger=debugger, expectsChange=True)
+    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    run = pm.run(lab, namespace, path, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert attempts(pod) == [("target", "used", "TargetDied"), ("shared", "used", "")], pod
+    assert [(s["name"], s["outcome"], s["reason"]) for s in pod["steps"]] == [
+        ("first", "passed", ""),
+        ("end", "passed", ""),
+        ("last", "not-evaluated", "TargetDied"),
+    ]
+    assert [s["stdout"].split()[0] for s in pod["steps"][:2]] == ["sh", "on"]
+    assert "exit code 3" in pod["steps"][2]["message"]
+    assert len({i["container"] for i in pod["injections"]}) == 2
