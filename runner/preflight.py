@@ -35,10 +35,11 @@ class Prediction:
     message: str
 
 
+_SIMULATED = "kwok"
 # Nodes that are no machines with a container runtime of ours: they take the PATCH and run nothing.
 _VIRTUAL_LABELS = {
     ("type", "virtual-kubelet"): "virtual-kubelet",
-    ("type", "kwok"): "kwok",
+    ("type", "kwok"): _SIMULATED,
     ("eks.amazonaws.com/compute-type", "fargate"): "Fargate",
     ("kubernetes.azure.com/virtual-node", "true"): "a virtual node",
 }
@@ -49,7 +50,7 @@ _MAX_LISTED_IMAGES = 50
 def _virtual(node: Node) -> str:
     labels = node.metadata.labels
     found = (word for (key, value), word in _VIRTUAL_LABELS.items() if labels.get(key) == value)
-    return next(found, "kwok" if "kwok.x-k8s.io/node" in node.metadata.annotations else "")
+    return next(found, _SIMULATED if "kwok.x-k8s.io/node" in node.metadata.annotations else "")
 
 
 def _condition(node: Node, kind: str) -> PodCondition | None:
@@ -78,10 +79,10 @@ def has_image(node: Node, image: str) -> bool | None:
     return None if len(images) >= _MAX_LISTED_IMAGES else False
 
 
-def _of_node(node: Node) -> Prediction | None:
+def _of_node(node: Node, *, simulated: bool) -> Prediction | None:
     name = node.metadata.name
     virtual = _virtual(node)
-    if virtual:
+    if virtual and not (simulated and virtual == _SIMULATED):
         return Prediction(
             verdict=Verdict.WILL_NOT_START,
             reason="VirtualNode",
@@ -145,11 +146,14 @@ def planned(plan: PodPlan) -> Prediction | None:
     return None
 
 
-def predict(pod: Pod, body: Mapping[str, Any], node: Node | None) -> Prediction | None:
-    """Why the kubelet will not start this container, or None if nothing speaks against it."""
+def predict(
+    pod: Pod, body: Mapping[str, Any], node: Node | None, *, simulated: bool = False
+) -> Prediction | None:
+    """Why the kubelet will not start this container, or None if nothing speaks against it. With
+    `simulated`, kwok's nodes are taken for kubelets, which they are when told so."""
     found = _of_user(pod, body)
     if found is None and node is not None:
-        found = _of_node(node) or _of_image(node, body)
+        found = _of_node(node, simulated=simulated) or _of_image(node, body)
     return found
 
 

@@ -242,7 +242,7 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
     if plan.held_back is not None and result.outcome is PodOutcome.PASSED:
         result = msgspec.structs.replace(
             result,
-            outcome=PodOutcome.SKIPPED,
+            outcome=PodOutcome.ERROR if plan.impossible else PodOutcome.SKIPPED,
             reason=result.reason or plan.held_back.reason,
             message=result.message or plan.held_back.message,
         )

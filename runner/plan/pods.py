@@ -65,8 +65,9 @@ def container_of(pod: Pod, name: str) -> Container:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodPlan:
     """`skip` and `injections` exclude each other; a plan with neither reads the API only.
-    `held_back` says that nothing is injected by decision: what the API knows is judged all the
-    same, and the pod never counts as examined."""
+    `held_back` says that nothing is injected by decision, `impossible` that the API server would
+    refuse it or the kubelet not start it: what the API knows is judged all the same, and the pod
+    never counts as examined."""
 
     pod: Pod
     playbooks: tuple[Playbook, ...]
@@ -76,6 +77,7 @@ class PodPlan:
     skip: Skip | None = None
     injections: tuple[InjectionPlan, ...] = ()
     held_back: Skip | None = None
+    impossible: bool = False
 
     @property
     def target_container(self) -> Container:
@@ -230,13 +232,13 @@ def first_program(plan: InjectionPlan, name: str) -> str:
     return build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
 
 
-def hold_back(plan: PodPlan, why: Skip) -> PodPlan:
+def hold_back(plan: PodPlan, why: Skip, *, impossible: bool = False) -> PodPlan:
     """The same pod with nothing injected."""
     choice = Choice("none", why.reason, why.message)
     injections = tuple(
         _plan(plan.pod, plan.target, i.group, choice, (), i.bounds) for i in plan.injections
     )
-    return replace(plan, injections=injections, held_back=why)
+    return replace(plan, injections=injections, held_back=why, impossible=impossible)
 
 
 def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> PodPlan:

@@ -12,7 +12,7 @@ from runner.injection import copy_body
 from runner.model.node import Node
 from runner.model.pod import Pod
 from runner.permissions import needs
-from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of
+from runner.plan import InjectionPlan, PodPlan, container_for, first_program, hold_back, name_of
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.preflight import (
@@ -23,8 +23,19 @@ from runner.preflight import (
     planned,
     predict,
 )
+from runner.select import Skip
 from runner.sweep.nodes import list_nodes
+from runner.sweep.outside import Outside
 
+# What is refused to one pod for one of these is refused to all of its kind.
+_OF_THE_KIND = frozenset(
+    {
+        ErrorReason.POD_SECURITY,
+        ErrorReason.ADMISSION,
+        ErrorReason.INVALID,
+        ErrorReason.FORBIDDEN,
+    }
+)
 # The API server did not refuse: it could not be asked.
 _NO_ANSWER = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER, ErrorReason.THROTTLED})
 
@@ -69,14 +80,16 @@ async def _ask_for_copy(
 
 
 async def ask_server(
-    cluster: Cluster, plans: Sequence[PodPlan], run_id: str
+    cluster: Cluster, plans: Sequence[PodPlan], run_id: str, *, shared_by: int = 1
 ) -> dict[str, Prediction]:
-    """The API server's answer by kind of injection, one dry run for each kind."""
-    kinds: dict[str, tuple[PodPlan, InjectionPlan]] = {}
+    """The API server's answer by kind of injection, one dry run for each kind that so many pods
+    share."""
+    members: dict[str, list[tuple[PodPlan, InjectionPlan]]] = {}
     for plan in plans:
         for injection in plan.injections:
             if injection.steps:
-                kinds.setdefault(kind_of(plan, injection), (plan, injection))
+                members.setdefault(kind_of(plan, injection), []).append((plan, injection))
+    kinds = {kind: pairs[0] for kind, pairs in members.items() if len(pairs) >= shared_by}
 
     async def ask(plan: PodPlan, injection: InjectionPlan) -> Prediction:
         body = body_of(plan, injection, run_id)
@@ -92,6 +105,49 @@ async def ask_server(
 
     answers = await asyncio.gather(*(ask(*pair) for pair in kinds.values()))
     return dict(zip(kinds, answers, strict=True))
+
+
+def with_predictions(
+    plans: Sequence[PodPlan], nodes: Mapping[str, Node], run_id: str
+) -> tuple[PodPlan, ...]:
+    """The same plans, with those held back whose container no kubelet would start: it would stay
+    in the pod for nothing. One that is there already is looked after."""
+
+    def judged(plan: PodPlan) -> PodPlan:
+        pod = plan.pod
+        for injection in plan.injections:
+            name = name_of(injection, run_id, pod.metadata.uid, 1)
+            if not injection.steps or pod.ephemeral_container(name) is not None:
+                continue
+            body = container_for(plan, injection, name=name, run_id=run_id, program="").body
+            found = predict(pod, body, nodes.get(pod.spec.node_name), simulated=True)
+            if found is not None:
+                return hold_back(plan, Skip(found.reason, found.message), impossible=True)
+        return plan
+
+    return tuple(judged(plan) for plan in plans)
+
+
+async def with_dry_runs(
+    outside: Outside, plans: Sequence[PodPlan], run_id: str
+) -> tuple[PodPlan, ...]:
+    """The same plans, with those held back that the API server would refuse. A pod that is alone
+    of its kind is not asked about: its own PATCH is answered the same, and changes as little."""
+    answers = await ask_server(outside.cluster, plans, run_id, shared_by=2)
+    refused = {
+        kind: Skip(one.reason, outside.redact.redact_text(one.message)[0])
+        for kind, one in answers.items()
+        if one.verdict is Verdict.REFUSED and one.reason in _OF_THE_KIND
+    }
+    if not refused:
+        return tuple(plans)
+
+    def judged(plan: PodPlan) -> PodPlan:
+        kinds = (kind_of(plan, each) for each in plan.injections if each.steps)
+        why = next((refused[kind] for kind in kinds if kind in refused), None)
+        return plan if why is None else hold_back(plan, why, impossible=True)
+
+    return tuple(judged(plan) for plan in plans)
 
 
 async def _missing(

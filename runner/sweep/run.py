@@ -47,6 +47,7 @@ from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
 from runner.sweep.pool import Acts, Cut, Tally, change_of, run_pool, without_examination
+from runner.sweep.preflight import with_dry_runs, with_predictions
 from runner.sweep.readiness import Budgets, Readiness, workload_key
 from runner.sweep.resume import Earlier, in_order, split
 from runner.sweep.settings import Budget, Selection
@@ -335,6 +336,8 @@ async def sweep(
         list_nodes(outside.cluster, on_nodes),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
+    plans = with_predictions(plans, nodes, run_id)
+    plans = await with_dry_runs(outside, plans, run_id)
     await reap(outside, playbooks, to_inject)
     examined, cut = await _examine_all(
         outside, plans, gathered, events, nodes,

@@ -50,7 +50,9 @@ def test_s08_a_user_is_named_where_root_is_forbidden(
     forced = {"profile": "baseline", "securityContext": {"runAsUser": 0}}
     pod = _run(lab, namespace, tmp_path / "forced", STEP, **forced)
     assert (pod["outcome"], pod["reason"]) == ("error", "CreateContainerConfigError")
-    assert "non-root" in pod["message"]
+    assert "runAsNonRoot" in pod["message"]
+    # Known before: the pod did not have to carry it.
+    assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [1]
 
 
 def test_s10_a_pod_that_violates_its_namespaces_level_is_said_and_asked_once(
@@ -68,6 +70,33 @@ def test_s10_a_pod_that_violates_its_namespaces_level_is_said_and_asked_once(
     assert pod["outcome"] == "error"
     assert 'violates PodSecurity "restricted' in pod["message"]
     assert len(asked) == 1
+
+
+def test_s10_what_is_refused_to_one_pod_is_not_tried_on_its_siblings(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """One dry run for all pods of a revision; no real request, and no pod is changed."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=3))
+    pm.wait_ready(lab, namespace, "web")
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    lab.kubectl("label", "namespace", namespace, label)
+    path = pm.playbook(tmp_path, STEP, debugger={"image": "busybox:1.36"})
+    before = [pod.metadata.resource_version for pod in pm.pods(lab, namespace)]
+    offset = lab.audit_offset()
+    run = pm.run(lab, namespace, path, directory=tmp_path / "out")
+    asked = [
+        request["requestURI"].partition("?")[2]
+        for request in lab.requests(offset, "podmedic/")
+        if request["verb"] == "patch"
+    ]
+    assert ["dryRun=All" in query for query in asked] == [True], asked
+    assert {(pod["outcome"], pod["reason"]) for pod in run.report["pods"]} == {
+        ("error", "PodSecurity")
+    }
+    assert all('violates PodSecurity "restricted' in p["message"] for p in run.report["pods"])
+    assert [pod.metadata.resource_version for pod in pm.pods(lab, namespace)] == before
+    assert run.code == 1
 
 
 def test_s12_a_command_that_the_image_does_not_have_is_terminal(
@@ -191,17 +220,24 @@ def test_s29_a_step_that_wants_too_much_memory_ends_before_the_app(
     assert (status.restart_count, status.state.running is not None) == (0, True)
 
 
-def test_s45_a_node_that_never_looks_is_said(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    """As on a virtual node: somebody says that the pod runs, and no kubelet looks at it."""
-    lonely = _bare("lonely", nodeName="virtual-1")
-    pm.apply(lab, namespace, lonely)
+def _lonely(lab: Lab, namespace: str, node: str) -> None:
+    """A pod that runs by somebody's word; no kubelet looks at it."""
+    pm.apply(lab, namespace, _bare("lonely", nodeName=node))
     ready = [{"type": "Ready", "status": "True"}]
-    status = {"phase": "Running", "conditions": ready, "podIP": "10.99.99.99"}
-    patch = json.dumps({"status": status})
-    lab.kubectl(
-        "patch", "pod", "lonely", "-n", namespace, "--subresource=status", "--type=merge",
-        f"--patch={patch}",
-    )  # fmt: skip
+    _patch_status(
+        lab, "pod", "lonely", namespace, phase="Running", conditions=ready, podIP="10.99.99.99"
+    )
+
+
+def _patch_status(lab: Lab, kind: str, name: str, namespace: str, **status: Any) -> None:
+    patch = f"--patch={json.dumps({'status': status})}"
+    where = ("-n", namespace, "--subresource=status", "--type=merge")
+    lab.kubectl("patch", kind, name, *where, patch)
+
+
+def test_s45_a_node_that_never_looks_is_said(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """As on a virtual node that nobody knows for one."""
+    _lonely(lab, namespace, "virtual-1")
     path = pm.playbook(tmp_path, STEP, debugger={"image": "busybox:1.36"})
     run = pm.run(lab, namespace, path, "--start-timeout=3", directory=tmp_path / "out")
     (pod,) = run.report["pods"]
@@ -213,6 +249,27 @@ def test_s45_a_node_that_never_looks_is_said(lab: Lab, namespace: str, tmp_path:
             "node not ready, overloaded or virtual"
         ),
     )
+
+
+def test_s45_a_pod_on_a_node_that_is_not_ready_is_given_nothing(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """What would never start is not sent: it could not be removed again."""
+    dark = f"dark-{namespace}"
+    lab.apply(json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": dark}}))
+    try:
+        dead = [{"type": "Ready", "status": "False", "reason": "KubeletNotReady"}]
+        _patch_status(lab, "node", dark, namespace, conditions=dead)
+        _lonely(lab, namespace, dark)
+        pod = _run(lab, namespace, tmp_path, STEP)
+    finally:
+        lab.kubectl("delete", "node", dark)
+    assert (pod["outcome"], pod["reason"], pod["message"]) == (
+        "error",
+        "NodeNotReady",
+        f"node {dark} is not Ready (KubeletNotReady): its kubelet starts nothing",
+    )
+    assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [0]
 
 
 def test_s44_a_webhook_that_is_down_is_named(lab: Lab, namespace: str, tmp_path: Path) -> None:
