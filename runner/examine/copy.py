@@ -127,7 +127,10 @@ async def run_copy(
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid, namespace = pod.metadata.uid, pod.metadata.namespace
     name = name_of(plan, ctx.run_id, uid, attempt)
-    program = build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
+    program = build(
+        plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
+        file_limit_bytes=plan.file_limit_bytes,
+    )  # fmt: skip
     container = container_for(
         pod_plan, plan, name=name, run_id=ctx.run_id, program=program, strategy="copy"
     )

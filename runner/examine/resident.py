@@ -82,6 +82,7 @@ async def _in(
     place = Place(namespace=pod.metadata.namespace, pod=pod.metadata.name, container=name)
     program = build(
         plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
+        file_limit_bytes=plan.file_limit_bytes,
         # That of the container is for its own end.
         termination_log="/dev/null",
     )  # fmt: skip

@@ -18,10 +18,11 @@ from runner.injection import (
 )
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
+from runner.model.quantity import quantity_bytes
 from runner.model.report import Workload
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Debugger, Playbook, Step
-from runner.program import ProgramStep, build, holder
+from runner.program import FILE_LIMIT_BYTES, ProgramStep, build, holder
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
 
@@ -48,6 +49,8 @@ class InjectionPlan:
     steps: tuple[ProgramStep, ...]
     not_run: tuple[NotRun, ...]
     deadline_seconds: float
+    # No file that a step writes may be larger.
+    file_limit_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,17 @@ def _plan(
         steps=tuple(steps),
         not_run=tuple(not_run),
         deadline_seconds=sum(p.spec.deadline_seconds for p in group.playbooks),
+        file_limit_bytes=_file_limit_bytes(pod),
     )
+
+
+def _file_limit_bytes(pod: Pod) -> int:
+    """A quarter of what the pod may use of its node's disk before it is evicted."""
+    limits = (
+        c.resources.get("limits", {}).get("ephemeral-storage", "") for c in pod.spec.containers
+    )
+    total = sum(quantity_bytes(limit) or 0 for limit in limits)
+    return min(FILE_LIMIT_BYTES, total // 4) if total else FILE_LIMIT_BYTES
 
 
 def worth_entering(group: DebuggerGroup) -> bool:
@@ -229,7 +242,10 @@ def first_program(plan: InjectionPlan, name: str) -> str:
     # Who waits for a container that is about to die again has nothing to stay for.
     if debugger.lifetime == "resident" and plan.choice.strategy != "catch":
         return holder(debugger.ttl_seconds)
-    return build(plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds)
+    return build(
+        plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
+        file_limit_bytes=plan.file_limit_bytes,
+    )  # fmt: skip
 
 
 def hold_back(plan: PodPlan, why: Skip, *, impossible: bool = False) -> PodPlan:

@@ -13,6 +13,7 @@ BLOCK_BYTES = 4096
 # The kubelet turns a log over at 10 MiB, by default, and serves only what came after. Every line
 # costs some 40 bytes there that are not of the program.
 LOG_LIMIT_BYTES = 8 << 20
+FILE_LIMIT_BYTES = 64 << 20
 
 _NONCE = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 _TOOL = re.compile(r"[A-Za-z0-9./+:@%\[-][A-Za-z0-9_./+:@%\[-]{0,254}", re.ASCII)
@@ -29,13 +30,15 @@ def build(
     nonce: str,
     deadline_seconds: float,
     log_limit_bytes: int = LOG_LIMIT_BYTES,
+    file_limit_bytes: int = FILE_LIMIT_BYTES,
     termination_log: str = "/dev/termination-log",
 ) -> str:
     """The text of `["/bin/sh", "-c", text]` that runs `steps` in order.
 
     `nonce` (letters, digits, dashes) marks the frames of this program in the log. The last
     tenth of the deadline, at most 2.5 s, is kept for ending in order. When `log_limit_bytes` of
-    output were sent, further output is counted and left out; exit codes still arrive. Kubernetes'
+    output were sent, further output is counted and left out; exit codes still arrive. A step that
+    writes a file larger than `file_limit_bytes` is killed (SIGXFSZ, exit code 153). Kubernetes'
     own expansion of `$(NAME)` and `$$` leaves the text as it is.
 
     Raises ValueError, naming the step, when something cannot be run as it is written.
@@ -59,7 +62,8 @@ def build(
     reserve = min(2.5, deadline_seconds / 10)
     head = (
         f"_N={quote(nonce)} _K={len(steps)} _D={_hundredths(deadline_seconds - reserve)}"
-        f" _G={_hundredths(reserve * 0.8)} _B={log_limit_bytes} _L={quote(termination_log)}\n"
+        f" _G={_hundredths(reserve * 0.8)} _B={log_limit_bytes} _L={quote(termination_log)}"
+        f" _F={max(1, file_limit_bytes // 512)}\n"
     )
     calls = "".join(_call(index, step) for index, step in enumerate(steps))
     program = head + FIXED + calls + LAST

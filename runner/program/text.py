@@ -18,6 +18,8 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
   readers have it as descriptor 0 and are spared. What cannot be ended costs 3.5 s, not more.
 - What runs here counts against the pod's memory limit. Where that is not enough the kernel takes
   whoever has the highest score: that is us, not the app. Anybody may raise his own score.
+- What a step writes counts against the pod's ephemeral storage, and a pod that has used that up is
+  evicted: so no file of a step may become larger than `_F` blocks of 512 bytes.
 - Nothing is written to stderr: the log merges both streams without keeping their order.
 - No `$$` and no `$(NAME)`: Kubernetes would expand them (runner.program.build quotes those of the
   steps).
@@ -87,7 +89,7 @@ _try() { # command
   [ $((_D - _t)) -gt "$_lim" ] || _cut=2 _max=$((_D - _t)) _g=$_G
   _take o & _o=$!
   _take e & _e=$!
-  exec $_own "$@" </dev/null >"$_w/o.p" 2>"$_w/e.p" & _p=$!
+  { ulimit -f "$_F" 2>/dev/null; exec $_own "$@"; } </dev/null >"$_w/o.p" 2>"$_w/e.p" & _p=$!
   _guard "$_max" "$_g" >/dev/null & _d=$!
   [ -z "$_q" ] || _hit KILL
   wait "$_p"; _rc=$?

@@ -307,3 +307,25 @@ def test_s44_a_webhook_that_is_down_is_named(lab: Lab, namespace: str, tmp_path:
     assert "guard.example.com" in pod["message"]
     assert 1 <= len(asked) <= 6
     assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [0]
+
+
+def test_s30_a_step_that_fills_the_disk_does_not_get_the_pod_evicted(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Its writable layer counts against the pod's limit of ephemeral storage."""
+    lab.images("busybox")
+    limits = {"resources": {"limits": {"ephemeral-storage": "100Mi"}}}
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, container=limits))
+    pm.wait_ready(lab, namespace, "web")
+    steps: list[dict[str, Any]] = [
+        {"name": "fill", "script": "head -c 1000000000 /dev/zero >/tmp/fill; echo after"},
+        # As long as the kubelet may take to look at what pods use.
+        {"name": "stay", "script": "wc -c </tmp/fill; sleep 25", "timeoutSeconds": 40},
+    ]
+    pod = _run(lab, namespace, tmp_path, steps)
+    assert pod["outcome"] == "passed", pod
+    fill, stay = pod["steps"]
+    assert (fill["stdout"], stay["stdout"]) == ("after\n", f"{100 * 1024 * 1024 // 4}\n")
+    (now,) = pm.pods(lab, namespace)
+    assert (now.metadata.name, now.status.phase) == (pod["name"], "Running")
+    assert pod["harm"]["verdict"] == "unchanged", pod["harm"]

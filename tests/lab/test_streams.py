@@ -203,3 +203,22 @@ async def test_a_slow_reader_is_not_taken_for_a_lost_peer(lab: Lab, place: Place
                 await asyncio.sleep(3)
             length += len(chunk.data)
         assert (length, stream.ended.exit_code) == (30_000_000, 3)
+
+
+@pytest.mark.parametrize("kube", [V5], indirect=True)
+async def test_s35_two_million_lines_twenty_times_at_once(kube: KubeCluster, place: Place) -> None:
+    """All of it arrives, or the stream says that it did not (kubernetes#124571)."""
+    lines = 2_000_000
+    expected = hashlib.sha256(b"".join(b"%d\n" % n for n in range(1, lines + 1))).hexdigest()
+
+    async def once() -> tuple[StreamOutcome, bool]:
+        done = await sh(kube, place, f"seq {lines}", timeout_seconds=240)
+        whole = hashlib.sha256(done.stdout).hexdigest() == expected
+        return done.ended.outcome, whole
+
+    seen = await asyncio.gather(*(once() for _ in range(20)))
+    flagged = [one for one in seen if one[0] is not StreamOutcome.EXITED]
+    assert [one for one in seen if one not in flagged] == [
+        (StreamOutcome.EXITED, True) for _ in range(20 - len(flagged))
+    ]
+    assert len(flagged) < 20

@@ -26,7 +26,7 @@ def test_the_text_of_a_program() -> None:
         script("ports", "ss -ltn | grep :80", output_limit_bytes=5000, tools=("ss", "grep")),
     )
     assert text == (
-        "_N=pm-3f9a _K=2 _D=5750 _G=200 _B=8388608 _L=/dev/termination-log\n"
+        "_N=pm-3f9a _K=2 _D=5750 _G=200 _B=8388608 _L=/dev/termination-log _F=131072\n"
         + FIXED
         + "_step 0 250 100 3 256 test/resolve '' getent hosts 'it'\\''s'\n"
         + "_step 1 1500 100 1 2 test/ports 'ss grep' \"$0\" -c 'ss -ltn | grep :80'\n"
