@@ -115,11 +115,15 @@ def _evidence(
 def _log(which: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:
     log = log_called(which, examination)
     if log is not None:
-        words = "previous log" if log.previous else "log"
         pod = log.read_from or examination.pod.metadata.name
-        yield Evidence(
-            source=f"{words} of container {log.container}", excerpt=choose(log.text), pod=pod
-        )
+        yield Evidence(source=_log_words(log), excerpt=choose(log.text), pod=pod)
+
+
+def _log_words(log: LogExcerpt) -> str:
+    words = f"{'previous log' if log.previous else 'log'} of container {log.container}"
+    if log.restarts:
+        words += f", after {log.restarts} restart{'s' if log.restarts > 1 else ''}"
+    return f"{words}; it was restarted while we read" if log.restarted else words
 
 
 def log_called(which: str, examination: Examination) -> LogExcerpt | None:

@@ -57,6 +57,7 @@ def attach(  # one argument per option
     if namespace:
         options.make_selection((namespace,), "", "", all_namespaces=False)
     policy, _ = options.allowed(policy_file, ())
+    options.exec_allowed(policy, "podmedic attach")
     request = _Request(
         pod=pod_name(pod),
         namespace=namespace,

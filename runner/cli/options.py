@@ -17,7 +17,7 @@ from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
 from runner.playbook.checks import Problem
 from runner.playbook.load import places
-from runner.policy import DEFAULT, Policy, load_policy, of_playbook
+from runner.policy import DEFAULT, Policy, load_policy, of_exec, of_playbook
 from runner.sweep import Selection
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -202,6 +202,12 @@ def allowed_by(policy: Policy, playbooks: Sequence[Playbook]) -> tuple[
         whose = f"playbook {playbook.name}: " if playbook.source else ""
         raise click.UsageError(f"{whose}{'; '.join(map(str, found))}")
     return policy, tuple(_with_strategies(playbook, policy) for playbook in playbooks)
+
+
+def exec_allowed(policy: Policy, what: str) -> None:
+    """Raises click.UsageError where the policy does not allow exec."""
+    for violation in of_exec(policy, what):
+        raise click.UsageError(str(violation))
 
 
 def _with_strategies(playbook: Playbook, policy: Policy) -> Playbook:

@@ -189,6 +189,7 @@ def shell(  # one argument per option
         container=container,
     )
     policy, (playbook,) = options.allowed(policy_file, [made])
+    options.exec_allowed(policy, "podmedic shell")
     bounds = policy.spec.bounds
     request = _Request(
         pod=pod_name(pod),

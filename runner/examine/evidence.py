@@ -67,6 +67,19 @@ def clean_event(event: Event, redact: Redact) -> Event:
     return msgspec.structs.replace(event, message=redact.redact_text(event.message)[0])
 
 
+def _status_of(pod: Pod, container: str) -> ContainerStatus | None:
+    statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
+    return next((s for s in statuses if s.name == container), None)
+
+
+def _instance(status: ContainerStatus, *, previous: bool) -> tuple[str, int]:
+    """Id of the instance whose log one reads, and how many restarts came before it."""
+    last = status.last_state.terminated
+    if not previous:
+        return status.container_id, status.restart_count
+    return (last.container_id if last else status.container_id), status.restart_count - 1
+
+
 async def app_log(
     ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int
 ) -> tuple[tuple[LogExcerpt, ...], str]:
@@ -76,33 +89,38 @@ async def app_log(
     While the status says `terminated` the plain log is the last instance's and `previous` an
     error text (kubernetes-facts.md, "What surprised" 10).
     """
-    status = next(
-        (
-            s
-            for s in (*pod.status.container_statuses, *pod.status.init_container_statuses)
-            if s.name == container
-        ),
-        None,
-    )
+    status = _status_of(pod, container)
     if status is None or not (status.container_id or status.restart_count):
         return (), ""
-    last = status.last_state.terminated
+
+    async def read(*, previous: bool) -> bytes:
+        return await read_log(
+            ctx, pod, container, tail_lines=tail_lines, limit_bytes=limit_bytes, previous=previous
+        )
+
     # One request: what it said before it died, if it is alive again, else what it says now.
     previous = status.state.running is not None and status.restart_count > 0
     try:
-        data = await read_log(
-            ctx, pod, container, tail_lines=tail_lines, limit_bytes=limit_bytes, previous=previous
-        )
+        data = await read(previous=previous)
+        now = _status_of(ctx.hub.latest(pod.metadata.uid), container) or status
+        restarted = now.restart_count > status.restart_count
+        if restarted and not previous and now.state.running is not None:
+            # That was its successor's: the one that was looked at is the one before, by now.
+            data = await read(previous=True)
     except ClusterError as error:
         forbidden = error.reason is ErrorReason.FORBIDDEN
         return (), "forbidden: get pods/log" if forbidden else error.message
     if not data or data.lstrip().startswith(_NO_LOG):
         return (), ""
+    before = previous or (restarted and now.state.running is not None)
+    container_id, restarts = _instance(now, previous=before)
     excerpt = LogExcerpt(
         container=container,
         text=ctx.redact.redact_bytes(data)[0].decode("utf-8", errors="replace"),
         previous=previous,
-        container_id=last.container_id if previous and last else status.container_id,
+        container_id=container_id,
+        restarts=restarts,
+        restarted=restarted,
         truncated=len(data) >= limit_bytes,
     )
     return (excerpt,), ""

@@ -26,12 +26,16 @@ class TargetCondition(StrEnum):
 
 
 class LogExcerpt(Value, frozen=True, kw_only=True):
-    """The end of an app container's log; `previous` is the instance before the current one."""
+    """The end of an app container's log; `previous` is the instance before the current one,
+    `restarts` how many came before the instance that wrote it, `restarted` that the container was
+    restarted after the pod was looked at and before its log was read."""
 
     container: str
     text: str
     previous: bool = False
     container_id: str = ""
+    restarts: int | None = None
+    restarted: bool = False
     truncated: bool = False
     read_from: str = ""  # name of the pod it was read from, when that is a replica of this one
 

@@ -2,7 +2,7 @@
 API server as a ValidatingAdmissionPolicy."""
 
 from runner.policy.admission import manifests
-from runner.policy.judge import Violation, of_injection, of_namespace, of_playbook
+from runner.policy.judge import Violation, of_exec, of_injection, of_namespace, of_playbook
 from runner.policy.spec import DEFAULT, Policy, json_schema, load_policy, read_policy
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "json_schema",
     "load_policy",
     "manifests",
+    "of_exec",
     "of_injection",
     "of_namespace",
     "of_playbook",

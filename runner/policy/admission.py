@@ -66,6 +66,12 @@ def _validations(policy: Policy) -> Iterator[tuple[str, str, str]]:
             _every(f"{_CONTEXT}.runAsUser) && c.securityContext.runAsUser != 0"),
             "a numeric user other than 0 is required",
         )
+    if not spec.security.volume_devices:
+        yield (
+            "policy/volume-device",
+            _every("!has(c.volumeDevices) || size(c.volumeDevices) == 0"),
+            "raw block volumes are not allowed",
+        )
     yield from _secrets(policy)
     denied = _matches("request.namespace", spec.namespaces.deny or ["-"])
     allowed = _matches("request.namespace", spec.namespaces.allow or ["-"])

@@ -89,6 +89,24 @@ def _secrets_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
             yield Violation("policy/secret-environment", "envFrom may not name a Secret", loc)
 
 
+def of_exec(policy: Policy, what: str, loc: Loc = ()) -> Iterator[Violation]:
+    """`what` needs an exec or an attach."""
+    if "exec" not in policy.spec.transports:
+        allowed = ", ".join(policy.spec.transports) or "none"
+        yield Violation(
+            "policy/transport", f"{what} uses exec, and transports are limited to: {allowed}", loc
+        )
+
+
+def _transports_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
+    base: Loc = ("spec", "debugger")
+    if debugger.lifetime == "resident":
+        yield from of_exec(policy, "lifetime resident", (*base, "lifetime"))
+    if debugger.volume_devices and not policy.spec.security.volume_devices:
+        message = "raw block volumes are not allowed"
+        yield Violation("policy/volume-device", message, (*base, "volumeDevices"))
+
+
 def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
     """What can be told without a pod."""
     debugger = playbook.spec.debugger
@@ -97,6 +115,7 @@ def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
     found = list(_image(policy, debugger.image))
     found += _security_of(policy, debugger)
     found += _secrets_of(policy, debugger)
+    found += _transports_of(policy, debugger)
     if not set(expanded(debugger.strategy, needs_image=True)) & set(policy.spec.strategies):
         allowed = ", ".join(policy.spec.strategies) or "none"
         found.append(

@@ -43,6 +43,8 @@ class Security(Spec):
     """Whether containers may be privileged."""
     root: bool = True
     """Whether containers may run as user 0. `false` demands a numeric user other than 0."""
+    volume_devices: bool = False
+    """Whether raw block volumes of the pod may be attached."""
 
 
 class Namespaces(Spec):
@@ -101,6 +103,9 @@ class PolicySpec(Spec):
         "none",
     )
     """How pods may be reached. `copy` creates pods: it has to be named."""
+    transports: tuple[Literal["log", "exec"], ...] = ("log", "exec")
+    """How results may leave a pod. Without `exec` there is no `podmedic shell`, no `attach` and no
+    `lifetime: resident`."""
     secrets: Secrets = Secrets()
     """What of Secrets may be seen."""
     bounds: Bounds = Bounds()
@@ -155,6 +160,7 @@ DEFAULT = Policy.model_validate(
                 "profiles": ["restricted", "general", "baseline", "netadmin", "sysadmin"],
                 "capabilities": ["SYS_PTRACE", "NET_ADMIN", "NET_RAW"],
                 "privileged": True,
+                "volumeDevices": True,
             },
         },
     },

@@ -126,3 +126,43 @@ def test_dropped_log(lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_pat
         lab, proxy, shop, token, tmp_path,
         Fault.cut(after_bytes=200, path=r".*/log", times=PODS),
     )  # fmt: skip
+
+
+LIVES = (
+    "n=$(($(cat /lives/n 2>/dev/null || echo 0) + 1)); echo $n >/lives/n; "
+    "echo life $n says goodbye; [ $n -lt 3 ] || sleep 60; sleep 1; exit 3"
+)
+
+
+def test_s55_what_a_container_said_is_told_from_what_its_successor_says(
+    lab: Lab, proxy: FaultProxy, tmp_path: Path, namespace: str
+) -> None:
+    """Its log is asked for, and before the answer comes the kubelet starts it anew."""
+    app = pm.deployment("web", LIVES)
+    pod = app["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "lives", "emptyDir": {}}]
+    pod["containers"][0]["volumeMounts"] = [{"name": "lives", "mountPath": "/lives"}]
+    token = service_account_token(lab, namespace)
+    kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig", token=token, namespace=namespace)
+    pm.apply(lab, namespace, app)
+    proxy.clear()
+    # The second life has ended, and the third begins ten seconds later.
+    for what in ("restartCount}=1", "state.terminated.exitCode}=3"):
+        lab.kubectl(
+            "wait", "pod", "-n", namespace, "-l", "app=web", "--timeout=60s",
+            "--for=jsonpath={.status.containerStatuses[0]." + what,
+        )  # fmt: skip
+    proxy.add(Fault.latency(12.0, path=r".*/log", times=1))
+    run = pm.run(
+        lab, namespace, "crashloop", "--kubeconfig", kubeconfig, directory=tmp_path / "out"
+    )
+    evidence = [
+        (e["source"], e["excerpt"]) for f in run.report["findings"] for e in f["evidence"]
+        if "log of" in e["source"]
+    ]  # fmt: skip
+    assert evidence == [
+        (
+            "log of container app, after 1 restart; it was restarted while we read",
+            "life 2 says goodbye",
+        )
+    ]

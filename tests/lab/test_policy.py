@@ -123,6 +123,14 @@ def test_the_api_server_refuses_the_same_when_the_runner_is_bypassed(
     for rule, container in refused.items():
         assert f"podmedic {rule}:" in _patch(lab, guarded, pod, container)
     assert _patch(lab, guarded, pod, _container("x")) == ""
+    # The API knows of no block volume but a claim; that this one is not bound changes nothing.
+    block = pm.deployment("block", SLEEP)["spec"]["template"]["spec"]
+    block["volumes"] = [{"name": "raw", "persistentVolumeClaim": {"claimName": "none"}}]
+    waiting = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "block"}, "spec": block}
+    pm.apply(lab, guarded, waiting)
+    raw = _container("x", volumeDevices=[{"name": "raw", "devicePath": "/dev/raw"}])
+    assert "podmedic policy/volume-device:" in _patch(lab, guarded, "block", raw)
+    lab.kubectl("delete", "pod", "block", "-n", guarded, "--now")
 
     # kubectl debug sets no user; podmedic does, and is let through, until the pod carries three.
     with pytest.raises(KubectlError, match="policy/root"):

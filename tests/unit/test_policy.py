@@ -32,6 +32,7 @@ STRICT: dict[str, Any] = {
     "images": {"allow": ["ghcr.io/podmedic/*"], "requireDigest": True},
     "security": {"profiles": ["restricted"], "capabilities": [], "root": False},
     "strategies": ["shared"],
+    "transports": ["log"],
     "secrets": {"mounts": False},
     "bounds": {"maxInFlight": 8, "maxPerWorkload": 1},
 }
@@ -88,6 +89,11 @@ def test_every_mistake_has_its_place(tmp_path: Path) -> None:
             ["policy/root"],
         ),
         ({"image": PINNED, "strategy": ["target"]}, ["policy/strategy"]),
+        ({"image": PINNED, "lifetime": "resident"}, ["policy/transport"]),
+        (
+            {"image": PINNED, "volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]},
+            ["policy/volume-device"],
+        ),
         (
             {
                 "image": PINNED,
