@@ -95,14 +95,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
             )
         )
     if any(p.adapts_profile for p in playbooks):
-        found.append(
-            Need(
-                resource="namespaces",
-                verbs=("get",),
-                why="the Pod Security level, for `profile: auto`; without it that is `restricted`",
-                optional=True,
-            )
-        )
+        found.append(_LEVEL)
     if injects:
         found.append(
             Need(
@@ -141,6 +134,12 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
     return tuple(found)
 
 
+_LEVEL = Need(
+    resource="namespaces",
+    verbs=("get",),
+    why="the Pod Security level, for `profile: auto`; without it that is `restricted`",
+    optional=True,
+)
 _STREAM_VERBS = ("create", "get")  # a WebSocket begins with a GET; 1.35 asks for `create` as well
 _INTO_ONE_POD = (
     Need(
@@ -189,7 +188,7 @@ def attach_needs() -> tuple[Need, ...]:
 
 def shell_needs() -> tuple[Need, ...]:
     """Of `podmedic shell` in every form, and of `podmedic attach`."""
-    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS)
+    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS, _LEVEL)
 
 
 LEASE = Need(

@@ -49,15 +49,39 @@ class PodCommand(click.Command):
             refuse(error)
 
 
-def pod_name(text: str) -> str:
-    """`web` or, as kubectl takes it too, `pod/web`."""
+# As kubectl takes them.
+_KINDS = {
+    "Pod": ("pod", "pods", "po"),
+    "Deployment": ("deployment", "deployments", "deploy"),
+    "StatefulSet": ("statefulset", "statefulsets", "sts"),
+    "DaemonSet": ("daemonset", "daemonsets", "ds"),
+    "Job": ("job", "jobs"),
+    "CronJob": ("cronjob", "cronjobs", "cj"),
+}
+_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
+
+
+def pod_or_workload(text: str) -> tuple[str, str]:
+    """Kind and name: `web` and `pod/web` are a Pod, `deploy/web` is a Deployment."""
     kind, slash, name = text.rpartition("/")
-    if slash and kind not in ("pod", "pods", "po"):
-        raise click.UsageError(f"{text}: the name of a pod is expected, or pod/NAME")
+    if slash and kind.lower() not in _KIND_OF:
+        raise click.UsageError(
+            f"{text}: the name of a pod is expected, or pod/NAME, deploy/NAME, sts/NAME, ds/NAME, "
+            "job/NAME, cronjob/NAME"
+        )
+    found = _KIND_OF[kind.lower()] if slash else "Pod"
     if not options.POD_NAME.fullmatch(name):
         raise click.UsageError(
-            f"{name!r} is no name of a pod: lower case letters, digits, '-' and '.'"
+            f"{name!r} is no name of a {found}: lower case letters, digits, '-' and '.'"
         )
+    return found, name
+
+
+def pod_name(text: str) -> str:
+    """`web` or, as kubectl takes it too, `pod/web`."""
+    kind, name = pod_or_workload(text)
+    if kind != "Pod":
+        raise click.UsageError(f"{text}: the name of a pod is expected, or pod/NAME")
     return name
 
 

@@ -21,7 +21,7 @@ from runner.cli.pod_command import (
     PodCommand,
     Said,
     interruptible,
-    pod_name,
+    pod_or_workload,
 )
 from runner.cli.record import Recording, as_shown, prepare_directory
 from runner.cli.stdio import Output, read_stdin
@@ -39,7 +39,7 @@ from runner.shell.command import ended_afterwards, seconds_left
 
 # After these the command may have been started.
 _MAYBE_RUN = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
-_PROFILES = ("restricted", "general", "baseline", "netadmin", "sysadmin")
+_PROFILES = ("auto", "restricted", "general", "baseline", "netadmin", "sysadmin")
 _STRATEGIES = ("auto", "target", "own-image", "shared")
 
 
@@ -47,7 +47,8 @@ _STRATEGIES = ("auto", "target", "own-image", "shared")
 class _Request:
     """The command line, read and checked. `command` None: a terminal."""
 
-    pod: str
+    kind: str
+    name: str
     namespace: str
     container: str
     playbook: Playbook
@@ -94,7 +95,7 @@ class _Request:
     type=click.Choice(_PROFILES),
     default="restricted",
     show_default=True,
-    help="Security context, as of `kubectl debug`.",
+    help="Security context, as of `kubectl debug`; auto: the least that sees the target.",
 )
 @click.option(
     "--strategy",
@@ -161,7 +162,8 @@ def shell(  # one argument per option
     qps: float, burst: int, policy_file: Path | None,
 ) -> int:  # fmt: skip
     """A terminal in POD, or one command, in an ephemeral container beside its own; exits with the
-    exit code of the shell or the command.
+    exit code of the shell or the command. POD may be deploy/NAME and the like: one of its pods,
+    then, an ill one first.
 
     The container is injected by the rules of a sweep and ends with what runs in it. A command's
     stdout and stderr come as they are. Exit code 125: nothing was run; 255: the exit code is not
@@ -181,7 +183,10 @@ def shell(  # one argument per option
         )
     if command is not None and "\0" in command:
         raise click.UsageError("--command: a NUL byte cannot be passed to a command")
+    kind, name = pod_or_workload(pod)
     made = document(
+        kind=kind,
+        name=name,
         image=image,
         profile=profile,
         strategy=strategy,
@@ -192,7 +197,8 @@ def shell(  # one argument per option
     options.exec_allowed(policy, "podmedic shell")
     bounds = policy.spec.bounds
     request = _Request(
-        pod=pod_name(pod),
+        kind=kind,
+        name=name,
         namespace=namespace,
         container=container,
         playbook=playbook,
@@ -226,7 +232,8 @@ async def _run(request: _Request, said: Said) -> int:
     async with connected(request.connection) as cluster:
         asked = Asked(
             namespace=request.namespace or cluster.default_namespace,
-            pod=request.pod,
+            kind=request.kind,
+            name=request.name,
             container=request.container,
             playbook=request.playbook,
             policy=request.policy,
@@ -243,6 +250,8 @@ async def _run(request: _Request, said: Said) -> int:
         )
         redact = LazyRedactor()
         async with reach(cluster, redact, _now, asked) as reached:
+            if reached.pod_note:
+                complain(reached.pod_note)
             if request.verbose:
                 _tell(reached)
             with _recorded(request, reached, redact) as kept:
@@ -351,9 +360,10 @@ def _code(ended: Ended, reached: Reached) -> int:
 def _tell(reached: Reached) -> None:
     injection, place = reached.injection, reached.place
     note = f": {reached.strategy_note}" if reached.strategy_note else ""
+    why = f" ({injection.profile_reason})" if injection.profile_reason else ""
     complain(
         f"container {place.container} in pod {place.namespace}/{place.pod}, image "
-        f"{injection.image}, profile {injection.profile}, target {reached.target}, strategy "
+        f"{injection.image}, profile {injection.profile}{why}, target {reached.target}, strategy "
         f"{injection.strategy}{note}"
     )
     _warn(injection.warnings)

@@ -31,11 +31,13 @@ class ProfileChoice(NamedTuple):
 class ProfileBounds(NamedTuple):
     """What `auto` must keep to. `level` is what the namespace's
     `pod-security.kubernetes.io/enforce` says, "" when it says nothing, None when it is not known;
-    `profiles` are those that the policy `whose` allows, None for all."""
+    `profiles` are those that the policy `whose` allows, None for all. With `looks_anywhere` nobody
+    knows what will be looked at."""
 
     level: str | None = None
     profiles: tuple[str, ...] | None = None
     whose: str = ""
+    looks_anywhere: bool = False
 
 
 def _at_most_restricted(pod: Pod, target: Container, level: str | None) -> str:
@@ -83,7 +85,8 @@ def choose_profile(
     if capabilities:
         choice = _for_capabilities(pod, target, capabilities, bounds.level)
     if choice is None:
-        choice = _least(pod, target, strategy, looks_into=looks_into, level=bounds.level)
+        into = looks_into or bounds.looks_anywhere
+        choice = _least(pod, target, strategy, looks_into=into, level=bounds.level)
     if bounds.profiles is None or choice.profile in bounds.profiles:
         return choice
     return ProfileChoice("restricted", f"{bounds.whose} does not allow profile {choice.profile}")

@@ -219,6 +219,18 @@ def within(plan: PodPlan, profiles: Sequence[str], whose: str) -> PodPlan:
     return replace(plan, injections=injections)
 
 
+def looking_anywhere(plan: PodPlan) -> PodPlan:
+    """With `profile: auto` made for a person who may look at anything."""
+    injections = tuple(
+        _plan(
+            plan.pod, plan.target, i.group, i.choice, i.fallback,
+            i.bounds._replace(looks_anywhere=True),
+        )
+        for i in plan.injections
+    )  # fmt: skip
+    return replace(plan, injections=injections)
+
+
 def name_of(plan: InjectionPlan, run_id: str, uid: str, attempt: int) -> str:
     """The container's name for that pod."""
     prefix = plan.debugger.name_prefix

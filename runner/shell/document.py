@@ -7,21 +7,26 @@ NAME = "shell"
 
 
 def document(
-    *, image: str | None, profile: str, strategy: str, run_as_user: int | None, container: str
-) -> Playbook:
-    """Its one step stands for whatever will be typed. Empty `container`: as a sweep chooses."""
+    *, image: str | None, profile: str, strategy: str, run_as_user: int | None, container: str,
+    kind: str = "Pod", name: str = "",
+) -> Playbook:  # fmt: skip
+    """Its one step stands for whatever will be typed. Empty `container`: as a sweep chooses.
+    `kind` and `name` are those of the workload that the pod is to be of."""
     debugger: dict[str, object] = {"profile": profile, "strategy": [strategy]}
     if image is not None:
         debugger["image"] = image
     if run_as_user is not None:
         debugger["securityContext"] = {"runAsUser": run_as_user}
+    targets: dict[str, object] = {"container": container} if container else {}
+    if kind != "Pod":
+        targets["owners"] = [{"kind": kind, "name": name}]
     return Playbook.model_validate(
         {
             "apiVersion": "podmedic.io/v1alpha1",
             "kind": "Playbook",
             "metadata": {"name": NAME},
             "spec": {
-                "targets": {"container": container} if container else {},
+                "targets": targets,
                 "debugger": debugger,
                 "steps": [{"name": NAME, "run": ["sh"]}],
             },

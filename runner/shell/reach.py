@@ -17,9 +17,17 @@ from runner.examine.inject import Injected, send, unreached, wait_for
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection
 from runner.permissions import Need
-from runner.plan import InjectionPlan, PodPlan, container_for, name_of, plan_injection
+from runner.plan import (
+    InjectionPlan,
+    PodPlan,
+    container_for,
+    looking_anywhere,
+    name_of,
+    plan_injection,
+)
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
+from runner.select import condition_status
 from runner.shell.program import holder, terminal
 from runner.sweep import Selection
 from runner.sweep.evidence import list_events
@@ -39,11 +47,13 @@ class NotReachedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which pod, by which settings (`runner.shell.document`), and for how long. The container
-    must run within `start_seconds` and ends by itself `ttl_seconds` after its start."""
+    """Which pod (of kind `Pod`, or one of the workload of that kind and name), by which settings
+    (`runner.shell.document`), and for how long. The container must run within `start_seconds` and
+    ends by itself `ttl_seconds` after its start."""
 
     namespace: str
-    pod: str
+    kind: str
+    name: str
     container: str
     playbook: Playbook
     policy: Policy
@@ -57,26 +67,38 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """A container of ours that runs. `body` is what was sent; `strategy_note` says why it sees less
-    than it might, or is empty; `latest` is the pod as the watch knows it, `end` waits so many
-    seconds for the container's, None if it has not ended by then."""
+    """A container of ours that runs. `body` is what was sent; `pod_note` says which of a
+    workload's pods it is in, `strategy_note` why it sees less than it might, or they are empty;
+    `latest` is the pod as the watch knows it, `end` waits so many seconds for the container's,
+    None if it has not ended by then."""
 
     place: Place
     target: str
     injection: Injection
     body: Mapping[str, Any]
+    pod_note: str
     strategy_note: str
     started_at: datetime
     latest: Callable[[], Pod]
     end: Callable[[float], Awaitable[StateTerminated | None]]
 
 
-def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> PodPlan:
-    """The same decisions as for a sweep of this one pod; raises NotReachedError."""
-    where = f"pod {asked.pod} in namespace {asked.namespace}"
+def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> tuple[PodPlan, str]:
+    """The same decisions as for a sweep of this one pod, and which of several it is; raises
+    NotReachedError. Of a workload's pods one that is ill, if there is one, else the newest."""
     if not gathered.selected:
-        raise NotReachedError(f"there is no {where}")
-    (plan,) = with_debt(with_policy(make_plans(gathered, now), asked.policy), asked.debt, now)
+        what = f"pod {asked.name}" if asked.kind == "Pod" else f"pod of {asked.kind} {asked.name}"
+        raise NotReachedError(f"there is no {what} in namespace {asked.namespace}")
+    made = with_policy(make_plans(gathered, now), asked.policy)
+    plans = sorted(with_debt(made, asked.debt, now), key=lambda plan: _rank(plan, now))
+    plan = looking_anywhere(plans[0])
+    where = f"pod {plan.pod.metadata.name} in namespace {asked.namespace}"
+    note = ""
+    if asked.kind != "Pod":
+        ready = "Ready" if condition_status(plan.pod, "Ready") == "True" else "not Ready"
+        note = (
+            f"pod {plan.pod.metadata.name}, {ready}, of {len(plans)} of {asked.kind} {asked.name}"
+        )
     spec = plan.pod.spec
     names = [c.name for c in (*spec.containers, *spec.init_containers)]
     if asked.container and asked.container not in names:
@@ -86,13 +108,24 @@ def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> PodPlan:
     why = plan.skip or plan.held_back
     if why is not None:
         raise NotReachedError(f"{where}: {why.message} ({why.reason})")
-    return plan
+    return plan, note
 
 
-def _must_reach(asked: Asked, plan: InjectionPlan) -> None:
+def _rank(plan: PodPlan, now: datetime) -> tuple[bool, bool, float]:
+    """The least is taken."""
+    begun = plan.pod.metadata.creation_timestamp or now
+    return (
+        plan.skip is not None or plan.held_back is not None,
+        condition_status(plan.pod, "Ready") == "True",
+        (now - begun).total_seconds(),
+    )
+
+
+def _must_reach(pod: Pod, plan: InjectionPlan) -> None:
     if not plan.steps:
         raise NotReachedError(
-            f"pod {asked.pod} cannot be reached: {plan.choice.message} ({plan.choice.reason})"
+            f"pod {pod.metadata.name} cannot be reached: {plan.choice.message} "
+            f"({plan.choice.reason})"
         )
 
 
@@ -106,7 +139,7 @@ async def _inject(
     program = terminal if asked.terminal else holder
     while True:
         attempt += 1
-        _must_reach(asked, plan)
+        _must_reach(pod_plan.pod, plan)
         name = name_of(plan, asked.run_id, uid, attempt)
         built = container_for(
             pod_plan, plan, name=name, run_id=asked.run_id, program=program(name, asked.ttl_seconds)
@@ -144,12 +177,11 @@ async def reach(
 ) -> AsyncIterator[Reached]:
     """Raises NotReachedError and ClusterError. The pod is watched until the context is left; the
     container stays."""
-    selection = Selection(
-        namespaces=(asked.namespace,), field_selector=f"metadata.name={asked.pod}"
-    )
+    one = f"metadata.name={asked.name}" if asked.kind == "Pod" else ""
+    selection = Selection(namespaces=(asked.namespace,), field_selector=one)
     gathered = await gather(cluster, [asked.playbook], selection, now())
-    pod_plan = _the_plan(asked, gathered, now())
-    _must_reach(asked, pod_plan.injections[0])
+    pod_plan, pod_note = _the_plan(asked, gathered, now())
+    _must_reach(pod_plan.pod, pod_plan.injections[0])
     _, events = await asyncio.gather(
         require(cluster, asked.needs, [asked.namespace], command="podmedic rbac --shell"),
         list_events(cluster, [asked.namespace]),
@@ -176,10 +208,13 @@ async def reach(
     try:
         plan, injection, body = await _inject(ctx, asked, pod_plan)
         yield Reached(
-            place=Place(namespace=asked.namespace, pod=asked.pod, container=injection.container),
+            place=Place(
+                namespace=asked.namespace, pod=pod.metadata.name, container=injection.container
+            ),
             target=pod_plan.target,
             injection=injection,
             body=body,
+            pod_note=pod_note,
             strategy_note=plan.choice.message,
             started_at=_started_at(hub.latest(uid), injection.container) or now(),
             latest=lambda: hub.latest(uid),

@@ -106,6 +106,38 @@ def test_a_crash_looping_pod_has_a_shell_too(lab: Lab, namespace: str) -> None:
     assert (own.returncode, own.stderr) == (4, b"")
 
 
+def test_a_workloads_name_finds_the_pod_that_is_ill(lab: Lab, namespace: str) -> None:
+    """As `kubectl logs deploy/web` does, but not just any of them."""
+    lab.images("busybox")
+    probe = {"readinessProbe": {"exec": {"command": ["test", "!", "-e", "/tmp/ill"]},
+                                "periodSeconds": 1, "failureThreshold": 1}}  # fmt: skip
+    pm.apply(lab, namespace, pm.deployment("web", MARKED, replicas=3, container=probe))
+    pm.wait_ready(lab, namespace, "web")
+    ill = pm.pods(lab, namespace)[1].metadata.name
+    lab.kubectl("exec", ill, "-n", namespace, "--", "touch", "/tmp/ill")
+    lab.kubectl(
+        "wait", f"pod/{ill}", "-n", namespace, "--for=condition=Ready=false", "--timeout=30s"
+    )
+    done = shell(lab, namespace, "deploy/web", "--command", "cat /etc/hostname")
+    assert (done.returncode, done.stdout) == (0, f"{ill}\n".encode())
+    assert done.stderr == f"podmedic: pod {ill}, not Ready, of 3 of Deployment web\n".encode()
+    assert pm.ephemeral_containers(lab, namespace)[ill]
+    assert sum(map(len, pm.ephemeral_containers(lab, namespace).values())) == 1
+
+    none = shell(lab, namespace, "sts/web", "--command", "true")
+    assert (none.returncode, none.stderr.decode()) == (
+        125, f"podmedic: there is no pod of StatefulSet web in namespace {namespace}\n"
+    )  # fmt: skip
+    odd = shell(lab, namespace, "svc/web", "--command", "true")
+    assert (odd.returncode, odd.stderr.decode()) == (
+        125,
+        (
+            "podmedic: svc/web: the name of a pod is expected, or pod/NAME, deploy/NAME, sts/NAME, "
+            "ds/NAME, job/NAME, cronjob/NAME\n"
+        ),
+    )
+
+
 def test_stdin_is_passed_on_whole(lab: Lab, namespace: str, web: str) -> None:
     """Binary, megabytes, and its end; without -i the command has none."""
     data = bytes(range(256)) * 40_000

@@ -24,6 +24,8 @@ def test_s36_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
     kubeconfig = str(kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig"))
     offset = lab.audit_offset()
     done = shell(lab, namespace, web, "--kubeconfig", kubeconfig, "--command", "exit 5")
+    auto = ("--profile", "auto", "-v", "--command", "ls /proc/1/root/bin >/dev/null")
+    into = shell(lab, namespace, web, "--kubeconfig", kubeconfig, *auto)
     with sit(lab, namespace, web, "--kubeconfig", kubeconfig) as at:
         at.expect(r"[$#] ")
         at.type(DETACH)
@@ -34,6 +36,9 @@ def test_s36_the_role_of_rbac_shell_is_enough_and_all_of_it_is_used(
         assert at.exit_code() == 6
     events: list[dict[str, Any]] = lab.requests(offset, user_agent="podmedic/")
     assert (done.returncode, done.stderr) == (5, b"")
+    # Whoever sits at a shell may look at anything: root's files are seen as root alone.
+    assert into.returncode == 0
+    assert b"profile baseline (container app is taken to run as root, and" in into.stderr
     assert [e for e in events if e["responseStatus"]["code"] == 403] == []
     role = json.loads(lab.kubectl("get", "role", "podmedic", "-n", namespace, "-o", "json"))
     granted = {
