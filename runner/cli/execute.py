@@ -39,7 +39,7 @@ from runner.model.objects import Objects
 from runner.plan import PodPlan
 from runner.progress import Progress, progress
 from runner.record import Place, RecordError, RunRecord, difference
-from runner.report.files import OutputError, write_atomically
+from runner.report.files import OutputError, growing_file, write_atomically
 from runner.sweep import (
     Earlier,
     Outside,
@@ -142,6 +142,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             redact=LazyRedactor(),
             record=_no_journal,
             store=blobs.store,
+            artifact=lambda name: growing_file(request.directory / name),
             keep=lambda _: None,
             now=_now,
             watcher=watcher,

@@ -1,6 +1,7 @@
 """What examining a pod needs from outside: the cluster, the clock, the disk, all passed in."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,6 +35,17 @@ class Limits:
     catch_seconds: float = 370.0
 
 
+class ArtifactFile(Protocol):
+    """A file that is being written; what is not kept is gone at the end."""
+
+    def write(self, data: bytes) -> object: ...
+    def keep(self) -> None: ...
+
+
+def _nowhere(name: str) -> AbstractContextManager[ArtifactFile]:
+    raise OSError(f"nothing is kept here: {name}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """`store` keeps bytes in the run directory and returns the file's name there, None
@@ -49,5 +61,7 @@ class Context:
     now: Callable[[], datetime]
     run_id: str
     limits: Limits
+    # A new file of that name in the run directory; OSError where it cannot be made.
+    artifact: Callable[[str], AbstractContextManager[ArtifactFile]] = _nowhere
     # Why a container may not be sent to a pod by a strategy; empty if it may.
     forbidden: Callable[[Pod, Mapping[str, Any], str], str] = lambda *_: ""

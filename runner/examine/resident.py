@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from runner.cluster import ClusterError, Ended, ErrorReason, Place, StreamOutcome
+from runner.examine.artifacts import with_artifacts
 from runner.examine.classify import Stage
 from runner.examine.context import Context
 from runner.examine.inject import Injected, as_injected, result_of, send, wait_for
@@ -113,9 +114,10 @@ async def _in(
     )
     message = ctx.redact.redact_text(message)[0]
     why = (reason or "NotRun", message or "the program ended before this step")
+    steps = step_results(plan.steps, result, why, ctx.redact, ctx.store)
     return Injected(
         injection=injection,
-        steps=step_results(plan.steps, result, why, ctx.redact, ctx.store),
+        steps=await with_artifacts(ctx, plan, place, steps),
         outcome=outcome,
         reason=reason,
         message=message,

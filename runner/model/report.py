@@ -83,6 +83,18 @@ class Attempt(Record, frozen=True, kw_only=True):
     stderr_info: OutputInfo = OutputInfo()
 
 
+class Artifact(Record, frozen=True, kw_only=True):
+    """Files that a step collected: a tar in the run directory, as it came and not redacted, with
+    the hash that the pod and we made of it. Without `path` nothing was kept, `reason` says why;
+    with both, tar left something out."""
+
+    path: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    reason: str = ""
+    message: str = ""
+
+
 class StepResult(Record, frozen=True, kw_only=True):
     """One step on one pod; exit code, duration and outputs are those of the last attempt."""
 
@@ -96,6 +108,7 @@ class StepResult(Record, frozen=True, kw_only=True):
     stdout: str = ""
     stderr: str = ""
     attempts: tuple[Attempt, ...] = ()
+    artifact: Artifact | None = None
 
 
 class Injection(Record, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ def check(document: Any) -> Iterator[Problem]:
     yield from _check_targets(mapping(spec.get("targets")))
     yield from _check_debugger(spec)
     steps = [mapping(step) for step in listed(spec.get("steps"))]
+    yield from _check_collect(steps, mapping(spec.get("debugger")))
     yield from _check_steps(steps)
     by_name = {step["name"]: step for step in steps if isinstance(step.get("name"), str)}
     for section in ("findings", "workloads"):
@@ -80,6 +81,17 @@ def _check_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             yield Problem(loc, "a step needs run (a command and its arguments) or script")
         if "parse" in step and len(mapping(step["parse"])) != 1:
             yield Problem((*loc, "parse"), "needs exactly one of regex, json, keyValue")
+
+
+def _check_collect(
+    steps: Sequence[Mapping[str, Any]], debugger: Mapping[str, Any]
+) -> Iterator[Problem]:
+    for index, step in enumerate(steps):
+        if step.get("collect") is not None and debugger.get("lifetime") != "resident":
+            yield Problem(
+                ("spec", "steps", index, "collect"),
+                "needs a container that stays: debugger: {lifetime: resident}",
+            )
 
 
 def _check_unique(items: Sequence[Mapping[str, Any]], key: str, at: Loc) -> Iterator[Problem]:

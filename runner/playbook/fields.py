@@ -82,6 +82,7 @@ _STEP_NAME = r"^[a-z][a-zA-Z0-9_-]{0,40}$"
 _RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
 _KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
 ABSOLUTE_PATH = r"^/[^:]*$"
+_COLLECTED = r"^(\$PODMEDIC_ROOT)?/[^\x00-\x1f]*$"
 _CAPABILITY = r"^[A-Z][A-Z0-9_]{0,62}$"
 _ENV_NAME = r"^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
 _TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
@@ -97,6 +98,7 @@ SHAPES = {
     _KIND: "a kind such as Deployment",
     _TOOL: "the name of a command",
     ABSOLUTE_PATH: "an absolute path without a colon",
+    _COLLECTED: "an absolute path, or one that begins with $PODMEDIC_ROOT/",
     _CAPABILITY: "a capability without CAP_, such as SYS_PTRACE",
     _ENV_NAME: "letters, digits, _, - and ., no digit first",
     _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
@@ -109,6 +111,7 @@ DnsLabel = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 StepName = Annotated[str, Field(pattern=_STEP_NAME)]
 RuleId = Annotated[str, Field(pattern=_RULE_ID)]
 Kind = Annotated[str, Field(pattern=_KIND)]
+CollectedPath = Annotated[str, Field(pattern=_COLLECTED, max_length=1024)]
 Capability = Annotated[str, Field(pattern=_CAPABILITY)]
 EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
 ToolName = Annotated[str, Field(pattern=_TOOL)]

@@ -36,6 +36,7 @@ _PARTS = (
     ("spec.steps[].retry", "Retry"),
     ("spec.steps[].needs", "Needs"),
     ("spec.steps[].parse", "Parse"),
+    ("spec.steps[].collect", "Collect"),
     ("spec.findings[]", "FindingRule"),
     ("spec.findings[].match", "Match"),
 )

@@ -113,6 +113,23 @@ class Parse(Spec):
     first line wins."""
 
 
+class Collect(Spec):
+    """Files to keep, as one tar that is never unpacked, after all steps have run. They come through
+    exec from the container, so it must stay: `debugger.lifetime: resident`. They are kept as they
+    are: nothing in them is redacted."""
+
+    paths: Annotated[
+        tuple[fields.CollectedPath, ...],
+        Field(min_length=1, max_length=20),
+    ]
+    """Files and folders, absolute; `$PODMEDIC_ROOT/` in front stands for the file system of the
+    target."""
+    limit_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 64 << 20
+    """Of a larger tar nothing is kept, and the report says so."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    """For the transfer."""
+
+
 class Step(Spec):
     """One command in the debugger's container."""
 
@@ -138,6 +155,8 @@ class Step(Spec):
     """Without these it is `not-evaluated`."""
     parse: Parse | None = None
     """Reads stdout into `steps.NAME.parsed`."""
+    collect: Collect | None = None
+    """Files to keep, beside what the step says."""
 
 
 class Match(Spec):

@@ -116,6 +116,16 @@ def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
     found += _security_of(policy, debugger)
     found += _secrets_of(policy, debugger)
     found += _transports_of(policy, debugger)
+    if not policy.spec.artifacts:
+        found += [
+            Violation(
+                "policy/artifacts",
+                "files may not be collected",
+                ("spec", "steps", index, "collect"),
+            )
+            for index, step in enumerate(playbook.spec.steps)
+            if step.collect is not None
+        ]
     if not set(expanded(debugger.strategy, needs_image=True)) & set(policy.spec.strategies):
         allowed = ", ".join(policy.spec.strategies) or "none"
         found.append(

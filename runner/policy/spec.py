@@ -106,6 +106,8 @@ class PolicySpec(Spec):
     transports: tuple[Literal["log", "exec"], ...] = ("log", "exec")
     """How results may leave a pod. Without `exec` there is no `podmedic shell`, no `attach` and no
     `lifetime: resident`."""
+    artifacts: bool = False
+    """Whether playbooks may `collect` files: they are kept as they are, without redaction."""
     secrets: Secrets = Secrets()
     """What of Secrets may be seen."""
     bounds: Bounds = Bounds()
@@ -156,6 +158,7 @@ DEFAULT = Policy.model_validate(
         "spec": {
             # Who gives no policy decides by the role: `copy` needs to create pods.
             "strategies": ["target", "own-image", "shared", "catch", "copy", "none"],
+            "artifacts": True,
             "security": {
                 "profiles": ["restricted", "general", "baseline", "netadmin", "sysadmin"],
                 "capabilities": ["SYS_PTRACE", "NET_ADMIN", "NET_RAW"],

@@ -2,6 +2,7 @@
 read back. What the text prints is explained in docs/log-transport.md."""
 
 from runner.program.build import FILE_LIMIT_BYTES, MAX_PROGRAM_BYTES, build
+from runner.program.collect import collector, told
 from runner.program.decode import decode
 from runner.program.hold import holder, received
 from runner.program.summary import summary
@@ -26,8 +27,10 @@ __all__ = [
     "StreamRecord",
     "Summary",
     "build",
+    "collector",
     "decode",
     "holder",
     "received",
     "summary",
+    "told",
 ]

@@ -264,7 +264,7 @@ def _step(step: StepResult, limit: int) -> Json:
         "name": one_line(step.name),
         "outcome": step.outcome.value,
         "reason": one_line(step.reason),
-        "message": plain(step.message),
+        "message": "; ".join(filter(None, (plain(step.message), artifact_words(step)))),
         "attempts": [
             {
                 "number": item.number,
@@ -277,6 +277,21 @@ def _step(step: StepResult, limit: int) -> Json:
             for item in attempts(step)
         ],
     }
+
+
+def artifact_words(step: StepResult) -> str:
+    """What became of the files it collects, or the empty string."""
+    artifact = step.artifact
+    if artifact is None:
+        return ""
+    why = one_line(": ".join(filter(None, (artifact.reason, artifact.message))))
+    if not artifact.path:
+        return f"nothing was collected: {why}"
+    kept = one_line(
+        f"collected {artifact.path} ({artifact.bytes} bytes, sha256 {artifact.sha256}), as it came "
+        "and not redacted"
+    )
+    return f"{kept}; {why}" if why else kept
 
 
 def _output(text: str, info: OutputInfo, limit: int) -> Json:

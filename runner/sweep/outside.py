@@ -1,13 +1,14 @@
 """Everything a sweep needs that is not a value."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from runner.cluster import Cluster
 from runner.examine import Examined
-from runner.examine.context import Record, Redact
+from runner.examine.context import ArtifactFile, Record, Redact
 from runner.sweep.pool import Stop
 
 
@@ -26,6 +27,7 @@ class Outside:
     redact: Redact
     record: Record
     store: Callable[[bytes], str | None]
+    artifact: Callable[[str], AbstractContextManager[ArtifactFile]]
     # Hears of each pod that is done, for a run that goes on after a kill.
     keep: Callable[[Examined], None]
     now: Callable[[], datetime]

@@ -95,6 +95,7 @@ def _context(
         redact=outside.redact,
         record=record,
         store=outside.store,
+        artifact=outside.artifact,
         stage=partial(tally.of_pod, uid),
         now=outside.now,
         run_id=run_id,

@@ -12,6 +12,7 @@ from runner.model.pod import Pod
 from runner.playbook import Playbook, PlaybookErrors, load
 from runner.playbook.load import load_document
 from runner.playbook.reference import fields
+from runner.playbook.spec import Collect
 from runner.policy import (
     DEFAULT,
     Policy,
@@ -113,6 +114,16 @@ def test_every_mistake_has_its_place(tmp_path: Path) -> None:
 def test_playbooks(debugger: dict[str, Any], rules: list[str]) -> None:
     found = of_playbook(policy(**STRICT), playbook(**debugger))
     assert [violation.rule for violation in found] == rules
+
+
+def test_files_may_be_collected_only_where_the_policy_says_so() -> None:
+    given = playbook(lifetime="resident", image=PINNED)
+    step = given.spec.steps[0].model_copy(update={"collect": Collect(paths=("/tmp",))})
+    given = given.model_copy(update={"spec": given.spec.model_copy(update={"steps": (step,)})})
+    allowed = {"images": {"allow": ["*"]}}
+    (found,) = of_playbook(policy(**allowed), given)
+    assert (found.rule, found.loc) == ("policy/artifacts", ("spec", "steps", 0, "collect"))
+    assert of_playbook(policy(**allowed, artifacts=True), given) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from runner.model.report import (
+    Artifact,
     Attempt,
     Change,
     Evidence,
@@ -22,6 +23,7 @@ from runner.model.report import (
 )
 from runner.report.details import (
     MAX_OUTPUT_CHARACTERS,
+    artifact_words,
     attempts,
     detail,
     fix_parts,
@@ -286,3 +288,36 @@ def test_evidence_that_says_the_same_is_told_once() -> None:
         ("event Unhealthy x22, event Unhealthy x23", "a"),
         ("event Unhealthy x23", "b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("artifact", "words"),
+    [
+        (None, ""),
+        (
+            Artifact(path="artifacts/shop/web-0/p.s.tar", bytes=512, sha256="ab"),
+            (
+                "collected artifacts/shop/web-0/p.s.tar (512 bytes, sha256 ab), as it came and not "
+                "redacted"
+            ),
+        ),
+        (
+            Artifact(reason="TooLarge", message="more than 5 bytes"),
+            "nothing was collected: TooLarge: more than 5 bytes",
+        ),
+        (
+            Artifact(
+                path="a.tar", bytes=1, sha256="ab", reason="Incomplete", message="tar: \x1b[2J"
+            ),
+            (
+                "collected a.tar (1 bytes, sha256 ab), as it came and not redacted; Incomplete: tar: "
+                "\\x1b[2J"
+            ),
+        ),
+    ],
+)
+def test_what_became_of_collected_files(artifact: Artifact | None, words: str) -> None:
+    step = StepResult(
+        playbook="p", name="s", outcome=StepOutcome.PASSED, exit_code=0, artifact=artifact
+    )
+    assert artifact_words(step) == words

@@ -1,0 +1,111 @@
+"""`collect`: files of the pod, kept as they came and never unpacked."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from runner.cluster import ClusterError, Ended, Place, StreamOutcome
+from runner.examine.context import Context
+from runner.model.report import Artifact, StepOutcome, StepResult
+from runner.plan import InjectionPlan
+from runner.playbook.spec import Collect
+from runner.program import collector, told
+
+_STDERR_LIMIT_BYTES = 16 * 1024
+_RAN = (StepOutcome.PASSED, StepOutcome.FAILED)
+
+
+async def with_artifacts(
+    ctx: Context, plan: InjectionPlan, place: Place, steps: Sequence[StepResult]
+) -> tuple[StepResult, ...]:
+    """The same results, with what was collected after those that ran; one after the other."""
+    wanted: Mapping[tuple[str, str], Collect] = {
+        (playbook.metadata.name, step.name): step.collect
+        for playbook in plan.group.playbooks
+        for step in playbook.spec.steps
+        if step.collect is not None
+    }
+    found = []
+    for step in steps:
+        collect = wanted.get((step.playbook, step.name))
+        if collect is not None and step.outcome in _RAN:
+            artifact = await _collected(ctx, place, step, collect)
+            found.append(msgspec.structs.replace(step, artifact=artifact))
+        else:
+            found.append(step)
+    return tuple(found)
+
+
+async def _collected(ctx: Context, place: Place, step: StepResult, collect: Collect) -> Artifact:
+    name = f"artifacts/{place.namespace}/{place.pod}/{step.playbook}.{step.name}.tar"
+    identity = f"podmedic-{hashlib.sha256(f'{ctx.run_id} {name}'.encode()).hexdigest()[:16]}"
+    argv = collector(collect.paths, identity=identity, limit_bytes=collect.limit_bytes)
+    digest, total, stderr = hashlib.sha256(), 0, bytearray()
+    ended = Ended(
+        outcome=StreamOutcome.UNKNOWN,
+        reason="DeadlineExceeded",
+        message=f"no end within {collect.timeout_seconds} s",
+    )
+    try:
+        with ctx.artifact(name) as file:
+            try:
+                async with (
+                    asyncio.timeout(collect.timeout_seconds),
+                    ctx.cluster.streams.exec(place, argv, stdin=False) as stream,
+                ):
+                    async for chunk in stream.chunks():
+                        if chunk.is_error:
+                            stderr += chunk.data[: _STDERR_LIMIT_BYTES - len(stderr)]
+                            continue
+                        total += len(chunk.data)
+                        if total > collect.limit_bytes:
+                            break
+                        digest.update(chunk.data)
+                        file.write(chunk.data)
+                    else:
+                        ended = stream.ended
+            except TimeoutError:
+                pass
+            problem = _problem(collect, total, digest.hexdigest(), bytes(stderr), ended)
+            if problem is None:
+                file.keep()
+    except ClusterError as error:
+        problem = (error.reason.value, error.message)
+    except OSError as error:
+        problem = ("NotStored", f"{name}: {error.strerror or error}")
+    if problem is not None:
+        reason, message = problem
+        return Artifact(reason=reason, message=ctx.redact.redact_text(message)[0])
+    said = told(bytes(stderr))
+    assert said is not None
+    words = ctx.redact.redact_text(said.words)[0]
+    return Artifact(
+        path=name,
+        bytes=total,
+        sha256=digest.hexdigest(),
+        reason="" if said.exit_code == 0 else "Incomplete",
+        message="" if said.exit_code == 0 else f"tar ended with {said.exit_code}: {words}",
+    )
+
+
+def _problem(
+    collect: Collect, total: int, sha256: str, stderr: bytes, ended: Ended
+) -> tuple[str, str] | None:
+    """Why nothing of it is kept; half a file would be taken for a whole one."""
+    if total > collect.limit_bytes:
+        return "TooLarge", f"more than {collect.limit_bytes} bytes (limitBytes)"
+    if ended.outcome is not StreamOutcome.EXITED:
+        return ended.reason or "ExecIncomplete", ended.message
+    if ended.exit_code == 97:
+        return "ToolMissing", f"{stderr.decode(errors='replace').strip()} in the debugger's image"
+    said = told(stderr)
+    if said is None:
+        words = stderr.decode(errors="replace").strip()
+        return "ExecIncomplete", words or f"it ended with exit code {ended.exit_code}"
+    if said.sha256 != sha256:
+        return "Damaged", "what arrived is not what was sent: the hashes differ"
+    if total == 0:
+        return "NothingThere", said.words or "tar wrote nothing"
+    return None
