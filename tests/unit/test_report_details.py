@@ -311,7 +311,7 @@ def test_evidence_that_says_the_same_is_told_once() -> None:
             ),
             (
                 "collected a.tar (1 bytes, sha256 ab), as it came and not redacted; Incomplete: tar: "
-                "\\x1b[2J"
+                "^[[2J"
             ),
         ),
     ],
