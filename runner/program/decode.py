@@ -297,6 +297,10 @@ def _attempts(
         yield record
 
 
+# Instead of an exit code of dd: not all had been read when the program had to go on.
+CUT_OFF = 9
+
+
 def _stream(
     step: ProgramStep,
     number: int,
@@ -316,7 +320,8 @@ def _stream(
     whole = got.proven
     if bad:
         whole = False
-        problems.say(f"{where}: the container could not keep or count all of it (disk full?)")
+        how = "disk full?" if bad == CUT_OFF else f"dd ended with {bad}"
+        problems.say(f"{where}: the container could not keep or count all of it ({how})")
     elif encoding == LEFT_OUT and kept == 0:
         limit = 0
         remarks.say(f"{where}: {total} bytes were left out, the log would have become too long")

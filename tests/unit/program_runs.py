@@ -163,8 +163,8 @@ def told(result: ProgramResult) -> dict[str, list[tuple[int | str | None, bytes,
     for step in result.steps:
         answers[step.name] = []
         for attempt in step.attempts:
-            assert attempt.stdout.whole, step.name
-            assert attempt.stderr.whole, step.name
+            assert attempt.stdout.whole, (step.name, result.problems)
+            assert attempt.stderr.whole, (step.name, result.problems)
             code: int | str | None = attempt.exit_code
             if attempt.timed_out:
                 code = "timed out"
