@@ -17,6 +17,7 @@ from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
 from runner.playbook.checks import Problem
 from runner.playbook.load import places
+from runner.playbook.selectors import field_selector_problem, label_selector_problem
 from runner.policy import DEFAULT, Policy, load_policy, of_exec, of_playbook
 from runner.sweep import Selection
 
@@ -144,6 +145,12 @@ def make_selection(
             raise click.UsageError(
                 f"-n {namespace!r} is no name of a namespace: lower case letters, digits and '-'"
             )
+    for option, text, problem in (
+        ("-l", selector, label_selector_problem),
+        ("--field-selector", field_selector, field_selector_problem),
+    ):
+        if text and (found := problem(text)):
+            raise click.UsageError(f"{option} {text!r}: {found}")
     return Selection(
         namespaces=None if all_namespaces else tuple(namespaces),
         label_selector=selector,

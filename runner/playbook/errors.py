@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True, slots=True, order=True)
 class PlaybookError:
-    """One mistake; `line` and `column` count from 1, `field` is a path such as
-    `spec.steps[0].run` and empty when the file as a whole is meant."""
+    """One mistake; `line` and `column` count from 1 and are 0 when the file could not be read,
+    `field` is a path such as `spec.steps[0].run` and empty when the file as a whole is meant."""
 
     path: str
     line: int
@@ -18,7 +18,8 @@ class PlaybookError:
 
     def __str__(self) -> str:
         words = f"{self.field}: {self.message}" if self.field else self.message
-        return _one_line(f"{self.path}:{self.line}:{self.column}: {words}")
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return _one_line(f"{self.path}{place}: {words}")
 
 
 def _one_line(text: str) -> str:

@@ -120,7 +120,7 @@ def read_text(path: str | Path) -> str:
             raw = file.read(document.MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise PlaybookErrors([PlaybookError(str(path), 1, 1, "", reason)]) from None
+        raise PlaybookErrors([PlaybookError(str(path), 0, 0, "", reason)]) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

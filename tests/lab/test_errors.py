@@ -52,6 +52,23 @@ def test_wrong_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "selector", "why"),
+    [
+        ("-l", "app in (", "cannot read 'in (' in label selector term 'app in ('"),
+        ("-l", "app=ünï", "'ünï' is no label value in label selector term 'app=ünï'"),
+        ("--field-selector", "x y", "expected FIELD=VALUE or FIELD!=VALUE, found 'x y'"),
+    ],
+)
+def test_a_wrong_selector_is_not_asked_of_the_cluster(
+    tmp_path: Path, option: str, selector: str, why: str
+) -> None:
+    words = ("run", option, selector, "-o", tmp_path / "out")
+    outcome = pm.podmedic(None, *words, directory=tmp_path / "out")
+    assert (outcome.code, outcome.stdout) == (4, "")
+    assert one_line(outcome.stderr) == f"podmedic: {option} {selector!r}: {why}"
+
+
 def test_unknown_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
     outcome = pm.run(lab, shop, "crashlop", directory=tmp_path / "out")
     assert outcome.code == 4

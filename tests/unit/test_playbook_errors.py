@@ -292,7 +292,7 @@ def test_required_fields() -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(PlaybookErrors) as caught:
         load_file(tmp_path / "x.yaml")
-    assert str(caught.value) == f"{tmp_path}/x.yaml:1:1: No such file or directory"
+    assert str(caught.value) == f"{tmp_path}/x.yaml: No such file or directory"
 
 
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
