@@ -119,6 +119,21 @@ def _all(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return lambda command: reduce(lambda c, option: option(c), reversed(options), command)
 
 
+start_timeout_option = click.option(
+    "--start-timeout",
+    "start_seconds",
+    default=60.0,
+    type=Seconds(),
+    show_default=True,
+    help="Seconds within which an ephemeral container must run.",
+)
+cap_option = click.option(
+    "--cap",
+    default=10,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Ephemeral containers that a pod may carry, whoever made them; 0 lifts the limit.",
+)
 selection_options = _all(_SELECTION)
 connection_options = _all(_CONNECTION)
 debugger_options = _all(_DEBUGGER)

@@ -43,14 +43,7 @@ from runner.record import Options
     show_default=True,
     help="Seconds for the whole sweep; 0: none.",
 )
-@click.option(
-    "--start-timeout",
-    "start_seconds",
-    default=60.0,
-    type=options.Seconds(),
-    show_default=True,
-    help="Seconds for an ephemeral container to start.",
-)
+@options.start_timeout_option
 @click.option(
     "--max-in-flight",
     default=32,
@@ -93,13 +86,7 @@ from runner.record import Options
     show_default=True,
     help="Stop injecting after so many containers in a row that did not start; 0 lifts the limit.",
 )
-@click.option(
-    "--cap",
-    default=10,
-    type=click.IntRange(min=0),
-    show_default=True,
-    help="Ephemeral containers that a pod may carry, whoever made them; 0 lifts the limit.",
-)
+@options.cap_option
 @click.option(
     "--cool-down",
     "cool_down_seconds",

@@ -41,6 +41,11 @@ from runner.shell.command import ended_afterwards, seconds_left
 _MAYBE_RUN = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
 _PROFILES = ("auto", "restricted", "general", "baseline", "netadmin", "sysadmin")
 _STRATEGIES = ("auto", "target", "own-image", "shared")
+_NO_STRATEGIES = {
+    "catch": "it lasts no longer than a crash-looping container runs; auto stays beside it",
+    "copy": "a copy is deleted when podmedic ends, a shell may be left and come back to",
+    "none": "it injects nothing, and a shell is in a container",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +104,8 @@ class _Request:
 )
 @click.option(
     "--strategy",
-    type=click.Choice(_STRATEGIES),
+    type=click.Choice((*_STRATEGIES, *_NO_STRATEGIES)),
+    metavar=f"[{'|'.join(_STRATEGIES)}]",
     default="auto",
     show_default=True,
     help="How to reach the pod: docs/strategies.md.",
@@ -128,21 +134,8 @@ class _Request:
     show_default=True,
     help="Seconds after which the container ends by itself, whatever becomes of podmedic.",
 )
-@click.option(
-    "--start-timeout",
-    "start_seconds",
-    default=60.0,
-    type=options.Seconds(),
-    show_default=True,
-    help="Seconds within which the container must run.",
-)
-@click.option(
-    "--cap",
-    default=10,
-    type=click.IntRange(min=0),
-    show_default=True,
-    help="Ephemeral containers that the pod may carry, whoever made them; 0 lifts the limit.",
-)
+@options.start_timeout_option
+@options.cap_option
 @detach_keys_option
 @click.option(
     "--record",
@@ -169,6 +162,8 @@ def shell(  # one argument per option
     stdout and stderr come as they are. Exit code 125: nothing was run; 255: the exit code is not
     known.
     """
+    if strategy in _NO_STRATEGIES:
+        raise click.UsageError(f"--strategy {strategy}: {_NO_STRATEGIES[strategy]}")
     if command is None:
         if stdin:
             raise click.UsageError("-i is for --command; a terminal has stdin always")

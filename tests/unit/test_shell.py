@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from runner.cli.shell import shell
 from runner.permissions import shell_needs
 from runner.shell import document
 from runner.shell.command import seconds_left
@@ -43,6 +45,20 @@ def test_options_become_a_playbook() -> None:
     )
     assert least.spec.targets.container is None
     assert least.spec.debugger.image.startswith("ghcr.io/podmedic/tools:")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "why"),
+    [
+        ("catch", "it lasts no longer than a crash-looping container runs; auto stays beside it"),
+        ("copy", "a copy is deleted when podmedic ends, a shell may be left and come back to"),
+        ("none", "it injects nothing, and a shell is in a container"),
+    ],
+)
+def test_a_strategy_that_no_shell_can_have_is_refused(strategy: str, why: str) -> None:
+    done = CliRunner().invoke(shell, ["web-0", "--strategy", strategy, "--command", "true"])
+    assert (done.exit_code, done.stdout) == (125, "")
+    assert done.stderr == f"podmedic: --strategy {strategy}: {why}\n"
 
 
 def test_kubernetes_expands_nothing_of_what_is_sent() -> None:
