@@ -7,7 +7,7 @@ would take the copy for one of them that is missing.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from runner.injection import (
     copy_body,
     run_label,
 )
+from runner.killpoints import reach
 from runner.model.pod import Pod
 from runner.model.report import Injection
 from runner.plan import InjectionPlan, PodPlan, container_for, name_of
@@ -105,7 +106,20 @@ async def _made(ctx: Context, body: dict[str, Any]) -> tuple[Pod, bool]:
         found = await objects.get(PODS, name, namespace, Pod)
         if found.metadata.labels.get(COPY_LABEL) != run_label(ctx.run_id):
             raise
-        return found, True
+        if found.metadata.deletion_timestamp is None:
+            return found, True
+    # Its log goes with it at any moment; there are never two.
+    await _gone(ctx, found)
+    return await objects.create(PODS, namespace, body, Pod), False
+
+
+async def _gone(ctx: Context, pod: Pod) -> None:
+    """Until the copy is no more, or for so long as a deletion may take."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DELETE_SECONDS), aclosing(_changes(ctx, pod)) as following:
+            async for event in following:
+                if event.type == "deleted" or (event.type == "sync" and not event.uids):
+                    return
 
 
 async def _delete(ctx: Context, namespace: str, name: str) -> None:
@@ -154,6 +168,7 @@ async def run_copy(
         # From here it goes by its name: a create whose answer was lost may have been applied.
         sent = True
         copy, reused = await _made(ctx, body)
+        reach("patched")
         ctx.stage("injected")
         injection = Injection(
             container=name, image=container.body["image"], profile=plan.debugger.profile,
@@ -163,7 +178,7 @@ async def run_copy(
         copy, verdict = await _follow(ctx, copy, plan.deadline_seconds)
         return await result_of(ctx, plan, uid, injection, verdict, copy=copy)
     except ClusterError as error:
-        # A pod of that name that is none of ours stays.
+        # A pod of that name that is none of ours, or is being deleted, stays.
         sent = sent and error.reason is not ErrorReason.CONFLICT
         if error.reason in HOPELESS:
             raise

@@ -12,6 +12,7 @@ from runner.examine.context import Context
 from runner.examine.inject import Injected, as_injected, result_of, send, wait_for
 from runner.examine.steps import step_results
 from runner.injection import find_resident
+from runner.killpoints import reach
 from runner.model.pod import Container, Pod
 from runner.model.report import Injection, PodOutcome
 from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of
@@ -99,6 +100,7 @@ async def _in(
         )  # fmt: skip
     finally:
         ctx.stage("stopped")
+    reach("log-read")
     result = decode(output, nonce=name, steps=plan.steps, message=None)
     status = ctx.hub.latest(uid).ephemeral_container_status(name)
     running = status.state.running if status is not None else None
