@@ -12,7 +12,7 @@ from tests.unit.program_runs import NONCE, Shell, command, needed, script, told
 
 # Three times in some ten thousand runs, all under load, a stream of one step was not whole; it was
 # not found out why, and the program said so each time.
-pytestmark = pytest.mark.flaky(reruns=1)
+pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
 
 SHELLS = ("dash", "busybox", "bash")
 
