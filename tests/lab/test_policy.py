@@ -144,3 +144,18 @@ def test_the_api_server_refuses_the_same_when_the_runner_is_bypassed(
         for n in range(4)
     )
     assert seen == {"": 3, "AdmissionRefused": 1}
+
+
+def test_without_exec_there_is_no_shell(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(HEAD.replace("NAME", "quiet") + "  transports: [log]\n")
+    words = ("shell", "web-0", "--policy", policy, "--command", "true")
+    done = pm.podmedic(None, *words, directory=tmp_path / "out")
+    assert (done.code, done.stdout, done.stderr) == (
+        125,
+        "",
+        (
+            "podmedic: podmedic shell uses exec, and transports are limited to: log "
+            "(policy/transport)\n"
+        ),
+    )
