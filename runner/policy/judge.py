@@ -156,6 +156,8 @@ def _of_security(policy: Policy, body: Mapping[str, Any], pod: Pod) -> Iterator[
     added = context.get("capabilities", {}).get("add", ())
     if extra := [name for name in added if name not in security.capabilities]:
         yield Violation("policy/capability", f"capability {', '.join(extra)} is not allowed")
+    if body.get("volumeDevices") and not security.volume_devices:
+        yield Violation("policy/volume-device", "raw block volumes are not allowed")
     user = context.get("runAsUser", pod.spec.security_context.get("runAsUser"))
     if not security.root and not user:
         yield Violation("policy/root", "a numeric user other than 0 is required")

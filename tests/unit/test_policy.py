@@ -134,6 +134,7 @@ def test_files_may_be_collected_only_where_the_policy_says_so() -> None:
         (PLAIN, {}, "target", "policy/strategy"),
         (PLAIN, {"securityContext": {"privileged": True, "runAsUser": 1}}, "shared", "policy/privileged"),
         (PLAIN, {"securityContext": {"runAsUser": 0}}, "shared", "policy/root"),
+        (PLAIN, {"volumeDevices": [{"name": "raw"}]}, "shared", "policy/volume-device"),
         (PLAIN, {"securityContext": {}}, "shared", "policy/root"),
         (
             PLAIN,
