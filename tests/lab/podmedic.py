@@ -148,6 +148,12 @@ def wait_ready(lab: Lab, namespace: str, *names: str) -> None:
         lab.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=90s")
 
 
+def enforce(lab: Lab, namespace: str, level: str) -> None:
+    """The Pod Security level that the namespace enforces from now on."""
+    label = f"pod-security.kubernetes.io/enforce={level}"
+    lab.kubectl("label", "namespace", namespace, label)
+
+
 def playbook(directory: Path, steps: Sequence[dict[str, Any]], **spec: Any) -> Path:
     """A playbook file for any pod, with a small debugger image."""
     document = {

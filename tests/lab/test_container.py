@@ -198,8 +198,7 @@ def test_profile_auto_takes_the_least_that_works(
     pm.apply(lab, namespace, app)
     pm.wait_ready(lab, namespace, "web")
     if level:
-        label = f"pod-security.kubernetes.io/enforce={level}"
-        lab.kubectl("label", "namespace", namespace, label)
+        pm.enforce(lab, namespace, level)
     _until_entered(lab, namespace)
     playbook = pm.playbook(tmp_path, LOOK, debugger={"image": "busybox:1.36", "profile": "auto"})
     run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
@@ -234,8 +233,7 @@ def test_a_step_has_the_capabilities_that_it_needs_or_says_why_not(
     pm.apply(lab, namespace, app)
     pm.wait_ready(lab, namespace, "web")
     if level:
-        label = f"pod-security.kubernetes.io/enforce={level}"
-        lab.kubectl("label", "namespace", namespace, label)
+        pm.enforce(lab, namespace, level)
     effective = "sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status"
     steps = [
         {"name": name, "script": effective, "needs": {"capabilities": wanted}}

@@ -10,6 +10,7 @@ import pytest
 import runner
 from lab import images
 from lab.handle import Lab
+from tests.lab import podmedic as pm
 
 TOOLS = f"ghcr.io/podmedic/tools:{runner.__version__}"
 RUNNER = f"ghcr.io/podmedic/runner:{runner.__version__}"
@@ -28,8 +29,7 @@ RESTRICTED = {
 def restricted(lab: Lab) -> Iterator[str]:
     """A namespace where the API server refuses all that is not restricted."""
     with lab.namespace("images") as name:
-        level = "pod-security.kubernetes.io/enforce=restricted"
-        lab.kubectl("label", "namespace", name, level)
+        pm.enforce(lab, name, "restricted")
         yield name
 
 

@@ -87,7 +87,7 @@ def test_s09_s11_pod_security_is_said_with_the_container_that_offends(
         "debug", "poisoned", "-n", namespace, "--image=busybox:1.36", "--profile=general",
         "--container=old-debugger", "--attach=false", "--", "true",
     )  # fmt: skip
-    lab.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    pm.enforce(lab, namespace, "restricted")
     before, out = pm.generations(lab, namespace), tmp_path / "out"
     fits = pm.podmedic(
         lab, "preflight", pm.playbook(tmp_path, STEP), "-n", namespace, "-o", "json", directory=out

@@ -62,8 +62,7 @@ def test_s10_a_pod_that_violates_its_namespaces_level_is_said_and_asked_once(
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
-    label = "pod-security.kubernetes.io/enforce=restricted"
-    lab.kubectl("label", "namespace", namespace, label)
+    pm.enforce(lab, namespace, "restricted")
     offset = lab.audit_offset()
     pod = _run(lab, namespace, tmp_path, STEP)
     asked = [r for r in lab.requests(offset, "podmedic/") if r["verb"] == "patch"]
@@ -79,8 +78,7 @@ def test_s10_what_is_refused_to_one_pod_is_not_tried_on_its_siblings(
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=3))
     pm.wait_ready(lab, namespace, "web")
-    label = "pod-security.kubernetes.io/enforce=restricted"
-    lab.kubectl("label", "namespace", namespace, label)
+    pm.enforce(lab, namespace, "restricted")
     path = pm.playbook(tmp_path, STEP, debugger={"image": "busybox:1.36"})
     before = [pod.metadata.resource_version for pod in pm.pods(lab, namespace)]
     offset = lab.audit_offset()
