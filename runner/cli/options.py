@@ -228,7 +228,8 @@ def allowed_by(policy: Policy, playbooks: Sequence[Playbook]) -> tuple[
 
 def exec_allowed(policy: Policy, what: str) -> None:
     """Raises click.UsageError where the policy does not allow exec."""
-    for violation in of_exec(policy, what):
+    violation = of_exec(policy, what)
+    if violation is not None:
         raise click.UsageError(str(violation))
 
 

@@ -1,13 +1,13 @@
 """`collect`: files of the pod, kept as they came and never unpacked."""
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from runner.cluster import ClusterError, Ended, Place, StreamOutcome
+from runner.cluster import Chunk, ClusterError, Ended, Place, StreamOutcome
 from runner.examine.context import Context
+from runner.examine.exec import listen
 from runner.model.report import Artifact, StepOutcome, StepResult
 from runner.plan import InjectionPlan
 from runner.playbook.spec import Collect
@@ -42,32 +42,22 @@ async def _collected(ctx: Context, place: Place, step: StepResult, collect: Coll
     name = f"artifacts/{place.namespace}/{place.pod}/{step.playbook}.{step.name}.tar"
     identity = f"podmedic-{hashlib.sha256(f'{ctx.run_id} {name}'.encode()).hexdigest()[:16]}"
     argv = collector(collect.paths, identity=identity, limit_bytes=collect.limit_bytes)
-    digest, total, stderr = hashlib.sha256(), 0, bytearray()
-    ended = Ended(
-        outcome=StreamOutcome.UNKNOWN,
-        reason="DeadlineExceeded",
-        message=f"no end within {collect.timeout_seconds} s",
-    )
+    digest, stderr = hashlib.sha256(), bytearray()
+    total = 0
     try:
         with ctx.artifact(name) as file:
-            try:
-                async with (
-                    asyncio.timeout(collect.timeout_seconds),
-                    ctx.cluster.streams.exec(place, argv, stdin=False) as stream,
-                ):
-                    async for chunk in stream.chunks():
-                        if chunk.is_error:
-                            stderr += chunk.data[: _STDERR_LIMIT_BYTES - len(stderr)]
-                            continue
-                        total += len(chunk.data)
-                        if total > collect.limit_bytes:
-                            break
-                        digest.update(chunk.data)
-                        file.write(chunk.data)
-                    else:
-                        ended = stream.ended
-            except TimeoutError:
-                pass
+
+            def hear(chunk: Chunk) -> bool:
+                nonlocal total
+                if chunk.is_error:
+                    stderr.extend(chunk.data[: _STDERR_LIMIT_BYTES - len(stderr)])
+                    return True
+                total += len(chunk.data)
+                digest.update(chunk.data)
+                file.write(chunk.data)
+                return total <= collect.limit_bytes
+
+            ended = await listen(ctx, place, argv, hear, timeout_seconds=collect.timeout_seconds)
             problem = _problem(collect, total, digest.hexdigest(), bytes(stderr), ended)
             if problem is None:
                 file.keep()

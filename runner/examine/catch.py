@@ -18,7 +18,7 @@ from runner.injection import Built
 from runner.model.pod import Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, name_of
-from runner.select import app_statuses
+from runner.select import app_status, app_statuses
 
 # Each is one more entry in the pod for as long as it lives.
 MAX_WINDOWS = 3
@@ -98,7 +98,7 @@ async def _window(
             return Verdict(Stage.POD_ENDED, "Terminating", "the pod is being deleted")
         if pod.status.phase in ("Succeeded", "Failed"):
             return Verdict(Stage.POD_ENDED, "Finished", f"phase {pod.status.phase}")
-        status = next((s for s, _ in app_statuses(pod) if s.name == target), None)
+        status = app_status(pod, target)
         if status is not None and status.state.running and status.container_id not in lives:
             lives.add(status.container_id)
             return None

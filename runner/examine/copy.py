@@ -24,8 +24,7 @@ from runner.injection import (
 from runner.killpoints import reach
 from runner.model.pod import Pod
 from runner.model.report import Injection
-from runner.plan import InjectionPlan, PodPlan, container_for, name_of
-from runner.program import build
+from runner.plan import InjectionPlan, PodPlan, container_for, name_of, program_of
 from runner.select import COPY_LABEL
 
 log = logging.getLogger(__name__)
@@ -141,10 +140,7 @@ async def run_copy(
     pod = ctx.hub.latest(pod_plan.pod.metadata.uid)
     uid, namespace = pod.metadata.uid, pod.metadata.namespace
     name = name_of(plan, ctx.run_id, uid, attempt)
-    program = build(
-        plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
-        file_limit_bytes=plan.file_limit_bytes,
-    )  # fmt: skip
+    program = program_of(plan, name)
     container = container_for(
         pod_plan, plan, name=name, run_id=ctx.run_id, program=program, strategy="copy"
     )

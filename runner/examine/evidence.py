@@ -7,6 +7,7 @@ from runner.examine.context import Context, Redact
 from runner.examine.logs import read_log
 from runner.model.examination import LogExcerpt
 from runner.model.pod import Container, ContainerState, ContainerStatus, EnvVar, Event, Pod
+from runner.select import app_status
 
 # What the kubelet answers, with status 200, in place of a log that is no longer there.
 _NO_LOG = (
@@ -67,11 +68,6 @@ def clean_event(event: Event, redact: Redact) -> Event:
     return msgspec.structs.replace(event, message=redact.redact_text(event.message)[0])
 
 
-def _status_of(pod: Pod, container: str) -> ContainerStatus | None:
-    statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
-    return next((s for s in statuses if s.name == container), None)
-
-
 def _instance(status: ContainerStatus, *, previous: bool) -> tuple[str, int]:
     """Id of the instance whose log one reads, and how many restarts came before it."""
     last = status.last_state.terminated
@@ -89,7 +85,7 @@ async def app_log(
     While the status says `terminated` the plain log is the last instance's and `previous` an
     error text (kubernetes-facts.md, "What surprised" 10).
     """
-    status = _status_of(pod, container)
+    status = app_status(pod, container)
     if status is None or not (status.container_id or status.restart_count):
         return (), ""
 
@@ -99,25 +95,26 @@ async def app_log(
         )
 
     # One request: what it said before it died, if it is alive again, else what it says now.
-    previous = status.state.running is not None and status.restart_count > 0
+    asked = previous = status.state.running is not None and status.restart_count > 0
     try:
         data = await read(previous=previous)
-        now = _status_of(ctx.hub.latest(pod.metadata.uid), container) or status
+        now = app_status(ctx.hub.latest(pod.metadata.uid), container) or status
         restarted = now.restart_count > status.restart_count
         if restarted and not previous and now.state.running is not None:
             # That was its successor's: the one that was looked at is the one before, by now.
-            data = await read(previous=True)
+            previous = True
+            data = await read(previous=previous)
     except ClusterError as error:
         forbidden = error.reason is ErrorReason.FORBIDDEN
         return (), "forbidden: get pods/log" if forbidden else error.message
     if not data or data.lstrip().startswith(_NO_LOG):
         return (), ""
-    before = previous or (restarted and now.state.running is not None)
-    container_id, restarts = _instance(now, previous=before)
+    container_id, restarts = _instance(now, previous=previous)
     excerpt = LogExcerpt(
         container=container,
         text=ctx.redact.redact_bytes(data)[0].decode("utf-8", errors="replace"),
-        previous=previous,
+        # As the pod was when it was looked at.
+        previous=asked,
         container_id=container_id,
         restarts=restarts,
         restarted=restarted,

@@ -1,22 +1,29 @@
 """Steps in a container of ours that stays, through exec: one container for many sweeps."""
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
-from runner.cluster import ClusterError, Ended, ErrorReason, Place, StreamOutcome
+from runner.cluster import Chunk, ClusterError, Ended, ErrorReason, Place, StreamOutcome
 from runner.examine.artifacts import with_artifacts
 from runner.examine.classify import Stage
 from runner.examine.context import Context
+from runner.examine.exec import listen
 from runner.examine.inject import Injected, as_injected, result_of, send, wait_for
 from runner.examine.steps import step_results
 from runner.injection import find_resident
 from runner.killpoints import reach
 from runner.model.pod import Container, Pod
 from runner.model.report import Injection, PodOutcome
-from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of
-from runner.program import ProgramResult, build, decode, received
+from runner.plan import (
+    InjectionPlan,
+    PodPlan,
+    container_for,
+    first_program,
+    name_of,
+    program_of,
+)
+from runner.program import ProgramResult, decode, received
 
 # The program leaves output out before it passes 8 MiB.
 _OUTPUT_LIMIT_BYTES = 10 * 1024 * 1024
@@ -82,12 +89,8 @@ async def _in(
     """The steps in that container; None when it does not run (any more)."""
     uid, name = pod.metadata.uid, injection.container
     place = Place(namespace=pod.metadata.namespace, pod=pod.metadata.name, container=name)
-    program = build(
-        plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
-        file_limit_bytes=plan.file_limit_bytes,
-        # That of the container is for its own end.
-        termination_log="/dev/null",
-    )  # fmt: skip
+    # The termination log of the container is for its own end.
+    program = program_of(plan, name, termination_log="/dev/null")
     try:
         output, ended = await _exec(
             ctx, place, received(program, shell), plan.deadline_seconds + ctx.limits.grace_seconds
@@ -136,25 +139,16 @@ async def _exec(
     begin. A stream that is cut leaves the program to its own deadline."""
     argv, text = command
     output = bytearray()
-    ended = Ended(
-        outcome=StreamOutcome.UNKNOWN,
-        reason="DeadlineExceeded",
-        message=f"no end within {timeout_seconds:.0f} s; it is left to its own deadline",
-    )
-    try:
-        async with (
-            asyncio.timeout(timeout_seconds),
-            ctx.cluster.streams.exec(place, argv, stdin=True) as stream,
-        ):
-            await stream.send(text)
-            async for chunk in stream.chunks():
-                if not chunk.is_error:
-                    output += chunk.data
-                if len(output) > _OUTPUT_LIMIT_BYTES:
-                    break
-            ended = stream.ended
-    except TimeoutError:
-        pass
+
+    def hear(chunk: Chunk) -> bool:
+        if not chunk.is_error:
+            output.extend(chunk.data)
+        return len(output) <= _OUTPUT_LIMIT_BYTES
+
+    ended = await listen(
+        ctx, place, argv, hear,
+        timeout_seconds=timeout_seconds, late="; it is left to its own deadline", stdin=text,
+    )  # fmt: skip
     return bytes(output), ended
 
 

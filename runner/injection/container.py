@@ -12,7 +12,7 @@ from runner.injection.settings import own_environment, own_volumes, security_for
 from runner.model.pod import Container, ContainerStatus, EnvVar, Pod
 from runner.playbook import Debugger
 from runner.playbook.debugger import NAME_PREFIX, SHELL
-from runner.select.condition import app_statuses
+from runner.select.condition import app_status
 
 RESIDENT_VARIABLE = "PODMEDIC_RESIDENT"
 """Set in a container that stays; its value is the digest of the settings it was made by."""
@@ -137,7 +137,7 @@ def build_container(
 ) -> Built:  # fmt: skip
     """The container for one pod. `strategy` `target` and `catch` enter the target's PID namespace,
     `own-image` and `copy` run the program by the shell of the target's image."""
-    status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
+    status = app_status(pod, target.name)
     inherited, warnings = _mounts(pod, target, debugger)
     own_mounts, devices, left_out = own_volumes(pod, debugger)
     # One PID namespace for the pod begins with none of the app's processes.

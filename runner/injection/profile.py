@@ -6,7 +6,7 @@ from typing import NamedTuple
 from runner.injection.capabilities import DEFAULT_CAPABILITIES
 from runner.injection.security import user_and_group
 from runner.model.pod import Container, Pod
-from runner.select.condition import app_statuses
+from runner.select.condition import app_status
 
 # Strategies whose view depends on the user that our container runs as.
 _LOOKS_INTO = ("target", "catch", "own-image", "copy")
@@ -102,7 +102,7 @@ def _least(
     """
     if not looks_into or strategy not in _LOOKS_INTO:
         return ProfileChoice("restricted", "no step looks into the target")
-    status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
+    status = app_status(pod, target.name)
     user, _ = user_and_group(pod, target, status)
     if user:
         return ProfileChoice("restricted", f"container {target.name} runs as user {user}")

@@ -6,7 +6,7 @@ from runner.injection.security import security_context, user_and_group
 from runner.model.pod import Container, Pod
 from runner.playbook import Debugger
 from runner.playbook.base import Spec
-from runner.select.condition import app_statuses
+from runner.select.condition import app_status
 
 
 def as_api(part: Spec) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def own_volumes(
 
 def security_for(pod: Pod, target: Container, debugger: Debugger) -> dict[str, Any]:
     """The security context of our container for this target."""
-    status = next((s for s, _ in app_statuses(pod) if s.name == target.name), None)
+    status = app_status(pod, target.name)
     user, group = user_and_group(pod, target, status)
     non_root = bool(
         target.security_context.get("runAsNonRoot", pod.spec.security_context.get("runAsNonRoot"))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from runner.model.pod import ContainerStatus, Pod
 from runner.select.condition import (
     IMAGE_PULL_REASONS,
+    app_status,
     app_statuses,
     condition_status,
     container_crash_loops,
@@ -110,7 +111,7 @@ def _catch_refused(
 
 def _image_refused(pod: Pod, target: str) -> str:
     """Why the target's own image cannot be run, or the empty string."""
-    status = next((s for s, _ in app_statuses(pod) if s.name == target), None)
+    status = app_status(pod, target)
     if status is None or not status.image_id:
         return f"the image of container {target} was never on the node"
     return ""

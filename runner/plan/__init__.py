@@ -14,6 +14,7 @@ from runner.plan.pods import (
     plan_as,
     plan_injection,
     plan_pod,
+    program_of,
     within,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "plan_as",
     "plan_injection",
     "plan_pod",
+    "program_of",
     "program_problems",
     "within",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from runner.injection import (
     Built,
@@ -22,7 +23,7 @@ from runner.model.quantity import quantity_bytes
 from runner.model.report import Workload
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Debugger, Playbook, Step
-from runner.program import FILE_LIMIT_BYTES, ProgramStep, build, holder
+from runner.program import FILE_LIMIT_BYTES, TERMINATION_LOG, ProgramStep, build, holder
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
 
@@ -102,6 +103,8 @@ def _why_not_run(
         return "ImageOutOfReach", (
             f"strategy {choice.strategy} does not see the image of container {target}"
         )
+    if not step.needs.capabilities:
+        return None
     context = security_for(pod, container_of(pod, target), debugger)
     ours = "" if choice.strategy in ("own-image", "copy") else debugger.image
     missing, user = missing_capabilities(pod, context, ours, step.needs.capabilities)
@@ -207,27 +210,22 @@ def plan_as(pod: Pod, target: str, plan: InjectionPlan, choice: Choice) -> Injec
 
 def within(plan: PodPlan, profiles: Sequence[str], whose: str) -> PodPlan:
     """With `profile: auto` kept to the profiles that `whose` policy allows, by every strategy."""
-    if not any(i.group.debugger.profile == "auto" for i in plan.injections):
-        return plan
-    injections = tuple(
-        _plan(
-            plan.pod, plan.target, i.group, i.choice, i.fallback,
-            i.bounds._replace(profiles=tuple(profiles), whose=whose),
-        )
-        for i in plan.injections
-    )  # fmt: skip
-    return replace(plan, injections=injections)
+    return _bounded(plan, profiles=tuple(profiles), whose=whose)
 
 
 def looking_anywhere(plan: PodPlan) -> PodPlan:
     """With `profile: auto` made for a person who may look at anything."""
+    return _bounded(plan, looks_anywhere=True)
+
+
+def _bounded(plan: PodPlan, **bounds: Any) -> PodPlan:
+    """With these of `ProfileBounds` changed, which nothing but `profile: auto` heeds."""
+    if not any(i.group.debugger.profile == "auto" for i in plan.injections):
+        return plan
     injections = tuple(
-        _plan(
-            plan.pod, plan.target, i.group, i.choice, i.fallback,
-            i.bounds._replace(looks_anywhere=True),
-        )
+        _plan(plan.pod, plan.target, i.group, i.choice, i.fallback, i.bounds._replace(**bounds))
         for i in plan.injections
-    )  # fmt: skip
+    )
     return replace(plan, injections=injections)
 
 
@@ -254,9 +252,14 @@ def first_program(plan: InjectionPlan, name: str) -> str:
     # Who waits for a container that is about to die again has nothing to stay for.
     if debugger.lifetime == "resident" and plan.choice.strategy != "catch":
         return holder(debugger.ttl_seconds)
+    return program_of(plan, name)
+
+
+def program_of(plan: InjectionPlan, name: str, *, termination_log: str = TERMINATION_LOG) -> str:
+    """The steps as one program, for a container of this name."""
     return build(
         plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
-        file_limit_bytes=plan.file_limit_bytes,
+        file_limit_bytes=plan.file_limit_bytes, termination_log=termination_log,
     )  # fmt: skip
 
 

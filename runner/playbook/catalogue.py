@@ -53,8 +53,7 @@ def _needs(needs: Needs) -> str:
     parts = [f"`{tool}`" for tool in needs.tools]
     parts += ["the target's processes"] if needs.target else []
     parts += ["the target's image"] if needs.image else []
-    parts += [f"{name}" for name in needs.capabilities]
-    return ", ".join(parts)
+    return ", ".join([*parts, *needs.capabilities])
 
 
 def _title(rule: FindingRule) -> str:

@@ -12,6 +12,8 @@ from runner.playbook import Debugger, Playbook
 from runner.playbook.checks import Loc
 from runner.policy.spec import Policy
 
+_NO_DEVICES = "raw block volumes are not allowed"
+
 
 class Violation(NamedTuple):
     """`rule` is an id such as `policy/image`; `loc` leads to the field of the playbook."""
@@ -89,22 +91,31 @@ def _secrets_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
             yield Violation("policy/secret-environment", "envFrom may not name a Secret", loc)
 
 
-def of_exec(policy: Policy, what: str, loc: Loc = ()) -> Iterator[Violation]:
+def of_exec(policy: Policy, what: str, loc: Loc = ()) -> Violation | None:
     """`what` needs an exec or an attach."""
-    if "exec" not in policy.spec.transports:
-        allowed = ", ".join(policy.spec.transports) or "none"
-        yield Violation(
-            "policy/transport", f"{what} uses exec, and transports are limited to: {allowed}", loc
-        )
+    if "exec" in policy.spec.transports:
+        return None
+    allowed = ", ".join(policy.spec.transports) or "none"
+    message = f"{what} uses exec, and transports are limited to: {allowed}"
+    return Violation("policy/transport", message, loc)
 
 
-def _transports_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
+def _files_of(policy: Policy, playbook: Playbook) -> Iterator[Violation]:
+    """Block volumes that are attached, how results come, files that are kept."""
+    debugger = playbook.spec.debugger
     base: Loc = ("spec", "debugger")
     if debugger.lifetime == "resident":
-        yield from of_exec(policy, "lifetime resident", (*base, "lifetime"))
+        found = of_exec(policy, "lifetime resident", (*base, "lifetime"))
+        if found is not None:
+            yield found
     if debugger.volume_devices and not policy.spec.security.volume_devices:
-        message = "raw block volumes are not allowed"
-        yield Violation("policy/volume-device", message, (*base, "volumeDevices"))
+        yield Violation("policy/volume-device", _NO_DEVICES, (*base, "volumeDevices"))
+    if policy.spec.artifacts:
+        return
+    for index, step in enumerate(playbook.spec.steps):
+        if step.collect is not None:
+            loc: Loc = ("spec", "steps", index, "collect")
+            yield Violation("policy/artifacts", "files may not be collected", loc)
 
 
 def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
@@ -115,17 +126,7 @@ def of_playbook(policy: Policy, playbook: Playbook) -> tuple[Violation, ...]:
     found = list(_image(policy, debugger.image))
     found += _security_of(policy, debugger)
     found += _secrets_of(policy, debugger)
-    found += _transports_of(policy, debugger)
-    if not policy.spec.artifacts:
-        found += [
-            Violation(
-                "policy/artifacts",
-                "files may not be collected",
-                ("spec", "steps", index, "collect"),
-            )
-            for index, step in enumerate(playbook.spec.steps)
-            if step.collect is not None
-        ]
+    found += _files_of(policy, playbook)
     if not set(expanded(debugger.strategy, needs_image=True)) & set(policy.spec.strategies):
         allowed = ", ".join(policy.spec.strategies) or "none"
         found.append(
@@ -157,7 +158,7 @@ def _of_security(policy: Policy, body: Mapping[str, Any], pod: Pod) -> Iterator[
     if extra := [name for name in added if name not in security.capabilities]:
         yield Violation("policy/capability", f"capability {', '.join(extra)} is not allowed")
     if body.get("volumeDevices") and not security.volume_devices:
-        yield Violation("policy/volume-device", "raw block volumes are not allowed")
+        yield Violation("policy/volume-device", _NO_DEVICES)
     user = context.get("runAsUser", pod.spec.security_context.get("runAsUser"))
     if not security.root and not user:
         yield Violation("policy/root", "a numeric user other than 0 is required")

@@ -14,6 +14,7 @@ BLOCK_BYTES = 4096
 # costs some 40 bytes there that are not of the program.
 LOG_LIMIT_BYTES = 8 << 20
 FILE_LIMIT_BYTES = 64 << 20
+TERMINATION_LOG = "/dev/termination-log"
 
 _NONCE = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 _TOOL = re.compile(r"[A-Za-z0-9./+:@%\[-][A-Za-z0-9_./+:@%\[-]{0,254}", re.ASCII)
@@ -31,7 +32,7 @@ def build(
     deadline_seconds: float,
     log_limit_bytes: int = LOG_LIMIT_BYTES,
     file_limit_bytes: int = FILE_LIMIT_BYTES,
-    termination_log: str = "/dev/termination-log",
+    termination_log: str = TERMINATION_LOG,
 ) -> str:
     """The text of `["/bin/sh", "-c", text]` that runs `steps` in order.
 

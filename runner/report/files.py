@@ -16,26 +16,30 @@ class OutputError(Exception):
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Raises OutputError; returns when `content` would survive a power cut."""
-    # The process id keeps two runners apart; in a container it is the same every time, so that
-    # what a killed runner left behind is overwritten by the next one.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         said = error.strerror or error
         raise OutputError(f"cannot make the directory {path.parent}: {said}") from error
     try:
-        _write(temporary, content)
-        temporary.replace(path)
-        _sync_directory(path.parent)
+        with _beside(path, 0o666) as file:
+            file.write(content)
+            file.keep()
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-class _Growing:
-    """See `growing_file`."""
+@contextlib.contextmanager
+def growing_file(path: Path) -> Iterator["Growing"]:
+    """A file for its owner's eyes that is written bit by bit; it is there once it was kept, and
+    otherwise never. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _beside(path, 0o600) as file:
+        yield file
+
+
+class Growing:
+    """A file that is not in its place yet."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -45,21 +49,22 @@ class _Growing:
         return self._file.write(data)
 
     def keep(self) -> None:
+        """All of it is written, and would survive a power cut."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self.kept = True
 
 
 @contextlib.contextmanager
-def growing_file(path: Path) -> Iterator[_Growing]:
-    """A file for its owner's eyes that is written bit by bit; it is there once it was kept, and
-    otherwise never. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _beside(path: Path, mode: int) -> Iterator[Growing]:
+    """Renamed to `path` at the end if it was kept, gone otherwise."""
+    # The process id keeps two runners apart; in a container it is the same every time, so that
+    # what a killed runner left behind is overwritten by the next one.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
-            growing = _Growing(file)
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, _NEW, mode), "wb") as file:
+            growing = Growing(file)
             yield growing
         if growing.kept:
             temporary.replace(path)
@@ -67,14 +72,6 @@ def growing_file(path: Path) -> Iterator[_Growing]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, _NEW, 0o666), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_directory(path: Path) -> None:

@@ -4,6 +4,7 @@ Pure: functions of a pod as the API server shows it and of the time.
 """
 
 from runner.select.condition import (
+    app_status,
     app_statuses,
     condition_status,
     conditions_of,
@@ -23,6 +24,7 @@ from runner.select.workload import choose_container, workload_of
 __all__ = [
     "COPY_LABEL",
     "Skip",
+    "app_status",
     "app_statuses",
     "choose_container",
     "condition_status",

@@ -37,6 +37,11 @@ def app_statuses(pod: Pod) -> Iterator[tuple[ContainerStatus, bool]]:
         yield status, False
 
 
+def app_status(pod: Pod, container: str) -> ContainerStatus | None:
+    """That of the container of this name."""
+    return next((s for s, _ in app_statuses(pod) if s.name == container), None)
+
+
 def condition_status(pod: Pod, condition_type: str) -> str:
     """`True`, `False`, `Unknown`, or the empty string when the pod has no such condition."""
     for condition in pod.status.conditions:
