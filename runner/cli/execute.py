@@ -164,7 +164,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             budget = request.budget
             plans = with_debt(with_policy(plans, budget.policy), budget.debt, started_at)
             if request.dry_run == "server":
-                return await server_dry_run(cluster, plans, request.output)
+                return await server_dry_run(cluster, plans, request.budget.policy, request.output)
             print_plans(plans, request.output)
             return ExitCode.OK
         files = RunDirectory(request.directory, run_id, _now, afresh=run is None)

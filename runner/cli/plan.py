@@ -15,6 +15,7 @@ from runner.cli.exit_codes import ExitCode
 from runner.cli.meant import connected, planned
 from runner.cluster import Cluster
 from runner.plan import PodPlan
+from runner.policy import Policy
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
@@ -138,11 +139,11 @@ def print_plans(plans: Sequence[PodPlan], output: str | None) -> None:
 
 
 async def server_dry_run(
-    cluster: Cluster, plans: Sequence[PodPlan], output: str | None
+    cluster: Cluster, plans: Sequence[PodPlan], policy: Policy, output: str | None
 ) -> ExitCode:
     """Ask the API server once for each kind of injection whether it would accept the PATCH.
     Nothing is stored."""
-    answers = await ask_server(cluster, plans, f"dry-run-{secrets.token_hex(4)}")
+    answers = await ask_server(cluster, plans, policy, f"dry-run-{secrets.token_hex(4)}")
     print_plans(plans, output)
     refused = [answer for answer in answers.values() if answer.verdict is not Verdict.ACCEPTED]
     for answer in refused:

@@ -194,11 +194,14 @@ async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
     steps: list[StepResult] = []
     attempts: list[StrategyAttempt] = []
     outcome, reason, message, strategy = PodOutcome.PASSED, "", "", "none"
+    impossible: Choice | None = None
     for injection_plan in plan.injections:
         if not injection_plan.steps:
             steps += steps_not_run(injection_plan.not_run)
             attempts += _refused(injection_plan.choice)
             reason, message = injection_plan.choice.reason, injection_plan.choice.message
+            if injection_plan.impossible:
+                impossible = injection_plan.choice
             continue
         if outcome is not PodOutcome.PASSED:
             steps += steps_lost(injection_plan.steps, StepOutcome.NOT_EVALUATED, reason, message)
@@ -212,6 +215,8 @@ async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
             strategy = made[-1].strategy
         if injected.outcome is not None:
             outcome, reason, message = injected.outcome, injected.reason, injected.message
+    if impossible is not None and outcome is PodOutcome.PASSED:
+        outcome, reason, message = PodOutcome.ERROR, impossible.reason, impossible.message
     result = pod_result(plan, outcome, reason, message)
     return msgspec.structs.replace(
         result,
@@ -242,7 +247,7 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
     if plan.held_back is not None and result.outcome is PodOutcome.PASSED:
         result = msgspec.structs.replace(
             result,
-            outcome=PodOutcome.ERROR if plan.impossible else PodOutcome.SKIPPED,
+            outcome=PodOutcome.SKIPPED,
             reason=result.reason or plan.held_back.reason,
             message=result.message or plan.held_back.message,
         )

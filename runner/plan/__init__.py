@@ -16,6 +16,7 @@ from runner.plan.pods import (
     plan_pod,
     program_of,
     within,
+    without_impossible,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "program_of",
     "program_problems",
     "within",
+    "without_impossible",
 ]

@@ -1,6 +1,6 @@
 """What will be done to one pod."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,8 @@ class InjectionPlan:
     deadline_seconds: float
     # No file that a step writes may be larger.
     file_limit_bytes: int
+    # The API server would refuse it, or no kubelet start it: it has no steps, `choice` says why.
+    impossible: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,8 @@ def container_of(pod: Pod, name: str) -> Container:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodPlan:
     """`skip` and `injections` exclude each other; a plan with neither reads the API only.
-    `held_back` says that nothing is injected by decision, `impossible` that the API server would
-    refuse it or the kubelet not start it: what the API knows is judged all the same, and the pod
-    never counts as examined."""
+    `held_back` says that nothing is injected by decision: what the API knows is judged all the
+    same, and the pod never counts as examined."""
 
     pod: Pod
     playbooks: tuple[Playbook, ...]
@@ -81,7 +82,6 @@ class PodPlan:
     skip: Skip | None = None
     injections: tuple[InjectionPlan, ...] = ()
     held_back: Skip | None = None
-    impossible: bool = False
 
     @property
     def target_container(self) -> Container:
@@ -263,13 +263,29 @@ def program_of(plan: InjectionPlan, name: str, *, termination_log: str = TERMINA
     )  # fmt: skip
 
 
-def hold_back(plan: PodPlan, why: Skip, *, impossible: bool = False) -> PodPlan:
+def hold_back(plan: PodPlan, why: Skip) -> PodPlan:
     """The same pod with nothing injected."""
-    choice = Choice("none", why.reason, why.message)
-    injections = tuple(
-        _plan(plan.pod, plan.target, i.group, choice, (), i.bounds) for i in plan.injections
+    return replace(
+        plan,
+        injections=tuple(_given_up(plan, each, why) for each in plan.injections),
+        held_back=why,
     )
-    return replace(plan, injections=injections, held_back=why, impossible=impossible)
+
+
+def without_impossible(plan: PodPlan, why: Callable[[InjectionPlan], Skip | None]) -> PodPlan:
+    """The same pod without the injections that cannot succeed; the others are made."""
+    injections = []
+    for each in plan.injections:
+        found = why(each) if each.steps else None
+        if found is not None:
+            each = replace(_given_up(plan, each, found), impossible=True)  # noqa: PLW2901
+        injections.append(each)
+    return replace(plan, injections=tuple(injections))
+
+
+def _given_up(plan: PodPlan, injection: InjectionPlan, why: Skip) -> InjectionPlan:
+    choice = Choice("none", why.reason, why.message)
+    return _plan(plan.pod, plan.target, injection.group, choice, (), injection.bounds)
 
 
 def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> PodPlan:

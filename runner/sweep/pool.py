@@ -14,6 +14,7 @@ from runner.killpoints import reach
 from runner.model.examination import Examination
 from runner.model.report import PodOutcome, PodResult
 from runner.plan import PodPlan
+from runner.sweep.plans import will_inject
 from runner.sweep.settings import Budget
 
 log = logging.getLogger(__name__)
@@ -178,7 +179,9 @@ class _Pool:
             result.uid,
             failed_to_start=_failed_to_start(result),
             why=f"{where}: {result.reason}: {result.message}",
-            counts=bool(result.injections) or result.outcome is PodOutcome.ERROR,
+            # What was known to be impossible was not tried.
+            counts=bool(result.injections)
+            or (result.outcome is PodOutcome.ERROR and will_inject(task.result().plan)),
         )
         if changed := change_of(task.result()):
             self._scheduler.changed(changed)

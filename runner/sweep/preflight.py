@@ -12,7 +12,14 @@ from runner.injection import copy_body
 from runner.model.node import Node
 from runner.model.pod import Pod
 from runner.permissions import needs
-from runner.plan import InjectionPlan, PodPlan, container_for, first_program, hold_back, name_of
+from runner.plan import (
+    InjectionPlan,
+    PodPlan,
+    container_for,
+    first_program,
+    name_of,
+    without_impossible,
+)
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.preflight import (
@@ -80,10 +87,10 @@ async def _ask_for_copy(
 
 
 async def ask_server(
-    cluster: Cluster, plans: Sequence[PodPlan], run_id: str, *, shared_by: int = 1
+    cluster: Cluster, plans: Sequence[PodPlan], policy: Policy, run_id: str, *, shared_by: int = 1
 ) -> dict[str, Prediction]:
-    """The API server's answer by kind of injection, one dry run for each kind that so many pods
-    share."""
+    """The answer by kind of injection, for each kind that so many pods share: the policy's if it
+    is against it, else the API server's to one dry run."""
     members: dict[str, list[tuple[PodPlan, InjectionPlan]]] = {}
     for plan in plans:
         for injection in plan.injections:
@@ -93,6 +100,9 @@ async def ask_server(
 
     async def ask(plan: PodPlan, injection: InjectionPlan) -> Prediction:
         body = body_of(plan, injection, run_id)
+        forbidden = of_injection(policy, plan.pod, body, injection.choice.strategy)
+        if forbidden is not None:
+            return Prediction(verdict=Verdict.HELD_BACK, reason="Policy", message=str(forbidden))
         try:
             if injection.choice.strategy == "copy":
                 await _ask_for_copy(cluster, plan, body, run_id)
@@ -110,30 +120,32 @@ async def ask_server(
 def with_predictions(
     plans: Sequence[PodPlan], nodes: Mapping[str, Node], run_id: str
 ) -> tuple[PodPlan, ...]:
-    """The same plans, with those held back whose container no kubelet would start: it would stay
-    in the pod for nothing. One that is there already is looked after."""
+    """The same plans without the containers that no kubelet would start: they would stay in the
+    pods for nothing. One that is there already is looked after."""
 
     def judged(plan: PodPlan) -> PodPlan:
         pod = plan.pod
-        for injection in plan.injections:
+
+        def why(injection: InjectionPlan) -> Skip | None:
             name = name_of(injection, run_id, pod.metadata.uid, 1)
-            if not injection.steps or pod.ephemeral_container(name) is not None:
-                continue
+            if pod.ephemeral_container(name) is not None:
+                return None
             body = container_for(plan, injection, name=name, run_id=run_id, program="").body
             found = predict(pod, body, nodes.get(pod.spec.node_name), simulated=True)
-            if found is not None:
-                return hold_back(plan, Skip(found.reason, found.message), impossible=True)
-        return plan
+            return None if found is None else Skip(found.reason, found.message)
+
+        return without_impossible(plan, why)
 
     return tuple(judged(plan) for plan in plans)
 
 
 async def with_dry_runs(
-    outside: Outside, plans: Sequence[PodPlan], run_id: str
+    outside: Outside, plans: Sequence[PodPlan], policy: Policy, run_id: str
 ) -> tuple[PodPlan, ...]:
-    """The same plans, with those held back that the API server would refuse. A pod that is alone
-    of its kind is not asked about: its own PATCH is answered the same, and changes as little."""
-    answers = await ask_server(outside.cluster, plans, run_id, shared_by=2)
+    """The same plans without the containers that the API server would refuse. A pod that is alone
+    of its kind is not asked about: its own PATCH is answered the same, and changes as little. What
+    the policy forbids is said when its turn comes."""
+    answers = await ask_server(outside.cluster, plans, policy, run_id, shared_by=2)
     refused = {
         kind: Skip(one.reason, outside.redact.redact_text(one.message)[0])
         for kind, one in answers.items()
@@ -143,9 +155,7 @@ async def with_dry_runs(
         return tuple(plans)
 
     def judged(plan: PodPlan) -> PodPlan:
-        kinds = (kind_of(plan, each) for each in plan.injections if each.steps)
-        why = next((refused[kind] for kind in kinds if kind in refused), None)
-        return plan if why is None else hold_back(plan, why, impossible=True)
+        return without_impossible(plan, lambda each: refused.get(kind_of(plan, each)))
 
     return tuple(judged(plan) for plan in plans)
 
@@ -168,7 +178,6 @@ def _row(
     plan: PodPlan,
     answers: Mapping[str, Prediction],
     nodes: Mapping[str, Node],
-    policy: Policy,
     run_id: str,
 ) -> Row:
     decided = planned(plan)
@@ -183,10 +192,6 @@ def _row(
         if answer.verdict is not Verdict.ACCEPTED:
             return Row(plan=plan, prediction=answer)
         body = body_of(plan, injection, run_id)
-        forbidden = of_injection(policy, plan.pod, body, injection.choice.strategy)
-        if forbidden is not None:
-            held = Prediction(verdict=Verdict.HELD_BACK, reason="Policy", message=str(forbidden))
-            return Row(plan=plan, prediction=held)
         predicted = predict(plan.pod, body, node)
         if predicted is not None:
             return Row(plan=plan, prediction=predicted)
@@ -208,11 +213,11 @@ async def preflight(
     missing, (nodes, unknown), answers = await asyncio.gather(
         _missing(cluster, playbooks, namespaces),
         list_nodes(cluster),
-        ask_server(cluster, injected, run_id),
+        ask_server(cluster, injected, policy, run_id),
     )
     return Preflight(
         missing=missing,
-        rows=tuple(_row(plan, answers, nodes, policy, run_id) for plan in plans),
-        asked=len(answers),
+        rows=tuple(_row(plan, answers, nodes, run_id) for plan in plans),
+        asked=sum(one.verdict is not Verdict.HELD_BACK for one in answers.values()),
         unknown=(unknown,) if unknown else (),
     )

@@ -338,7 +338,7 @@ async def sweep(
         require_permissions(outside.cluster, playbooks, to_inject),
     )
     plans = with_predictions(plans, nodes, run_id)
-    plans = await with_dry_runs(outside, plans, run_id)
+    plans = await with_dry_runs(outside, plans, budget.policy, run_id)
     await reap(outside, playbooks, to_inject)
     examined, cut = await _examine_all(
         outside, plans, gathered, events, nodes,

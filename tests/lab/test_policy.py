@@ -146,6 +146,29 @@ def test_the_api_server_refuses_the_same_when_the_runner_is_bypassed(
     assert seen == {"": 3, "AdmissionRefused": 1}
 
 
+def test_what_the_policy_forbids_is_not_asked_of_the_api_server(
+    lab: Lab, guarded: str, tmp_path: Path
+) -> None:
+    """Although the API server holds to the same policy, and several pods are alike."""
+    sealed = pm.deployment("sealed", SLEEP, replicas=2)
+    pod = sealed["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "v", "secret": {"secretName": "s"}}]
+    pod["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    pm.apply(lab, guarded, sealed)
+    pm.wait_ready(lab, guarded, "sealed")
+    policy = tmp_path / "policy.yaml"
+    probe = pm.playbook(tmp_path, [{"name": "hello", "run": ["true"]}])
+    offset = lab.audit_offset()
+    words = (probe, "-l", "app=sealed", "--policy", policy)
+    run = pm.run(lab, guarded, *words, directory=tmp_path / "out")
+    looked = pm.podmedic(lab, "preflight", *words, "-n", guarded, directory=tmp_path / "out")
+    assert [r for r in lab.requests(offset, "podmedic/") if r["verb"] == "patch"] == []
+    assert [(p["outcome"], p["reason"]) for p in run.report["pods"]] == [("skipped", "Policy")] * 2
+    assert looked.stdout.count("held-back") == 3, looked.stdout
+    assert "policy/secret-mount" in looked.stdout
+    assert "The API server was asked 0 times" in looked.stdout
+
+
 def test_without_exec_there_is_no_shell(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(HEAD.replace("NAME", "quiet") + "  transports: [log]\n")

@@ -55,6 +55,31 @@ def test_s08_a_user_is_named_where_root_is_forbidden(
     assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [1]
 
 
+def test_s08_a_playbook_that_cannot_run_leaves_the_others_alone(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Each with a container of its own; the reason of one is not said of the other."""
+    lab.images("busybox")
+    context = {"runAsNonRoot": True, "runAsUser": 1000}
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, spec={"securityContext": context}))
+    pm.wait_ready(lab, namespace, "web")
+    root = {"image": "busybox:1.36", "profile": "baseline", "securityContext": {"runAsUser": 0}}
+    paths = []
+    for name, debugger in (("root", root), ("plain", {"image": "busybox:1.36"})):
+        (tmp_path / name).mkdir()
+        path = pm.playbook(tmp_path / name, STEP, debugger=debugger)
+        path.write_text(path.read_text().replace('"name": "probe"', f'"name": "{name}"'))
+        paths.append(path)
+    run = pm.run(lab, namespace, *paths, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert (pod["outcome"], pod["reason"]) == ("error", "CreateContainerConfigError")
+    assert [(s["playbook"], s["outcome"], s["reason"], s["stdout"]) for s in pod["steps"]] == [
+        ("root", "not-evaluated", "CreateContainerConfigError", ""),
+        ("plain", "passed", "", "1000\n"),
+    ]
+    assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [1]
+
+
 def test_s10_a_pod_that_violates_its_namespaces_level_is_said_and_asked_once(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
