@@ -95,20 +95,31 @@ def _seconds(delta: timedelta) -> str:
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
 
 
+def over_cap(pod: Pod, limits: DebtLimits) -> Skip | None:
+    """Why this pod may carry no further container, whoever made those that it has, or None."""
+    return _over_cap(pod, entries(pod), limits)
+
+
+def _over_cap(pod: Pod, counted: Sequence[Entry], limits: DebtLimits) -> Skip | None:
+    carried = sum(e.bytes for e in counted)
+    too_many = limits.max_containers and len(counted) >= limits.max_containers
+    too_heavy = limits.max_bytes and carried >= limits.max_bytes
+    if not (too_many or too_heavy):
+        return None
+    cap = f"{limits.max_containers}" if too_many else f"{limits.max_bytes} bytes"
+    return Skip(
+        "EphemeralBudget",
+        f"the pod carries {len(counted)} ephemeral containers (about {carried} bytes), "
+        f"the cap is {cap}; they leave it only with the pod: {advice(workload_of(pod), pod)}",
+    )
+
+
 def debt_skip(pod: Pod, limits: DebtLimits, now: datetime, *, run_id: str = "") -> Skip | None:
     """Why this pod gets no further ephemeral container, or None. What the same run has put there
     does not count: it is found again, not made again."""
     others = [e for e in entries(pod) if not run_id or e.run != run_id]
-    carried = sum(e.bytes for e in others)
-    too_many = limits.max_containers and len(others) >= limits.max_containers
-    too_heavy = limits.max_bytes and carried >= limits.max_bytes
-    if too_many or too_heavy:
-        cap = f"{limits.max_containers}" if too_many else f"{limits.max_bytes} bytes"
-        return Skip(
-            "EphemeralBudget",
-            f"the pod carries {len(others)} ephemeral containers (about {carried} bytes), "
-            f"the cap is {cap}; they leave it only with the pod: {advice(workload_of(pod), pod)}",
-        )
+    if (over := _over_cap(pod, others, limits)) is not None:
+        return over
     latest = max((e.started_at for e in others if e.run and e.started_at), default=None)
     if latest is not None and (now - latest).total_seconds() < limits.cool_down_seconds:
         return Skip(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from runner.cluster import Cluster
 from runner.examine.watch import PodHub
 from runner.model.pod import Pod
+from runner.select import Skip
 
 
 class Redact(Protocol):
@@ -63,5 +64,7 @@ class Context:
     limits: Limits
     # A new file of that name in the run directory; OSError where it cannot be made.
     artifact: Callable[[str], AbstractContextManager[ArtifactFile]] = _nowhere
+    # Why the pod, as it is now, may carry no further container.
+    over_cap: Callable[[Pod], Skip | None] = lambda _: None
     # Why a container may not be sent to a pod by a strategy; empty if it may.
     forbidden: Callable[[Pod, Mapping[str, Any], str], str] = lambda *_: ""

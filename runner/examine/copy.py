@@ -25,7 +25,7 @@ from runner.killpoints import reach
 from runner.model.pod import Pod
 from runner.model.report import Injection
 from runner.plan import InjectionPlan, PodPlan, container_for, name_of, program_of
-from runner.select import COPY_LABEL
+from runner.select import COPY_LABEL, Skip
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ async def run_copy(
     )
     forbidden = ctx.forbidden(pod_plan.pod, container.body, "copy")
     if forbidden:
-        return not_allowed(plan, forbidden)
+        return not_allowed(plan, Skip("Policy", forbidden))
     limits = ctx.limits
     lifetime = int(limits.start_seconds + plan.deadline_seconds + limits.grace_seconds)
     sent = False

@@ -19,7 +19,7 @@ from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of, plan_as
 from runner.program import ProgramResult, decode
-from runner.select import app_statuses
+from runner.select import Skip, app_statuses
 
 # The program leaves output out before its log passes 8 MiB.
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -224,14 +224,14 @@ class Sent(NamedTuple):
     generation: int
 
 
-def not_allowed(plan: InjectionPlan, message: str) -> Injected:
-    """The policy is against it."""
+def not_allowed(plan: InjectionPlan, why: Skip) -> Injected:
+    """The policy, or the cap on what a pod carries, is against it."""
     return Injected(
         injection=None,
-        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, "Policy", message),
+        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, why.reason, why.message),
         outcome=PodOutcome.SKIPPED,
-        reason="Policy",
-        message=message,
+        reason=why.reason,
+        message=why.message,
     )
 
 
@@ -248,7 +248,11 @@ async def send(
         return Sent(injection, generation)
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
-        return not_allowed(plan, forbidden)
+        return not_allowed(plan, Skip("Policy", forbidden))
+    # Counted here, where every container of every playbook, strategy and shell comes by.
+    over = ctx.over_cap(pod)
+    if over is not None:
+        return not_allowed(plan, over)
     where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
     await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
     try:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from runner.cluster import Cluster, ClusterError, Place
-from runner.debt import DebtLimits
+from runner.debt import DebtLimits, over_cap
 from runner.examine import Context, Limits, PodHub
 from runner.examine.classify import Stage
 from runner.examine.context import Redact
@@ -199,6 +199,7 @@ async def reach(
         now=now,
         run_id=asked.run_id,
         limits=Limits(start_seconds=asked.start_seconds),
+        over_cap=lambda pod: over_cap(pod, asked.debt),
         forbidden=lambda pod, body, strategy: str(
             of_injection(asked.policy, pod, body, strategy) or ""
         ),

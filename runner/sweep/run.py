@@ -13,6 +13,7 @@ from runner import __version__
 from runner.analyze import judge, ranked
 from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
+from runner.debt import over_cap
 from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
 from runner.killpoints import reach
 from runner.model.examination import TargetCondition
@@ -100,6 +101,7 @@ def _context(
         now=outside.now,
         run_id=run_id,
         limits=budget.limits,
+        over_cap=lambda pod: over_cap(pod, budget.debt),
         forbidden=lambda pod, body, strategy: str(
             of_injection(budget.policy, pod, body, strategy) or ""
         ),

@@ -188,6 +188,33 @@ def test_s37_twenty_four_sweeps_end_at_the_cap(lab: Lab, namespace: str, tmp_pat
     assert run.report["summary"]["workloadsHealthy"] == 0
 
 
+def test_s37_the_cap_holds_for_what_one_run_adds(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Two playbooks whose debuggers do not agree would each have a container of its own; a shell
+    afterwards is one too many as well."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    paths = []
+    for name, profile in (("first", "restricted"), ("second", "baseline")):
+        (tmp_path / name).mkdir()
+        debugger = {"image": "busybox:1.36", "profile": profile}
+        path = pm.playbook(tmp_path / name, [{"name": "hello", "run": ["true"]}], debugger=debugger)
+        path.write_text(path.read_text().replace('"name": "probe"', f'"name": "{name}"'))
+        paths.append(path)
+    run = pm.run(lab, namespace, *paths, "--cap=1", directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert (pod["outcome"], pod["reason"]) == ("skipped", "EphemeralBudget")
+    assert [(s["playbook"], s["outcome"], s["reason"]) for s in pod["steps"]] == [
+        ("first", "passed", ""),
+        ("second", "not-evaluated", "EphemeralBudget"),
+    ]
+    words = ("shell", pod["name"], "-n", namespace, "--cap=1", "--image=busybox:1.36")
+    shell = pm.podmedic(lab, *words, "--command", "true", directory=tmp_path / "out")
+    assert (shell.code, "EphemeralBudget" in shell.stderr) == (125, True), shell.stderr
+    (names,) = pm.ephemeral_containers(lab, namespace).values()
+    assert len(names) == 1
+
+
 def test_a_cool_down_is_kept(lab: Lab, namespace: str, tmp_path: Path) -> None:
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
