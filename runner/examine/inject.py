@@ -19,7 +19,7 @@ from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of, plan_as
 from runner.program import ProgramResult, decode
-from runner.select import Skip, app_statuses
+from runner.select import Skip, app_status
 
 # The program leaves output out before its log passes 8 MiB.
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -142,10 +142,12 @@ def _injection(
 
 def _with_times(injection: Injection, pod: Pod, ended: StateTerminated | None) -> Injection:
     status = pod.ephemeral_container_status(injection.container)
+    # One that hangs has begun all the same.
+    begun = ended or (status.state.running if status is not None else None)
     return msgspec.structs.replace(
         injection,
         image_id=status.image_id if status is not None else "",
-        started_at=ended.started_at if ended is not None else None,
+        started_at=begun.started_at if begun is not None else None,
         finished_at=ended.finished_at if ended is not None else None,
     )
 
@@ -316,9 +318,9 @@ async def _target_end(ctx: Context, uid: str, injection: Injection) -> StateTerm
     clock = asyncio.get_running_loop().time
     deadline = clock() + _TARGET_END_SECONDS
     while injection.target_container_name and injection.finished_at is not None:
-        statuses = app_statuses(ctx.hub.latest(uid))
-        status = next(s for s, _ in statuses if s.name == injection.target_container_name)
-        for ended in (status.state.terminated, status.last_state.terminated):
+        status = app_status(ctx.hub.latest(uid), injection.target_container_name)
+        ends = (status.state.terminated, status.last_state.terminated) if status else ()
+        for ended in ends:
             if ended is None or ended.finished_at is None:
                 continue
             if abs(ended.finished_at - injection.finished_at) <= _SAME_END:

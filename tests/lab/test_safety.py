@@ -215,6 +215,24 @@ def test_s37_the_cap_holds_for_what_one_run_adds(lab: Lab, namespace: str, tmp_p
     assert len(names) == 1
 
 
+def test_a_container_that_hangs_has_begun(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """It is not taken for one that did not start, which is what the breaker counts."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    hangs = ["sh", "-c", "trap 'exit 0' TERM; sleep 60 & wait", "sh"]
+    debugger = {"image": "busybox:1.36", "command": hangs}
+    steps = [{"name": "hello", "run": ["true"]}]
+    path = pm.playbook(tmp_path, steps, debugger=debugger, deadlineSeconds=1)
+    words = (path, "--max-failures=1")
+    run = pm.run(lab, namespace, *words, directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
+    assert (pod["outcome"], pod["reason"]) == ("timeout", "DeadlineExceeded")
+    assert pod["injections"][0]["startedAt"] is not None
+    assert [(a["strategy"], a["outcome"]) for a in pod["strategies"]][-1][1] == "used"
+    assert run.report["run"]["aborted"] == ""
+
+
 def test_a_cool_down_is_kept(lab: Lab, namespace: str, tmp_path: Path) -> None:
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
