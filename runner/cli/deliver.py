@@ -10,15 +10,20 @@ from runner.cli.exit_codes import ExitCode, of_report
 from runner.cli.main import complain
 from runner.cli.request import Request
 from runner.model.report import Report
+from runner.model.seen import Seen
 from runner.report.files import OutputError
 
 
-def deliver(request: Request, report: Report, requests: dict[tuple[str, str], int]) -> ExitCode:
+def deliver(
+    request: Request, seen: Seen, report: Report, requests: dict[tuple[str, str], int]
+) -> ExitCode:
     """Report first, then what may fail alone; what failed is said and never hides the result."""
     from runner.report import render, write  # noqa: PLC0415
+    from runner.report.evidence import write_evidence  # noqa: PLC0415
 
     code = of_report(report)
     try:
+        write_evidence(request.directory, seen)
         write(request.directory, report)
         stored = True
     except OutputError as error:

@@ -49,6 +49,7 @@ from runner.sweep import (
     list_objects,
     pod_records,
     prepare,
+    report_of,
     sweep,
 )
 from runner.sweep.plans import with_debt, with_policy
@@ -186,7 +187,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         await files.begin(identity, new)
         # What the report needs is loaded while the containers run.
         loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
-        report = await sweep(
+        seen = await sweep(
             replace(outside, record=files.journal.record, keep=files.results.keep),
             request.playbooks,
             gathered,
@@ -199,7 +200,8 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             earlier=earlier,
         )
         watcher.close()
-        code = deliver(request, report, dict(cluster.requests_sent))
+        report = report_of(seen, request.playbooks)
+        code = deliver(request, seen, report, dict(cluster.requests_sent))
         reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")

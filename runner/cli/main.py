@@ -15,6 +15,11 @@ from runner.cli.exit_codes import ExitCode
 _COMMANDS = {
     "run": ("runner.cli.run", "run", "Examine pods and write a report that names the cause."),
     "resume": ("runner.cli.resume", "resume", "Finish a run that was killed or interrupted."),
+    "analyze": (
+        "runner.cli.analyze",
+        "analyze",
+        "Judge again what a run saw, without a cluster.",
+    ),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
     "shell": (
         "runner.cli.shell",

@@ -2,6 +2,7 @@
 
 from runner.examine.context import Context, Limits
 from runner.examine.copy import PODS
+from runner.examine.evidence import clean_pod
 from runner.examine.harm import sentence as harm_sentence
 from runner.examine.harm import with_harm, with_node
 from runner.examine.pod import Examined, examine_pod, pod_result
@@ -13,6 +14,7 @@ __all__ = [
     "Examined",
     "Limits",
     "PodHub",
+    "clean_pod",
     "examine_pod",
     "harm_sentence",
     "pod_result",

@@ -1,12 +1,23 @@
 """What the API knows of a pod, taken before anything is injected, and made safe to keep."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine.context import Context, Redact
 from runner.examine.logs import read_log
 from runner.model.examination import LogExcerpt
-from runner.model.pod import Container, ContainerState, ContainerStatus, EnvVar, Event, Pod
+from runner.model.pod import (
+    Container,
+    ContainerState,
+    ContainerStatus,
+    EnvVar,
+    Event,
+    Pod,
+    PodCondition,
+)
 from runner.select import app_status
 
 # What the kubelet answers, with status 200, in place of a log that is no longer there.
@@ -22,9 +33,28 @@ def _clean_container(container: Container, redact: Redact) -> Container:
     return msgspec.structs.replace(
         container,
         env=env,
+        liveness_probe=_clean_probe(container.liveness_probe, redact),
+        readiness_probe=_clean_probe(container.readiness_probe, redact),
+        startup_probe=_clean_probe(container.startup_probe, redact),
         command=redact.redact_argv(container.command)[0],
         args=redact.redact_argv(container.args)[0],
     )
+
+
+def _clean_probe(probe: Mapping[str, Any] | None, redact: Redact) -> dict[str, Any] | None:
+    """Names of headers stay, their values go; a command passes the choke point."""
+    if probe is None:
+        return None
+    clean = dict(probe)
+    request = clean.get("httpGet")
+    if isinstance(request, Mapping) and isinstance(request.get("httpHeaders"), list):
+        headers = [{"name": each.get("name", "")} for each in request["httpHeaders"]]
+        clean["httpGet"] = {**request, "httpHeaders": headers}
+    command = clean.get("exec")
+    if isinstance(command, Mapping) and isinstance(command.get("command"), list):
+        words = redact.redact_argv([str(word) for word in command["command"]])[0]
+        clean["exec"] = {**command, "command": list(words)}
+    return clean
 
 
 def _clean_state(state: ContainerState, redact: Redact) -> ContainerState:
@@ -45,6 +75,13 @@ def _clean_status(status: ContainerStatus, redact: Redact) -> ContainerStatus:
     )
 
 
+def _clean_condition(condition: PodCondition, redact: Redact) -> PodCondition:
+    if not condition.message:
+        return condition
+    message = redact.redact_text(condition.message)[0]
+    return msgspec.structs.replace(condition, message=message)
+
+
 def clean_pod(pod: Pod, redact: Redact) -> Pod:
     """The snapshot that analyze and the run directory get to see."""
     spec = msgspec.structs.replace(
@@ -55,13 +92,17 @@ def clean_pod(pod: Pod, redact: Redact) -> Pod:
     )
     status = msgspec.structs.replace(
         pod.status,
+        message=redact.redact_text(pod.status.message)[0] if pod.status.message else "",
+        conditions=tuple(_clean_condition(c, redact) for c in pod.status.conditions),
         container_statuses=tuple(_clean_status(s, redact) for s in pod.status.container_statuses),
         init_container_statuses=tuple(
             _clean_status(s, redact) for s in pod.status.init_container_statuses
         ),
         ephemeral_container_statuses=(),
     )
-    return msgspec.structs.replace(pod, spec=spec, status=status)
+    # `kubectl apply` keeps the whole manifest in an annotation.
+    metadata = msgspec.structs.replace(pod.metadata, annotations={})
+    return msgspec.structs.replace(pod, metadata=metadata, spec=spec, status=status)
 
 
 def clean_event(event: Event, redact: Redact) -> Event:

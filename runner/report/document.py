@@ -36,11 +36,15 @@ class ReportError(Exception):
 def to_json(report: Report) -> bytes:
     """One line for every reader of lines, UTF-8, keys in the order of the model; the same report
     gives the same bytes. Code points that no UTF-8 can hold are replaced."""
+    return _DANGEROUS.sub(_escaped, encode(report)) + b"\n"
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """JSON, with code points that no UTF-8 can hold replaced."""
     try:
-        raw = msgspec.json.encode(report)
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        raw = msgspec.json.encode(_encodable(msgspec.to_builtins(report)))
-    return _DANGEROUS.sub(_escaped, raw) + b"\n"
+        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
 
 
 def from_json(raw: bytes) -> Report:

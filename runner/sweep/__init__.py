@@ -6,6 +6,7 @@ from runner.sweep.outside import Outside
 from runner.sweep.pool import Cut, Stop
 from runner.sweep.resume import Earlier, pod_records
 from runner.sweep.run import prepare, sweep
+from runner.sweep.seen import report_of
 from runner.sweep.settings import Budget, Selection
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "list_objects",
     "pod_records",
     "prepare",
+    "report_of",
     "require_lease",
     "sweep",
 ]

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
 from runner.cluster import Cluster, ClusterError, ErrorReason
-from runner.examine import Examined
-from runner.model.examination import LogExcerpt, TargetCondition
-from runner.model.pod import Event
+from runner.model.examination import Examination, LogExcerpt, TargetCondition
+from runner.model.pod import Event, Pod
+from runner.model.report import Workload
 from runner.plan import PodPlan
 from runner.select import app_statuses
 
@@ -44,14 +43,13 @@ async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists
     return found
 
 
-def _alike(plan: PodPlan) -> tuple[object, ...]:
+def _alike(pod: Pod, workload: Workload, target: str) -> tuple[object, ...]:
     """Equal for replicas that may share a log: same workload and container, ended the same way."""
-    workload = plan.workload
     # Replicas of a StatefulSet have their own volumes and names, and so their own causes.
-    own = plan.pod.metadata.name if workload.kind == "StatefulSet" else ""
-    key = (workload.namespace, workload.kind, workload.name, plan.target, own)
-    for status, _ in app_statuses(plan.pod):
-        if status.name == plan.target:
+    own = pod.metadata.name if workload.kind == "StatefulSet" else ""
+    key = (workload.namespace, workload.kind, workload.name, target, own)
+    for status, _ in app_statuses(pod):
+        if status.name == target:
             ended = status.state.terminated or status.last_state.terminated
             waiting = status.state.waiting.reason if status.state.waiting is not None else ""
             how = (ended.exit_code, ended.reason) if ended is not None else (waiting,)
@@ -59,8 +57,12 @@ def _alike(plan: PodPlan) -> tuple[object, ...]:
     return key
 
 
-def _is_healthy(plan: PodPlan) -> bool:
-    return HEALTHY.issuperset(plan.conditions)
+def _alike_to(one: Examination) -> tuple[object, ...]:
+    return _alike(one.pod, one.workload, one.target_container)
+
+
+def _is_healthy(conditions: Iterable[TargetCondition]) -> bool:
+    return HEALTHY.issuperset(conditions)
 
 
 def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:
@@ -71,28 +73,28 @@ def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:
     for plan in plans:
         per_owner = max((p.spec.evidence.logs.per_owner for p in plan.playbooks), default=0)
         # A healthy replica's log says nothing of how the others end.
-        key = (*_alike(plan), _is_healthy(plan))
+        key = (*_alike(plan.pod, plan.workload, plan.target), _is_healthy(plan.conditions))
         if taken[key] < per_owner:
             taken[key] += 1
             chosen.add(plan.pod.metadata.uid)
     return frozenset(chosen)
 
 
-def share_logs(examined: Sequence[Examined]) -> list[Examined]:
+def share_logs(examinations: Sequence[Examination]) -> list[Examination]:
     """Give replicas whose log was not read the log of one that ended in the same way."""
     read: dict[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]] = {}
-    for one in examined:
-        if one.examination.logs and not _is_healthy(one.plan):
-            read.setdefault(_alike(one.plan), (one.plan.pod.metadata.name, one.examination.logs))
-    return [_with_log(one, read) for one in examined]
+    for one in examinations:
+        if one.logs and not _is_healthy(one.conditions):
+            read.setdefault(_alike_to(one), (one.pod.metadata.name, one.logs))
+    return [_with_log(one, read) for one in examinations]
 
 
 def _with_log(
-    one: Examined, read: Mapping[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]]
-) -> Examined:
-    source = read.get(_alike(one.plan))
-    if one.examination.logs or source is None or _is_healthy(one.plan):
+    one: Examination, read: Mapping[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]]
+) -> Examination:
+    source = read.get(_alike_to(one))
+    if one.logs or source is None or _is_healthy(one.conditions):
         return one
     name, logs = source
     borrowed = tuple(msgspec.structs.replace(log, read_from=name) for log in logs)
-    return replace(one, examination=msgspec.structs.replace(one.examination, logs=borrowed))
+    return msgspec.structs.replace(one, logs=borrowed)

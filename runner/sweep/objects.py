@@ -23,6 +23,7 @@ from runner.sweep.outside import Outside
 from runner.sweep.settings import Selection
 
 T = TypeVar("T")
+Annotated = TypeVar("Annotated", Controller, Service, EndpointSlice)
 
 _EVENTS = "type=Warning,involvedObject.kind!=Pod"
 _KINDS = {
@@ -112,7 +113,7 @@ def judged(
         return (), ()  # it means pods
     return judge_objects(
         playbooks,
-        _clean(objects, outside.redact),
+        clean_objects(objects, outside.redact),
         [plan.pod for plan in plans],
         frozenset(
             each.workload
@@ -176,11 +177,13 @@ def _begun(plan: PodPlan) -> datetime:
     return plan.pod.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)
 
 
-def _clean(objects: Objects, redact: Redact) -> Objects:
+def clean_objects(objects: Objects, redact: Redact) -> Objects:
     """Whatever is told of them passes the choke point, as what is told of pods does."""
     return msgspec.structs.replace(
         objects,
         controllers=tuple(_clean_controller(each, redact) for each in objects.controllers),
+        services=tuple(_without_annotations(each) for each in objects.services),
+        endpoint_slices=tuple(_without_annotations(each) for each in objects.endpoint_slices),
         events=tuple(clean_event(event, redact) for event in objects.events),
     )
 
@@ -192,7 +195,15 @@ def _clean_controller(controller: Controller, redact: Redact) -> Controller:
 
     conditions = tuple(clean(each) for each in controller.status.conditions)
     status = msgspec.structs.replace(controller.status, conditions=conditions)
-    return msgspec.structs.replace(controller, status=status)
+    return _without_annotations(msgspec.structs.replace(controller, status=status))
+
+
+def _without_annotations(one: Annotated) -> Annotated:
+    """`kubectl apply` keeps the whole manifest in one of them."""
+    if not one.metadata.annotations:
+        return one
+    metadata = msgspec.structs.replace(one.metadata, annotations={})
+    return msgspec.structs.replace(one, metadata=metadata)
 
 
 class _Lister:

@@ -10,40 +10,26 @@ from functools import partial
 import msgspec
 
 from runner import __version__
-from runner.analyze import judge, ranked
 from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
 from runner.debt import over_cap
-from runner.examine import Context, Examined, PodHub, examine_pod, with_harm
+from runner.examine import Context, Examined, PodHub, clean_pod, examine_pod, with_harm
+from runner.examine.context import Redact
 from runner.killpoints import reach
-from runner.model.examination import TargetCondition
 from runner.model.node import Node
 from runner.model.objects import Objects
-from runner.model.report import (
-    API_VERSION,
-    Finding,
-    NotEvaluated,
-    PlaybookRef,
-    PodOutcome,
-    PodResult,
-    PolicyRef,
-    Report,
-    Run,
-    Severity,
-    StepOutcome,
-    Workload,
-)
+from runner.model.report import API_VERSION, PodOutcome, PolicyRef, Run
+from runner.model.seen import Seen, SeenPod
 from runner.plan import PodPlan, hold_back
 from runner.playbook import Playbook
 from runner.policy import of_injection
-from runner.report import summarize
 from runner.select import Skip, condition_status, node_pool
 from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
-from runner.sweep.evidence import HEALTHY, EventLists, choose_for_logs, list_events, share_logs
+from runner.sweep.evidence import EventLists, choose_for_logs, list_events
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.nodes import list_nodes, with_nodes
-from runner.sweep.objects import judged, services_of, with_failed_jobs, with_services
+from runner.sweep.objects import clean_objects, with_failed_jobs
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
@@ -193,113 +179,6 @@ async def _examine_all(
     return [by_uid[plan.pod.metadata.uid] for plan in plans], cut
 
 
-def _outcome(
-    result: PodResult,
-    conditions: Sequence[TargetCondition],
-    severities: frozenset[Severity],
-    judged: frozenset[str],
-) -> PodResult:
-    """What the findings make of an examination that went well."""
-    if result.outcome is PodOutcome.SKIPPED and Severity.CRITICAL not in severities:
-        return result
-    if result.outcome not in (PodOutcome.PASSED, PodOutcome.WARNED, PodOutcome.SKIPPED):
-        return result
-    if Severity.CRITICAL in severities:
-        return msgspec.structs.replace(result, outcome=PodOutcome.FAILED)
-    # A playbook without findings says nothing about its steps: there a failed step counts.
-    failed = [
-        step.name
-        for step in result.steps
-        if step.outcome in (StepOutcome.FAILED, StepOutcome.TIMEOUT) and step.playbook not in judged
-    ]
-    if failed:
-        return msgspec.structs.replace(
-            result,
-            outcome=PodOutcome.FAILED,
-            reason="StepFailed",
-            message=f"failed: {', '.join(failed)}",
-        )
-    if Severity.WARNING in severities:
-        return msgspec.structs.replace(result, outcome=PodOutcome.WARNED)
-    sick = [c for c in conditions if c not in HEALTHY]
-    if sick:
-        # The API shows it as sick: that no playbook says why does not make it healthy.
-        return msgspec.structs.replace(
-            result,
-            outcome=PodOutcome.WARNED,
-            reason=result.reason or sick[0].value,
-            message=result.message or f"the pod shows {sick[0].value}; no playbook said why",
-        )
-    if result.reason and all(s.outcome is StepOutcome.NOT_EVALUATED for s in result.steps):
-        # Its state let nothing in, and what the API says of it is not what was asked.
-        return msgspec.structs.replace(result, outcome=PodOutcome.SKIPPED)
-    return result
-
-
-def with_outcomes(
-    examined: Sequence[Examined], findings: Sequence[Finding], playbooks: Sequence[Playbook]
-) -> tuple[PodResult, ...]:
-    severities: dict[tuple[str, str, Workload], set[Severity]] = {}
-    for finding in findings:
-        for pod in finding.pods:
-            # One about a Service that selects the pod leaves the pod what it is.
-            key = (pod.namespace, pod.name, finding.workload)
-            severities.setdefault(key, set()).add(finding.severity)
-    judged = frozenset(p.metadata.name for p in playbooks if p.spec.findings)
-    return tuple(
-        _outcome(
-            one.result,
-            one.plan.conditions,
-            frozenset(
-                severities.get((one.result.namespace, one.result.name, one.result.workload), ())
-            ),
-            judged,
-        )
-        for one in examined
-    )
-
-
-def assemble(
-    run: Run,
-    examined: Sequence[Examined],
-    findings: tuple[Finding, ...],
-    not_evaluated: tuple[NotEvaluated, ...],
-    playbooks: Sequence[Playbook],
-) -> Report:
-    pods = with_outcomes(examined, findings, playbooks)
-    return Report(
-        api_version=API_VERSION,
-        kind="Report",
-        run=run,
-        summary=summarize(pods, findings, not_evaluated),
-        pods=pods,
-        findings=findings,
-        not_evaluated=not_evaluated,
-    )
-
-
-def _judge(
-    playbooks: Sequence[Playbook],
-    examined: Sequence[Examined],
-    events: EventLists,
-    objects: Objects,
-    now: datetime,
-) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
-    examinations = []
-    services = services_of(objects)
-    applies: dict[str, tuple[str, ...]] = {}
-    for one in share_logs(examined):
-        if one.plan.skip is not None:
-            continue
-        examination = with_services(one.examination, services, objects.unknown)
-        if events.unknown and "events" not in examination.unknown:
-            unknown = {**examination.unknown, "events": events.unknown}
-            examination = msgspec.structs.replace(examination, unknown=unknown)
-        examinations.append(examination)
-        applies[examination.pod.metadata.uid] = tuple(p.metadata.name for p in one.plan.playbooks)
-    return judge(playbooks, examinations, applies, now)
-
-
 async def prepare(
     outside: Outside,
     playbooks: Sequence[Playbook],
@@ -324,8 +203,8 @@ async def sweep(
     budget: Budget,
     started_at: datetime,
     earlier: Earlier | None = None,
-) -> Report:
-    """Raises ClusterError while nothing has been changed yet; afterwards there is a report.
+) -> Seen:
+    """Raises ClusterError while nothing has been changed yet; afterwards there is a result.
     `started_at` is when the pods of the plans were listed."""
     plans, done = split(earlier, plans, playbooks)
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
@@ -352,27 +231,41 @@ async def sweep(
     if done:
         examined = in_order((*examined, *done))
         plans = [one.plan for one in examined]
-    findings, not_evaluated = _judge(playbooks, examined, events, objects, outside.now())
-    more, unanswered = judged(playbooks, objects, plans, findings, selection, outside)
-    findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
-    namespaces = sorted(
-        {p.pod.metadata.namespace for p in plans} | {each.workload.namespace for each in more}
-    )
-    run = Run(
-        id=run_id,
-        started_at=started_at if earlier is None else earlier.started_at,
-        finished_at=outside.now(),
-        playbooks=tuple(
-            PlaybookRef(name=p.metadata.name, source=p.source, sha256=p.sha256) for p in playbooks
+    seen_all = tuple(_seen(one, outside.redact) for one in examined)
+    now = outside.now()
+    return Seen(
+        api_version=API_VERSION,
+        run=Run(
+            id=run_id,
+            started_at=started_at if earlier is None else earlier.started_at,
+            finished_at=now,
+            playbooks=(),
+            runner_version=__version__,
+            cluster=outside.cluster.description,
+            selector=selection.label_selector,
+            interrupted=cut is not None and cut.reason == "Interrupted",
+            resumed=earlier is not None,
+            aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",
+            api_requests=sum(outside.cluster.requests_sent.values()),
+            policy=PolicyRef(name=budget.policy.metadata.name, sha256=budget.policy.sha256),
         ),
-        runner_version=__version__,
-        cluster=outside.cluster.description,
-        namespaces=tuple(namespaces),
-        selector=selection.label_selector,
-        interrupted=cut is not None and cut.reason == "Interrupted",
-        resumed=earlier is not None,
-        aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",
-        api_requests=sum(outside.cluster.requests_sent.values()),
-        policy=PolicyRef(name=budget.policy.metadata.name, sha256=budget.policy.sha256),
+        at=now,
+        label_selector=selection.label_selector,
+        objects_meant=not selection.field_selector,
+        events_unknown=events.unknown,
+        pods=seen_all,
+        objects=clean_objects(objects, outside.redact),
     )
-    return assemble(run, examined, findings, not_evaluated, playbooks)
+
+
+def _seen(one: Examined, redact: Redact) -> SeenPod:
+    examination = one.examination
+    if "pod" in examination.unknown:
+        # Nobody looked at it, and so nobody took out what an app or an author wrote.
+        examination = msgspec.structs.replace(examination, pod=clean_pod(examination.pod, redact))
+    return SeenPod(
+        examination=examination,
+        result=one.result,
+        playbooks=tuple(p.metadata.name for p in one.plan.playbooks),
+        skipped=one.plan.skip is not None,
+    )

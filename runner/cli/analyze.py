@@ -1,0 +1,143 @@
+"""`podmedic analyze`: the rules once more, on what a run saw, without a cluster."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from runner import record
+from runner.cli import options
+from runner.cli.exit_codes import ExitCode, of_report
+from runner.model.report import PlaybookRef, Report
+from runner.playbook import Playbook, load, load_file, resolve
+from runner.record import Document, RecordError, RunRecord
+from runner.report import JSON_NAME, render, write
+from runner.report.document import ReportError, from_json
+from runner.report.evidence import read_evidence
+from runner.report.terminal import MAX_LINES, summary_text
+from runner.report.verdict_changes import line_of, verdict_changes
+from runner.sweep import report_of
+
+_MAX_REPORT_BYTES = 1 << 30
+
+
+@click.command(short_help="Judge again what a run saw, without a cluster.")
+@click.argument("directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("playbooks", nargs=-1, metavar="[PLAYBOOK]...")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="DIR|json|yaml|name|wide",
+    help="Directory for the new report.json and report.html, which are not written otherwise; "
+    "json, yaml, name or wide print the result.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+def analyze(
+    directory: Path, playbooks: tuple[str, ...], outputs: tuple[str, ...],
+    exit_zero: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Ask the rules again about what the run in the directory RUN saw, and say which verdicts
+    changed because the rules did. The run's own files stay as they are.
+
+    Rules are those of the run's playbooks as they are now: built-in ones of this podmedic, files
+    where they are still there, else the run's copy. A PLAYBOOK takes the place of the run's
+    playbook of that name.
+    """
+    into, output = options.split_outputs(outputs)
+    if into is not None and into.resolve() == directory.resolve():
+        raise click.UsageError(f"-o {into}: that is the run itself; name another directory")
+    found = record.read(directory)
+    seen = read_evidence(directory)
+    if seen.run.id != found.run:
+        raise RecordError(f"{directory} holds what run {seen.run.id} saw and the record of another")
+    before = _report(directory / JSON_NAME)
+    asked = _playbooks(found, before.run.playbooks, playbooks)
+    report = report_of(seen, asked)
+    said = tuple(_said(before, report))
+    code = of_report(report)
+    if into is not None:
+        write(into, report)
+    if output is not None:
+        click.echo(render(report, output), nl=False)
+    elif not quiet:
+        on_terminal = sys.stdout.isatty()
+        summary = summary_text(
+            report,
+            width=shutil.get_terminal_size((100, 24)).columns,
+            color=on_terminal and "NO_COLOR" not in os.environ,
+            max_lines=MAX_LINES if on_terminal else 1000,
+        )
+        click.echo(summary, nl=False)
+    if not quiet:
+        for line in said:
+            click.echo(line, err=output is not None)
+        if into is not None:
+            click.echo(f"Report: {into / 'report.html'}", err=output is not None)
+    return ExitCode.OK if exit_zero and code is ExitCode.FINDINGS else code
+
+
+def _report(path: Path) -> Report:
+    try:
+        with path.open("rb") as file:
+            return from_json(file.read(_MAX_REPORT_BYTES))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    except ReportError as error:
+        raise RecordError(f"{path}: {error}") from error
+
+
+def _said(before: Report, after: Report) -> Iterator[str]:
+    """What is different, and why."""
+    rules = tuple(_rules(before.run.playbooks, after.run.playbooks))
+    yield from rules
+    changes = verdict_changes(before, after)
+    if changes:
+        yield "Verdicts that changed:"
+        yield from (f"  {line_of(change)}" for change in changes)
+    elif rules:
+        yield "No verdict changed."
+    else:
+        yield "The rules are those of the run; no verdict changed."
+
+
+def _rules(before: Sequence[PlaybookRef], after: Sequence[PlaybookRef]) -> Iterator[str]:
+    old = {each.name: each.sha256 for each in before}
+    for each in after:
+        if old.get(each.name) != each.sha256:
+            was = old.get(each.name, "")[:12] or "none"
+            yield f"Playbook {each.name} changed: sha256 {was} -> {each.sha256[:12]}"
+
+
+def _playbooks(
+    found: RunRecord, ran: Sequence[PlaybookRef], given: Sequence[str]
+) -> tuple[Playbook, ...]:
+    """In the order of the run. Raises PlaybookErrors, RecordError, UsageError."""
+    others = {each.name: each for each in map(resolve, given)}
+    names = [each.name for each in ran]
+    if unasked := others.keys() - set(names):
+        raise click.UsageError(
+            f"the run did not ask playbook {', '.join(sorted(unasked))}: it asked "
+            f"{', '.join(names)}"
+        )
+    documents = zip(names, found.playbooks, strict=True)
+    return tuple(others.get(name) or _current(document) for name, document in documents)
+
+
+def _current(document: Document) -> Playbook:
+    if "/" not in document.source:
+        return resolve(document.source)
+    path = Path(document.source)
+    if path.is_file():
+        return load_file(path)
+    if document.text:
+        return load(document.text, document.source)
+    raise RecordError(
+        f"{document.source} is gone, and the run kept no copy of it because something in it looks "
+        "like a secret; name the playbook's file after the run's directory"
+    )

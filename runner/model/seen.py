@@ -1,0 +1,33 @@
+"""All that a run saw, before anybody judged it: kept in the run directory."""
+
+from datetime import datetime
+
+from runner.model.base import Value
+from runner.model.examination import Examination
+from runner.model.objects import Objects
+from runner.model.report import PodResult, Run
+
+
+class SeenPod(Value, frozen=True, kw_only=True):
+    """A selected pod: what is known of it and how looking at it went, before anybody judged.
+    `playbooks` are the names of those that mean it; `skipped` ones are not judged."""
+
+    examination: Examination
+    result: PodResult
+    playbooks: tuple[str, ...] = ()
+    skipped: bool = False
+
+
+class Seen(Value, frozen=True, kw_only=True):
+    """Everything in it has passed the choke point. `at` is when the rules were asked, `run` what
+    the report says of the run but for what the playbooks make of it. `events_unknown` is why
+    events could not be had; `objects_meant` is false for a selection that means pods alone."""
+
+    api_version: str
+    run: Run
+    at: datetime
+    label_selector: str = ""
+    objects_meant: bool = True
+    events_unknown: str = ""
+    pods: tuple[SeenPod, ...] = ()
+    objects: Objects = Objects()

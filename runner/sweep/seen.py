@@ -1,0 +1,80 @@
+"""The report of what a run saw: a pure function, which `podmedic analyze` applies again, offline,
+to what an earlier run wrote down."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from runner import __version__
+from runner.analyze import judge, judge_objects, ranked
+from runner.model.report import (
+    API_VERSION,
+    Confidence,
+    Finding,
+    NotEvaluated,
+    PlaybookRef,
+    Report,
+    Severity,
+)
+from runner.model.seen import Seen
+from runner.playbook import Playbook
+from runner.report import summarize
+from runner.sweep.evidence import share_logs
+from runner.sweep.objects import services_of, with_services
+from runner.sweep.outcomes import with_outcomes
+
+
+def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
+    """The same for the same playbooks, byte for byte. Of the playbooks of the run those that are
+    not given are not asked."""
+    findings, not_evaluated = _judge_pods(seen, playbooks)
+    more: tuple[Finding, ...] = ()
+    if seen.objects_meant:
+        more, unanswered = judge_objects(
+            playbooks,
+            seen.objects,
+            [pod.examination.pod for pod in seen.pods],
+            frozenset(
+                each.workload
+                for each in findings
+                if each.severity is Severity.CRITICAL and each.confidence is not Confidence.POSSIBLE
+            ),
+            seen.at,
+            seen.label_selector,
+        )
+        findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
+    pods = with_outcomes(seen.pods, findings, playbooks)
+    namespaces = {pod.namespace for pod in pods} | {each.workload.namespace for each in more}
+    run = msgspec.structs.replace(
+        seen.run,
+        namespaces=tuple(sorted(namespaces)),
+        playbooks=tuple(
+            PlaybookRef(name=p.metadata.name, source=p.source, sha256=p.sha256) for p in playbooks
+        ),
+        runner_version=__version__,
+    )
+    return Report(
+        api_version=API_VERSION,
+        kind="Report",
+        run=run,
+        summary=summarize(pods, findings, not_evaluated),
+        pods=pods,
+        findings=findings,
+        not_evaluated=not_evaluated,
+    )
+
+
+def _judge_pods(
+    seen: Seen, playbooks: Sequence[Playbook]
+) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
+    services = services_of(seen.objects)
+    judged = [pod for pod in seen.pods if not pod.skipped]
+    examinations = []
+    for known in share_logs([pod.examination for pod in judged]):
+        examination = with_services(known, services, seen.objects.unknown)
+        if seen.events_unknown and "events" not in examination.unknown:
+            unknown = {**examination.unknown, "events": seen.events_unknown}
+            examination = msgspec.structs.replace(examination, unknown=unknown)
+        examinations.append(examination)
+    applies = {pod.examination.pod.metadata.uid: pod.playbooks for pod in judged}
+    return judge(playbooks, examinations, applies, seen.at)

@@ -1,0 +1,135 @@
+"""`podmedic analyze`: what a run saw, judged again without its cluster."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+
+RULE: dict[str, Any] = {
+    "id": "ends", "when": "container.exitCode == 3", "severity": "warning", "confidence": "likely",
+    "title": "It ends", "message": "{{ container.name }} ends with {{ container.exitCode }}.",
+}  # fmt: skip
+STEP = {"name": "look", "run": ["echo", "here"]}
+PASSWORD = "k3nn-W0rt-4711"
+CRASH = "echo cannot go on; exit 3"
+
+
+@pytest.fixture(scope="module")
+def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a run over a Deployment, and over a pod whose manifest says a secret."""
+    lab.images("busybox")
+    desk = tmp_path_factory.mktemp("desk")
+    secret = {"name": "PASSWORD", "value": PASSWORD}
+    header = [{"name": "Authorization", "value": f"Bearer {PASSWORD}"}]
+    probe = {"httpGet": {"path": "/", "port": 80, "httpHeaders": header}, "periodSeconds": 600}
+    bare = pm.deployment("bare", "sleep 600", container={"env": [secret], "livenessProbe": probe})
+    with lab.namespace("analyze") as namespace:
+        pm.apply(
+            lab, namespace, pm.deployment("web", CRASH, replicas=2),
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
+             "spec": bare["spec"]["template"]["spec"]},
+        )  # fmt: skip
+        lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+        lab.kubectl(
+            "wait", "pods", "-l", "app=web", "-n", namespace, "--timeout=60s",
+            "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=3",
+        )  # fmt: skip
+        outcome = pm.run(lab, namespace, playbook(desk, [RULE]), "triage", directory=desk / "run")
+    assert outcome.code == 1, outcome.stderr
+    return desk / "run"
+
+
+def playbook(folder: Path, findings: Sequence[dict[str, Any]]) -> Path:
+    return pm.playbook(folder, [STEP], findings=list(findings))
+
+
+def analyze(directory: Path, *arguments: str | Path) -> pm.Outcome:
+    """Without any cluster."""
+    return pm.podmedic(None, "analyze", directory, *arguments, directory=directory)
+
+
+def test_the_same_rules_say_the_same_byte_for_byte(directory: Path) -> None:
+    printed = analyze(directory, "-o", "json", "-q")
+    assert printed.stdout == (directory / "report.json").read_text()
+    assert printed.code == 1
+
+
+def test_nothing_changed_is_said(directory: Path) -> None:
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    said = analyze(directory)
+    assert said.stdout.endswith("The rules are those of the run; no verdict changed.\n")
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_rules_that_changed_change_verdicts(directory: Path, tmp_path: Path) -> None:
+    """Given for this once; what each verdict was and is stands on one line, and the new report in
+    a directory of its own."""
+    other = {**RULE, "id": "ends-badly", "severity": "critical", "title": "It ends badly"}
+    file = playbook(tmp_path, [{**RULE, "confidence": "certain"}, other])
+    said = analyze(directory, file, "-o", tmp_path / "new")
+    lines = said.stdout.splitlines()
+    at = lines.index("Verdicts that changed:")
+    namespace = pm.Outcome(0, "", "", directory).report["run"]["namespaces"][0]
+    where = f"Deployment/web ({namespace})"
+    names = sorted(p["name"] for p in new_report(tmp_path)["pods"] if p["name"] != "bare")
+    assert lines[at - 1].startswith("Playbook probe changed: sha256 ")
+    assert lines[at + 1 : -1] == [
+        f"  new     {where}: ends-badly: app ends with 3. (critical, likely)",
+        f"  changed {where}: ends: confidence likely -> certain",
+        *(f"  changed pod {namespace}/{name}: warned -> failed" for name in names),
+    ]
+    assert lines[-1] == f"Report: {tmp_path / 'new' / 'report.html'}"
+    rules = [finding["rule"] for finding in new_report(tmp_path)["findings"]]
+    assert rules[:2] == ["ends-badly", "ends"]
+    assert (tmp_path / "new" / "report.html").exists()
+
+
+def new_report(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / "new" / "report.json").read_bytes())
+    return report
+
+
+def test_a_rule_that_went_is_said(directory: Path, tmp_path: Path) -> None:
+    said = analyze(directory, playbook(tmp_path, []))
+    assert "  gone    Deployment/web (" in said.stdout
+
+
+def test_what_authors_wrote_into_a_manifest_is_not_kept(directory: Path) -> None:
+    """Neither values of variables, nor headers of probes, nor kubectl's copy of all that."""
+    kept = gzip.decompress((directory / "evidence.json.gz").read_bytes())
+    assert b'"name":"bare"' in kept
+    assert PASSWORD.encode() not in kept
+    assert all(PASSWORD.encode() not in path.read_bytes() for path in directory.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["crashloop"], "the run did not ask playbook crashloop: it asked probe, triage"),
+        (["-o", "{run}"], "-o {run}: that is the run itself; name another directory"),
+        (["nosuch"], "no built-in playbook and no file is called 'nosuch'"),
+    ],
+)
+def test_what_it_refuses(directory: Path, arguments: list[str], complaint: str) -> None:
+    said = analyze(directory, *(word.format(run=directory) for word in arguments))
+    assert said.code == 4
+    assert complaint.format(run=directory) in said.stderr
+    assert said.stdout == ""
+
+
+def test_a_directory_without_evidence(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes((directory / "run.json").read_bytes())
+    said = analyze(tmp_path)
+    assert said.code == 4
+    assert said.stderr.startswith(f"podmedic: {tmp_path} has no evidence.json.gz: ")
+    (tmp_path / "evidence.json.gz").write_bytes(b"\x1f\x8bnonsense")
+    said = analyze(tmp_path)
+    assert said.code == 4
+    assert said.stderr.startswith(f"podmedic: {tmp_path}/evidence.json.gz: cannot be read: ")
+    assert said.stderr.count("\n") == 1
