@@ -60,7 +60,7 @@ def analyze(
     asked = _playbooks(found, before.run.playbooks, playbooks)
     report = report_of(seen, asked)
     said = tuple(_said(before, report))
-    code = of_report(report)
+    code = of_report(report, allow_empty=found.options.allow_empty)
     if into is not None:
         write(into, report)
     if output is not None:

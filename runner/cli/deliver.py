@@ -3,10 +3,11 @@
 import os
 import shutil
 import sys
+from collections import Counter
 
 import click
 
-from runner.cli.exit_codes import ExitCode, of_report
+from runner.cli.exit_codes import ExitCode, all_skipped, of_report
 from runner.cli.main import complain
 from runner.cli.request import Request
 from runner.model.report import Report
@@ -21,7 +22,7 @@ def deliver(
     from runner.report import render, write  # noqa: PLC0415
     from runner.report.evidence import write_evidence  # noqa: PLC0415
 
-    code = of_report(report)
+    code = of_report(report, allow_empty=request.allow_empty)
     try:
         write_evidence(request.directory, seen)
         write(request.directory, report)
@@ -29,6 +30,10 @@ def deliver(
     except OutputError as error:
         complain(str(error))
         stored, code = False, ExitCode.NOT_STORED
+    if all_skipped(report) and not report.run.aborted:
+        reasons = Counter(pod.reason or "skipped" for pod in report.pods)
+        told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
+        complain(f"no pod was examined, every selected one was skipped: {told}")
     for failure in _export_metrics(request, report, requests):
         complain(failure)
     if request.output is not None:

@@ -110,7 +110,11 @@ from runner.record import Options
 )
 @click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
-@click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
+@click.option(
+    "--allow-empty",
+    is_flag=True,
+    help="No error when no pod is selected, or all are skipped.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 def run(
     playbooks: tuple[str, ...],

@@ -203,7 +203,7 @@ def test_s37_the_cap_holds_for_what_one_run_adds(lab: Lab, namespace: str, tmp_p
         paths.append(path)
     run = pm.run(lab, namespace, *paths, "--cap=1", directory=tmp_path / "out")
     (pod,) = run.report["pods"]
-    assert (pod["outcome"], pod["reason"]) == ("skipped", "EphemeralBudget")
+    assert (run.code, pod["outcome"], pod["reason"]) == (1, "skipped", "EphemeralBudget")
     assert [(s["playbook"], s["outcome"], s["reason"]) for s in pod["steps"]] == [
         ("first", "passed", ""),
         ("second", "not-evaluated", "EphemeralBudget"),
@@ -242,5 +242,9 @@ def test_a_cool_down_is_kept(lab: Lab, namespace: str, tmp_path: Path) -> None:
     second = pm.run(lab, namespace, path, "--cool-down=600", directory=tmp_path / "two")
     assert outcomes(first.report) == {("passed", ""): 1}
     assert outcomes(second.report) == {("skipped", "CoolDown"): 1}
+    assert (first.code, second.code) == (0, 5), second.stderr
+    assert "no pod was examined, every selected one was skipped: CoolDown 1" in second.stderr
+    words = (path, "--cool-down=600", "--allow-empty")
+    assert pm.run(lab, namespace, *words, directory=tmp_path / "three").code == 0
     (names,) = pm.ephemeral_containers(lab, namespace).values()
     assert len(names) == 1

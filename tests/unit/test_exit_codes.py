@@ -1,0 +1,44 @@
+"""What a report makes of the exit code: docs/exit-codes.md."""
+
+import msgspec
+import pytest
+
+from runner.cli.exit_codes import ExitCode, of_report
+from runner.model.report import PodOutcome as P
+from tests.unit.report_samples import pod, report_of, step, workload
+
+WEB = workload("web")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ((P.PASSED, P.PASSED), ExitCode.OK),
+        ((P.PASSED, P.SKIPPED), ExitCode.OK),
+        ((P.SKIPPED, P.SKIPPED), ExitCode.NOTHING_SELECTED),
+        ((P.SKIPPED, P.ERROR), ExitCode.FINDINGS),
+        ((P.PASSED, P.UNKNOWN), ExitCode.FINDINGS),
+        ((), ExitCode.OK),
+    ],
+)
+def test_skipped_pods_are_well_only_beside_one_that_was_examined(
+    outcomes: tuple[P, ...], code: ExitCode
+) -> None:
+    report = report_of(*(pod(f"web-{n}", WEB, outcome) for n, outcome in enumerate(outcomes)))
+    assert of_report(report) is code
+
+
+def test_that_all_are_skipped_can_be_allowed() -> None:
+    assert of_report(report_of(pod("web-0", WEB, P.SKIPPED)), allow_empty=True) is ExitCode.OK
+
+
+def test_a_pod_that_was_skipped_halfway_could_not_be_examined() -> None:
+    begun = pod("web-0", WEB, P.SKIPPED, steps=(step("hello"),), reason="EphemeralBudget")
+    assert begun.injections
+    assert of_report(report_of(begun, pod("web-1", WEB, P.PASSED))) is ExitCode.FINDINGS
+
+
+def test_an_aborted_run_has_skipped_what_was_left() -> None:
+    report = report_of(pod("web-0", WEB, P.SKIPPED, reason="BreakerOpen"))
+    aborted = msgspec.structs.replace(report.run, aborted="the breaker opened")
+    assert of_report(msgspec.structs.replace(report, run=aborted)) is ExitCode.ABORTED
