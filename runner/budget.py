@@ -14,10 +14,11 @@ Key = str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """At most so many pods at a time; 0 lifts a limit. `workload_share` is the part of a
-    workload's Ready pods that may be looked at together, one at least; `per_workload` a number
-    instead of it. A canary for each pool goes first. `max_failures` in a row open the breaker, as
-    do `failure_share` of ten or more, and `max_changed` apps that changed."""
+    """At most so many pods at a time; 0 lifts a limit, but no PodDisruptionBudget.
+    `workload_share` is the part of a workload's Ready pods that may be looked at together, one at
+    least; `per_workload` a number instead of it. A canary for each pool goes first. `max_failures`
+    in a row open the breaker, as do `failure_share` of ten or more, and `max_changed` apps that
+    changed."""
 
     in_flight: int = 32
     per_node: int = 10
@@ -256,9 +257,10 @@ class Scheduler:
         if not candidate.ready:
             return True
         allowed = self.workload_limit(candidate.workload)
-        if not allowed:
-            return True
-        return self._per_workload[candidate.workload] < allowed and all(
+        if allowed and self._per_workload[candidate.workload] >= allowed:
+            return False
+        # A budget is its owner's word and not the sweeper's: no option lifts it.
+        return all(
             self._per_budget[budget] < self.budget_limit(budget) for budget in candidate.budgets
         )
 

@@ -71,7 +71,7 @@ from runner.record import Options
     type=options.Share(),
     show_default=True,
     help="Ready pods of one workload examined at a time, a number or a part of them (one at "
-    "least, and what its PodDisruptionBudgets allow); 0 lifts the limit.",
+    "least); 0 lifts this limit. PodDisruptionBudgets hold besides.",
 )
 @click.option(
     "--canary/--no-canary",

@@ -59,12 +59,10 @@ def _candidate(plan: PodPlan, budgets: Budgets, nodes: Mapping[str, Node]) -> Ca
     )
 
 
-async def _budgets(cluster: Cluster, plans: Sequence[PodPlan], budget: Budget) -> Budgets:
+async def _budgets(cluster: Cluster, plans: Sequence[PodPlan]) -> Budgets:
     """Those of the namespaces where several pods are to be examined."""
     counts = Counter(plan.pod.metadata.namespace for plan in plans if will_inject(plan))
     several = sorted(namespace for namespace, count in counts.items() if count > 1)
-    if budget.at_once.per_workload == 0:
-        several = []
     return Budgets((await list_budgets(cluster, several))[0])
 
 
@@ -125,7 +123,7 @@ async def _examine_all(
         )
 
     tally = Tally(progress)
-    budgets = await _budgets(outside.cluster, to_examine, budget)
+    budgets = await _budgets(outside.cluster, to_examine)
     scheduler = Scheduler(
         budget.at_once,
         [_candidate(plan, budgets, nodes) for plan in to_examine],

@@ -76,7 +76,8 @@ def outcomes(report: dict[str, Any]) -> Counter[tuple[str, str]]:
 def test_a_quarter_of_a_workload_at_a_time_and_no_more_than_its_budget_allows(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
-    """Eight Ready replicas: two at a time; with a PodDisruptionBudget that allows one: one."""
+    """Eight Ready replicas: two at a time; with a PodDisruptionBudget that allows one: one, also
+    where the limit of the workload is lifted."""
     lab.images("busybox")
     pm.apply(
         lab, namespace, pm.deployment("web", SLEEP, replicas=8), pm.deployment("db", SLEEP, replicas=8),
@@ -100,6 +101,15 @@ def test_a_quarter_of_a_workload_at_a_time_and_no_more_than_its_budget_allows(
     assert outcomes(run.report) == {("passed", ""): 16}
     assert {pod["harm"]["verdict"] for pod in run.report["pods"]} == {"unchanged"}
     assert (onlooker.most["web"], onlooker.most["db"]) == (2, 1)
+
+    onlooker = Onlooker(lab, namespace)
+    try:
+        lifted = (pm.playbook(tmp_path, HELLO), "--max-per-workload=0")
+        run = pm.run(lab, namespace, *lifted, directory=tmp_path / "lifted")
+    finally:
+        onlooker.stop()
+    assert outcomes(run.report) == {("passed", ""): 16}
+    assert onlooker.most["db"] == 1 and onlooker.most["web"] > 2, onlooker.most
 
 
 def test_s07_a_wrong_image_reaches_one_pod_and_no_other(

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from fractions import Fraction
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,6 +89,13 @@ def test_a_pod_that_becomes_ready_counts_from_then_on() -> None:
     for number in range(4):
         subject.saw(f"u{number}", Standing("web", ("pdb",)))
     assert subject.admit() == ["u0"]
+
+
+@pytest.mark.parametrize("lifted", [{"per_workload": 0}, {"workload_share": Fraction(1)}])
+def test_a_disruption_budget_holds_whatever_the_limit_of_the_workload(lifted: Any) -> None:
+    limits = Limits(canary=False, per_node=0, **lifted)
+    pods = [*many(6, budgets=("pdb",)), candidate(6, workload="free")]
+    assert scheduler(limits, *pods, pdb=2).admit() == ["u0", "u1", "u6"]
 
 
 def test_a_running_pod_that_ceases_to_be_ready_keeps_its_place() -> None:
