@@ -107,6 +107,8 @@ def examination(
     ready: bool = False,
     init: bool = False,
     phase: str = "Running",
+    pod_reason: str = "",
+    pod_message: str = "",
     conditions: Sequence[TargetCondition] = (),
     pod_conditions: Sequence[PodCondition] = (),
     unknown: Mapping[str, str] | None = None,
@@ -149,6 +151,8 @@ def examination(
             spec=PodSpec(node_name="node-1", host_network=host_network, **shown),
             status=PodStatus(
                 phase=phase,
+                reason=pod_reason,
+                message=pod_message,
                 pod_ip="10.244.0.17",
                 qos_class="BestEffort",
                 conditions=tuple(pod_conditions),

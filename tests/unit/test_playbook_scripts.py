@@ -60,6 +60,22 @@ def test_runs_with_an_empty_environment(step: Step, shell: list[str]) -> None:
     run(step, shell)
 
 
+def test_shellcheck_finds_nothing() -> None:
+    """What it is told to leave alone: `name= other=` for empty values, and -ef."""
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("no shellcheck")
+    for path in builtin():
+        for step in load_file(path).spec.steps:
+            checked = subprocess.run(
+                [shellcheck, "-s", "sh", "-S", "warning", "-e", "SC1007,SC3013", "-"],
+                input=(step.script or "").encode(),
+                capture_output=True,
+                check=False,
+            )
+            assert checked.stdout.decode() == "", f"{path.stem} {step.name}"
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_endpoints(shell: list[str], tmp_path: Path, listener: int) -> None:
     """With the tools of busybox alone: what resolves, what accepts, what refuses, and that nothing

@@ -1,0 +1,48 @@
+"""The playbooks about disks and volumes on pods whose file systems are full, or not theirs to write."""
+
+from pathlib import Path
+from typing import Any
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_sweep import SLEEP, wait_planned
+
+
+def said_of(report: dict[str, Any], names: set[str]) -> dict[str, set[str]]:
+    said: dict[str, set[str]] = {name: set() for name in names}
+    for finding in report["findings"]:
+        said[finding["workload"]["name"]].add(finding["rule"])
+    return said
+
+
+def steps_of(report: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {(s["name"], s["outcome"], s["message"]) for p in report["pods"] for s in p["steps"]}
+
+
+def test_what_is_full_and_what_holds_it(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """A file system in memory is the pod's own, so that it can be filled without harm."""
+    lab.images("busybox", "tools")
+    small = {"volumes": [{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}}]}
+    mount = {"volumeMounts": [{"name": "m", "mountPath": "/data"}]}
+    hold = "head -c 70000000 /dev/zero >/tmp/web.log; exec 3</tmp/web.log; rm /tmp/web.log"
+    many = "mkdir -p /data/x/y; head -c 9000000 /dev/zero >/data/x/y/big; >/data/x/small"
+    expected = {"full": {"disk-full"}, "holds": {"deleted-file-held"}, "quiet": set[str]()}
+    pm.apply(
+        lab, namespace,
+        pm.deployment("full", f"{many}; {SLEEP}", container=mount, spec=small),
+        pm.deployment("holds", f"{hold}; {SLEEP}"),
+        pm.deployment("quiet", SLEEP, container=mount, spec=small),
+    )  # fmt: skip
+    pm.wait_ready(lab, namespace, *expected)
+    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
+    for name in expected:
+        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    run = pm.run(lab, namespace, "disk-full", directory=tmp_path / "out")
+    steps = steps_of(run.report)
+    assert said_of(run.report, set(expected)) == expected, steps
+    assert {outcome for _, outcome, _ in steps} == {"passed"}, steps
+    full = next(f for f in run.report["findings"] if f["rule"] == "disk-full")
+    assert full["message"] == "The file system at /data is full: what writes there fails."
+    assert any("/data/x/y" in each["excerpt"] for each in full["evidence"]), full
+    held = next(f for f in run.report["findings"] if f["rule"] == "deleted-file-held")
+    assert "holds /tmp/web.log open" in held["message"]

@@ -1,0 +1,63 @@
+"""The playbooks about memory on pods that were killed, leak, or only fill the page cache."""
+
+from pathlib import Path
+from typing import Any
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_sweep import SLEEP, wait_planned
+
+# The pods that have something, and what is said of each.
+EXPECTED = {
+    "killed": {"killed-at-limit"},
+    "workers": {"child-killed-at-limit"},
+    "leaky": {"memory-leak"},
+    "cache": {"only-cache-grows"},
+    "quiet": set[str](),
+}
+# Whatever reads /dev/zero for a line takes memory until it is killed.
+EAT = "tail -n 1 /dev/zero"
+SCRIPTS = {
+    "killed": f"[ -e /m/again ] || {{ >/m/again; exec {EAT}; }}; {SLEEP}",
+    "workers": f"{EAT}; {SLEEP}",
+    "leaky": "x=; while :; do x=$x$(head -c 200000 /dev/zero | tr '\\0' x); sleep 1; done",
+    "cache": "i=0; while :; do head -c 1000000 /dev/zero >/tmp/$((i % 300)); i=$((i + 1)); sleep 1; done",
+    "quiet": SLEEP,
+}
+
+
+def test_what_was_killed_what_leaks_and_what_does_neither(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    lab.images("busybox", "tools")
+    limit: dict[str, Any] = {"resources": {"limits": {"memory": "64Mi"}}}
+    # What grew from the start is a leak only after a minute: ready then, which can be awaited.
+    old = {"readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 65}}
+    volume = {"volumes": [{"name": "m", "emptyDir": {}}]}
+    for name, script in SCRIPTS.items():
+        more = limit if name != "cache" else {}
+        mount = {"volumeMounts": [{"name": "m", "mountPath": "/m"}]} if name == "killed" else {}
+        ready = old if name == "leaky" else {}
+        pm.apply(
+            lab, namespace,
+            pm.deployment(
+                name, script, container={**more, **mount, **ready},
+                spec=volume if name == "killed" else None,
+            ),
+        )  # fmt: skip
+    pm.wait_ready(lab, namespace, *EXPECTED)
+    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
+    for name in EXPECTED:
+        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    run = pm.run(lab, namespace, "oomkilled", "memory-leak", directory=tmp_path / "out")
+    said: dict[str, set[str]] = {name: set() for name in EXPECTED}
+    for finding in run.report["findings"]:
+        said[finding["workload"]["name"]].add(finding["rule"])
+    steps = {
+        (s["name"], s["outcome"], s["message"]) for p in run.report["pods"] for s in p["steps"]
+    }
+    assert said == EXPECTED, steps
+    assert {outcome for _, outcome, _ in steps} == {"passed"}, steps
+    assert {len(names) for names in pm.ephemeral_containers(lab, namespace).values()} == {1}
+    killed = next(f for f in run.report["findings"] if f["rule"] == "child-killed-at-limit")
+    assert any("oom_kills=1" in each["excerpt"] for each in killed["evidence"])

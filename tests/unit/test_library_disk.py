@@ -1,0 +1,157 @@
+"""The playbooks about disks and volumes: what every rule says, and what the steps read."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.examinations import exited
+from tests.unit.library import Case, check, rules_without_a_case
+from tests.unit.test_playbook_scripts import SHELLS, run, step_of
+
+DISK_FULL = [
+    Case({"room": "disk 89 1000 /\ninodes 89 9 /\n", "deleted": "deleted 63 7 web|/var/log/a\n",
+          "readonly": ""}),
+    Case(
+        {"room": "disk 100 0 /data\ndisk 99 1 /\ndisk 98 9 /log\ndisk 90 9 /old\n"},
+        [("disk-full", "The file system at /data is full: what writes there fails."),
+         ("disk-full", "The node's container file system is full: what writes there fails."),
+         ("disk-nearly-full", "The file system at /log has less than a tenth of its room left."),
+         ("disk-nearly-full", "The file system at /old has less than a tenth of its room left.")],
+    ),
+    Case(
+        {"room": "disk 9 100 /\ninodes 90 7 /\ninodes 100 0 /data\n"},
+        [("inodes-used-up", ("The node's container file system has less than a tenth of its inodes "
+          "left: it holds very many small files.")),
+         ("inodes-used-up", ("The file system at /data has less than a tenth of its inodes left: it "
+          "holds very many small files."))],
+    ),
+    Case(
+        {"deleted": "deleted 64 7 web|/var/log/web.log\n"},
+        [("deleted-file-held", ("web in container app holds /var/log/web.log open, which was deleted: "
+          "its room is free only when it is closed."))],
+    ),
+    Case(
+        {"readonly": "remounted ext4 /data\n"},
+        [("file-system-read-only", ("Container app mounts /data to write there, but the kernel made "
+          "its file system (ext4) read-only, which it does after an error of the disk."))],
+    ),
+    Case(
+        {"room": "disk 9 100 /\n"},
+        [("no-space-in-the-log", ('Container app says "no space left on device", but the file systems '
+          "that were looked at have room: it may be a quota, the size of /dev/shm, the node's limit "
+          "of inotify watches, or a file system that was full before."))],
+        {"log": "write /data/x: No space left on device\n"},
+    ),
+    Case(
+        {"room": "disk 100 0 /data\n"},
+        [("disk-full", "The file system at /data is full: what writes there fails.")],
+        {"log": "write /data/x: No space left on device\n"},
+    ),
+    Case(
+        {},
+        [("evicted-for-storage", ("The pod was evicted: Pod ephemeral local storage usage exceeds the "
+          "total limit of containers 1Gi."))],
+        {"state": exited(137), "phase": "Failed", "pod_reason": "Evicted",
+         "pod_message": "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."},
+    ),
+    Case({}, [], {"state": exited(137), "phase": "Failed", "pod_reason": "Evicted",
+                  "pod_message": "The node was low on resource: memory."}),
+]  # fmt: skip
+CASES = [("disk-full", case) for case in DISK_FULL]
+
+
+@pytest.mark.parametrize(("playbook", "case"), CASES, ids=range(len(CASES)))
+def test_what_is_said(playbook: str, case: Case) -> None:
+    check(playbook, case)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert rules_without_a_case("disk-full", DISK_FULL) == set()
+
+
+def entered(folder: Path, *mounts: str) -> dict[str, str]:
+    """The environment of a step in a target that mounts this: as below /proc/1."""
+    (folder / "root").mkdir(exist_ok=True)
+    lines = (f"{i + 1} 1 {mount}\n" for i, mount in enumerate(mounts))
+    (folder / "mountinfo").write_text("".join(lines))
+    return {"PODMEDIC_ROOT": f"{folder}/root"}
+
+
+ROOT = "0:9 / / rw,relatime master:3 - overlay overlay rw,lowerdir=/a"
+MOUNTS = (
+    ROOT,
+    "0:1 / /proc rw,nosuid - proc proc rw",
+    "0:2 / /dev rw,nosuid - tmpfs tmpfs rw",
+    "0:3 / /dev/shm rw,nosuid - tmpfs shm rw,size=65536k",
+    "8:1 /pods/1/volumes/a /data rw,relatime shared:1 master:2 - ext4 /dev/sda1 rw",
+    "8:1 /pods/1/volumes/b /again rw,relatime - ext4 /dev/sda1 rw",
+    "8:2 / /read ro,relatime - ext4 /dev/sdb rw",
+    "8:3 / /broken rw,relatime - ext4 /dev/sdc ro,errors=remount-ro",
+    "8:1 /pods/1/etc-hosts /etc/hosts rw - ext4 /dev/sda1 rw",
+    "0:4 / /var/run/secrets/kubernetes.io/serviceaccount ro - tmpfs tmpfs rw",
+)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_room(shell: list[str], tmp_path: Path) -> None:
+    """Each file system once, of those that the target may write to; without a target, its volumes."""
+    env = entered(tmp_path, *MOUNTS)
+    for name in ("data", "again", "read", "broken", "dev/shm"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    rows = run(step_of("disk-full", "room"), shell, **env)
+    assert {r["path"] for r in rows if r["kind"] == "disk"} == {"/", "/dev/shm", "/data", "/broken"}
+    vfs = os.statvfs(tmp_path)
+    used = vfs.f_blocks - vfs.f_bfree
+    percent = used * 100 / (used + vfs.f_bavail)
+    root = next(r for r in rows if r["kind"] == "disk")
+    assert percent - 1 <= int(root["percent"]) <= percent + 2
+    assert int(root["available"]) == pytest.approx(vfs.f_bavail * vfs.f_frsize / 1024, rel=0.05)
+    alone = run(step_of("disk-full", "room"), shell, PODMEDIC_MOUNTS=f"{tmp_path}\n/no/such")
+    assert {r["path"] for r in alone if r["kind"] == "disk"} == {"/", str(tmp_path)}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_folders_of_a_full_file_system_alone(shell: list[str], tmp_path: Path) -> None:
+    """`stat` says that it is full; the largest comes first."""
+    env = entered(tmp_path, ROOT, "8:1 /v /data rw - ext4 /dev/sda1 rw")
+    big = tmp_path / "root/data/big"
+    big.mkdir(parents=True)
+    (big / "file").write_bytes(b"x" * 200_000)
+    (tmp_path / "root/data/small").mkdir()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    stat = tools / "stat"
+    for blocks_free, expected in (("19", True), ("21", False)):
+        stat.write_text(f"#!/bin/sh\necho 100 {blocks_free} {blocks_free} 100 100\n")
+        stat.chmod(0o755)
+        path = f"{tools}:{os.environ['PATH']}"
+        lines = run(step_of("disk-full", "folders"), shell, path=path, **env).splitlines()
+        names = [line.split(" ", 2)[2].rstrip("/") for line in lines if line.startswith("folder ")]
+        assert ("/data/big" in names) is expected
+        if expected and "/data/small" in names:
+            assert names.index("/data/big") < names.index("/data/small")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_deleted_files(shell: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "web.log"
+    path.write_bytes(b"x" * (3 << 20))
+    with path.open("rb") as file, subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[file.fileno()]) as cat:  # fmt: skip
+        path.unlink()
+        step = step_of("disk-full", "deleted")
+        assert step.script is not None
+        only = step.script.replace("/proc/[0-9]*;", f"/proc/{cat.pid};")
+        elsewhere = only.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")
+        rows = run(step.model_copy(update={"script": elsewhere}), shell)
+        cat.kill()
+    assert [(r["mib"], r["pid"], r["name"], r["path"]) for r in rows] == [
+        ("3", str(cat.pid), "cat", str(path))
+    ]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_read_only(shell: list[str], tmp_path: Path) -> None:
+    rows = run(step_of("disk-full", "readonly"), shell, **entered(tmp_path, *MOUNTS))
+    assert rows == [{"type": "ext4", "path": "/broken"}]
