@@ -62,7 +62,7 @@ class _Request:
     connection: options.Connection
     start_seconds: float
     ttl_seconds: int
-    timeout_seconds: float
+    timeout_seconds: float | None
     command: str | None
     stdin: bool
     detach_keys: bytes
@@ -124,7 +124,7 @@ class _Request:
     default=300.0,
     type=options.Seconds(),
     show_default=True,
-    help="Seconds after which the command is ended.",
+    help="Seconds after which the command is ended; 0: none, it may take as long as --ttl.",
 )
 @click.option(
     "--ttl",
@@ -208,7 +208,8 @@ def shell(  # one argument per option
         ),
         start_seconds=start_seconds,
         ttl_seconds=ttl_seconds,
-        timeout_seconds=timeout_seconds,
+        # As with kubectl's --request-timeout, 0 is no limit.
+        timeout_seconds=timeout_seconds or None,
         command=command,
         stdin=stdin,
         detach_keys=detach_keys,
@@ -323,10 +324,10 @@ async def _exec(
             recorder.output(as_shown(data))
         await output.write(is_error, data)
 
-    left = seconds_left(reached.started_at, request.ttl_seconds, _now())
     command = Command(
         text=text,
-        timeout_seconds=min(request.timeout_seconds, left),
+        timeout_seconds=request.timeout_seconds,
+        seconds_left=seconds_left(reached.started_at, request.ttl_seconds, _now()),
         stdin=read_stdin() if request.stdin else None,
     )
     try:

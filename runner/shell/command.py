@@ -21,10 +21,13 @@ Write = Callable[[bool, bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A script for the container's shell. `stdin` None leaves its stdin empty."""
+    """A script for the container's shell. It is ended after `timeout_seconds`, None for no limit
+    of its own, and before the container is, in `seconds_left`. `stdin` None leaves its stdin
+    empty."""
 
     text: str
-    timeout_seconds: float
+    timeout_seconds: float | None
+    seconds_left: float
     stdin: AsyncIterator[bytes] | None = None
 
 
@@ -57,21 +60,23 @@ async def run_command(cluster: Cluster, place: Place, command: Command, write: W
 
     Raises ClusterError when the stream cannot be opened, and whatever `write` raises."""
     argv = called(command.text)
+    seconds, whose = command.seconds_left, ", the rest of the container's --ttl,"
+    if command.timeout_seconds is not None and command.timeout_seconds <= seconds:
+        seconds, whose = command.timeout_seconds, ""
     async with cluster.streams.exec(place, argv, stdin=command.stdin is not None) as stream:
         reading = asyncio.ensure_future(_read(stream, write))
         sending = asyncio.ensure_future(_send(stream, command.stdin))
         try:
-            async with asyncio.timeout(command.timeout_seconds):
+            async with asyncio.timeout(seconds):
                 await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
                 if not reading.done():
                     sending.result()
                 await reading
         except TimeoutError:
-            seconds = f"{command.timeout_seconds:.0f} s"
             return Ended(
                 outcome=StreamOutcome.UNKNOWN,
                 reason="Timeout",
-                message=f"the command did not end within {seconds} and was ended",
+                message=f"the command did not end within {seconds:.0f} s{whose} and was ended",
             )
         finally:
             reading.cancel()

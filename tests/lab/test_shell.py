@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import time
@@ -158,6 +159,23 @@ def test_a_command_that_takes_too_long_is_ended(lab: Lab, namespace: str, web: s
     )
     until(lambda: ended(lab, namespace))
     assert not lingering(lab, namespace, web)
+
+
+def test_timeout_0_leaves_the_command_the_time_of_its_container(
+    lab: Lab, namespace: str, web: str
+) -> None:
+    done = shell(lab, namespace, web, "--timeout", "0", "--command", "sleep 2; exit 7")
+    assert (done.returncode, done.stderr) == (7, b"")
+    done = shell(
+        lab, namespace, web, "--timeout", "0", "--ttl", "8", "--command", "echo one; sleep 600"
+    )
+    assert (done.returncode, done.stdout) == (255, b"one\n")
+    assert re.fullmatch(
+        rb"podmedic: the command's exit code is not known: the command did not end within [4-7] s, "
+        rb"the rest of the container's --ttl, and was ended \(Timeout\)\n",
+        done.stderr,
+    ), done.stderr
+    until(lambda: ended(lab, namespace))
 
 
 def lingering(lab: Lab, namespace: str, pod: str) -> bool:
