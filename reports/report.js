@@ -28,6 +28,8 @@
 
   const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
+  const { changePart } = story(h, plural);
+
   const began = new Date(document.querySelector("header time").dateTime);
 
   // The sweep is told from now on backwards, everything else from the sweep.
@@ -171,6 +173,7 @@
       const groups = h("div", { class: "groups" });
       body.replaceChildren(
         ...detail.findings.map((finding) => findingPart(finding, groups, entry)),
+        changePart(detail.change),
         questionsPart(detail.questions),
         h("h3", {}, "Pods"),
         groups,

@@ -22,6 +22,10 @@ OF_SERVICES = (
     Resource(plural="services"),
     Resource(plural="endpointslices", group="discovery.k8s.io"),
 )
+OF_REVISIONS = (
+    Resource(plural="replicasets", group="apps"),
+    Resource(plural="controllerrevisions", group="apps"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,18 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
             )
             for resources, words in why
             for each in resources
+        ]
+    if any(p.spec.evidence.changes for p in playbooks):
+        found += [
+            Need(
+                resource=each.plural,
+                group=each.group,
+                verbs=("list",),
+                why="what changed in the pod template of a workload whose pods are ill; without it "
+                "that is `not-evaluated`",
+                optional=True,
+            )
+            for each in OF_REVISIONS
         ]
     return tuple(found)
 

@@ -4,14 +4,26 @@ from runner.analyze.facts import facts
 from runner.analyze.judge import judge, ranked
 from runner.analyze.object_facts import missing_pods
 from runner.analyze.objects import failed_jobs, judge_objects
+from runner.analyze.revisions import (
+    Generation,
+    hash_of,
+    of_controller_revision,
+    of_replica_set,
+    revision_changes,
+)
 from runner.playbook.exit_codes import explain_exit_code
 
 __all__ = [
+    "Generation",
     "explain_exit_code",
     "facts",
     "failed_jobs",
+    "hash_of",
     "judge",
     "judge_objects",
     "missing_pods",
+    "of_controller_revision",
+    "of_replica_set",
     "ranked",
+    "revision_changes",
 ]

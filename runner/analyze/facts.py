@@ -59,6 +59,19 @@ def facts(examination: Examination, playbook: Playbook, now: datetime | None = N
         unknown["events"] = missing
     else:
         values["events"] = _events(examination)
+    missing = examination.unknown.get("changes", "")
+    if missing:
+        unknown["changes"] = missing
+    else:
+        values["changes"] = [
+            {
+                "path": each.path,
+                "name": each.path.rpartition("[")[2].partition("]")[0],
+                "before": each.before or "",
+                "after": each.after or "",
+            }
+            for each in examination.changes
+        ]
     missing = examination.unknown.get("services", "")
     if missing:
         unknown["services"] = missing

@@ -11,7 +11,7 @@ from runner.injection.copy import (
     copy_body,
     run_label,
 )
-from runner.injection.endpoints import Endpoint, endpoints_of
+from runner.injection.endpoints import Endpoint, endpoints_of, shown_address
 from runner.injection.profile import ProfileBounds, ProfileChoice, choose_profile
 from runner.injection.resident import find_resident, resident_digest
 from runner.injection.settings import security_for
@@ -37,4 +37,5 @@ __all__ = [
     "resident_digest",
     "run_label",
     "security_for",
+    "shown_address",
 ]

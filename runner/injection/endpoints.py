@@ -110,3 +110,28 @@ def endpoints_of(container: Container) -> tuple[Endpoint, ...]:
             for endpoint in (*_url_endpoints(source, text), *_token_endpoints(source, text)):
                 seen.setdefault((endpoint.host, endpoint.port), endpoint)
     return tuple(e for e in seen.values() if e.port < 65536)[:MAX_ENDPOINTS]
+
+
+_PLAIN = re.compile(
+    r"(?:true|false|yes|no|on|off|-?\d{1,9}(?:\.\d{1,4})?(?:[kKMGT]i?|m|ms|s|h|d|%)?)"
+)
+_PATH = re.compile(r"(?:/[A-Za-z0-9._-]{1,24}){1,6}/?")
+
+
+def shown_address(name: str, value: str) -> str:
+    """What may be told of a variable's value: a number, a switch, a path, or where it points to
+    (never the credentials, path or query of a URL); the empty string where that is nothing."""
+    if not value:
+        return '""'
+    if _PLAIN.fullmatch(value) or _PATH.fullmatch(value):
+        return value
+    urls = [match for match in _URL.finditer(value) if match.start() == 0]
+    if urls:
+        match = urls[0]
+        rest = value[match.end() :]
+        return f"{match['scheme']}://{match['hosts']}" + ("/…" if rest.strip("/") else "")
+    named = any(name.upper().endswith(suffix) for suffix in _HOST_NAME_SUFFIXES)
+    host, colon, port = value.partition(":")
+    # `admin:4711` may be somebody's name and password.
+    known = _is_host(host) and (named or "." in host)
+    return value if known and (port.isdigit() if colon else named) else ""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from runner.model.base import Value
 from runner.model.objects import Service
 from runner.model.pod import Event, Pod
-from runner.model.report import StepResult, Workload
+from runner.model.report import Difference, StepResult, Workload
 
 
 class TargetCondition(StrEnum):
@@ -41,9 +41,10 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
 
 
 class Examination(Value, frozen=True, kw_only=True):
-    """`pod` is the snapshot taken before anything was injected. `unknown` maps a fact
-    (`events`, `logs`, `services`) to the reason why it could not be had: `forbidden: list events`.
-    `services` are those that select the pod."""
+    """`pod` is the snapshot taken before anything was injected. `services`
+    are those that select the pod, `changes` what is different in its workload's pod template since
+    the last good revision. `unknown` maps a fact (`events`, `logs`, `services`, `changes`) to the
+    reason why it could not be had: `forbidden: list events`."""
 
     pod: Pod
     workload: Workload
@@ -53,4 +54,5 @@ class Examination(Value, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     logs: tuple[LogExcerpt, ...] = ()
     services: tuple[Service, ...] = ()
+    changes: tuple[Difference, ...] = ()
     unknown: dict[str, str] = {}

@@ -41,6 +41,32 @@ class Controller(Value, frozen=True, kw_only=True):
     kind: str = ""
 
 
+class RevisionTemplate(Value, frozen=True, kw_only=True):
+    """The pod template as it is, whole: any field of it may be what changed."""
+
+    template: dict[str, Any] = {}
+
+
+class ReplicaSetStatus(Value, frozen=True, kw_only=True):
+    ready_replicas: int = 0
+
+
+class ReplicaSet(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: RevisionTemplate = RevisionTemplate()
+    status: ReplicaSetStatus = ReplicaSetStatus()
+
+
+class ControllerRevisionData(Value, frozen=True, kw_only=True):
+    spec: RevisionTemplate = RevisionTemplate()
+
+
+class ControllerRevision(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    revision: int = 0
+    data: ControllerRevisionData = ControllerRevisionData()
+
+
 class ServicePort(Value, frozen=True, kw_only=True):
     port: int = 0
     name: str = ""

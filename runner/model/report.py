@@ -251,6 +251,39 @@ class Finding(Record, frozen=True, kw_only=True):
     fingerprint: str
 
 
+NOT_SHOWN = "(not shown)"
+
+
+class Difference(Record, frozen=True, kw_only=True):
+    """One field of a pod template, as kubectl would name it: `containers[app].env[DB_HOST]`. Null
+    where the field was not there; values that might be secret read `(not shown)`."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class Revision(Record, frozen=True, kw_only=True):
+    """A ReplicaSet or ControllerRevision; `ready` counts its pods that are Ready."""
+
+    name: str
+    number: int
+    created_at: datetime | None
+    ready: int
+
+
+class RevisionChange(Record, frozen=True, kw_only=True):
+    """What is different between the revision of a workload's ill pods (`after`) and the last one
+    that was good (`before`): the latest one before it that still has Ready pods, else the latest.
+    `more` counts the differences that are left out."""
+
+    workload: Workload
+    before: Revision
+    after: Revision
+    differences: tuple[Difference, ...]
+    more: int = 0
+
+
 class NotEvaluated(Record, frozen=True, kw_only=True):
     """A question that got no answer. `subject` is `step NAME`, `rule NAME`, `fact NAME` or
     `pod`; it never counts as healthy."""
@@ -310,3 +343,4 @@ class Report(Record, frozen=True, kw_only=True):
     pods: tuple[PodResult, ...]
     findings: tuple[Finding, ...]
     not_evaluated: tuple[NotEvaluated, ...]
+    changes: tuple[RevisionChange, ...] = ()

@@ -5,7 +5,7 @@ from datetime import datetime
 from runner.model.base import Value
 from runner.model.examination import Examination
 from runner.model.objects import Objects
-from runner.model.report import PodResult, Run
+from runner.model.report import PodResult, RevisionChange, Run
 
 
 class SeenPod(Value, frozen=True, kw_only=True):
@@ -20,8 +20,9 @@ class SeenPod(Value, frozen=True, kw_only=True):
 
 class Seen(Value, frozen=True, kw_only=True):
     """Everything in it has passed the choke point. `at` is when the rules were asked, `run` what
-    the report says of the run but for what the playbooks make of it. `events_unknown` is why
-    events could not be had; `objects_meant` is false for a selection that means pods alone."""
+    the report says of the run but for what the playbooks make of it. `events_unknown` and
+    `changes_unknown` say why those could not be had; `objects_meant` is false for a selection that
+    means pods alone."""
 
     api_version: str
     run: Run
@@ -31,3 +32,5 @@ class Seen(Value, frozen=True, kw_only=True):
     events_unknown: str = ""
     pods: tuple[SeenPod, ...] = ()
     objects: Objects = Objects()
+    changes: tuple[RevisionChange, ...] = ()
+    changes_unknown: str = ""

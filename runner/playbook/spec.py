@@ -72,6 +72,9 @@ class EvidenceSpec(Spec):
     """Log of the target container, or of the instance before if that one died."""
     events: bool = True
     """Events about the pod."""
+    changes: bool = False
+    """What changed in the pod template of a workload whose pods are ill, since the revision before;
+    the report shows it beside the cause, conditions see `changes`."""
 
 
 class Retry(Spec):

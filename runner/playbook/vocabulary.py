@@ -122,6 +122,10 @@ LISTS: Mapping[str, str] = {
     "containers": "list of maps like `container`, one for each container and init container",
     "events": "list of maps, oldest first",
     "services": "list of maps, one for each port of each Service that selects the pod",
+    "changes": "list of {path, name, before, after}: what is different in the pod template since "
+    "the last good revision, in the words of the report and empty where a field was absent; only "
+    "where `evidence.changes` asks for it. `name` is what stands in the last brackets of the path: "
+    "`DB_HOST` of `containers[app].env[DB_HOST]`",
     "steps": "map from the name of a step of this playbook to what came of it",
     "item": "with `each`: the one at hand",
     "match": "with `match`: the named groups of the pattern that matched, and `line`",

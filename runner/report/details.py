@@ -19,6 +19,7 @@ from runner.model.report import (
     NotEvaluated,
     OutputInfo,
     PodResult,
+    Revision,
     StepOutcome,
     StepResult,
 )
@@ -90,9 +91,38 @@ def detail(row: Row, limit: int) -> Json:
     """Everything else about one workload."""
     total = len(row.results)
     return {
+        "change": _change(row),
         "findings": [_finding(finding, total) for finding in row.findings],
         "questions": [_question(question) for question in row.not_evaluated],
         "groups": [_group(group, limit) for group in grouped(row.results)],
+    }
+
+
+def _change(row: Row) -> Json | None:
+    change = row.change
+    if change is None:
+        return None
+
+    def revision(one: Revision) -> Json:
+        return {
+            "number": one.number,
+            "name": one_line(one.name),
+            "ready": one.ready,
+            "time": one.created_at.isoformat() if one.created_at else "",
+        }
+
+    return {
+        "before": revision(change.before),
+        "after": revision(change.after),
+        "more": change.more,
+        "differences": [
+            {
+                "path": one_line(each.path),
+                "before": None if each.before is None else one_line(each.before),
+                "after": None if each.after is None else one_line(each.after),
+            }
+            for each in change.differences
+        ],
     }
 
 

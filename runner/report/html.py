@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # Jinja is imported when a page is made: most commands make n
 STATIC_ROWS = 50
 _CHUNK_BYTES = 512 * 1024
 _COMPRESSION = 6
+_SCRIPTS = ("story.js", "report.js")  # in this order: the second one uses the first
 
 
 def to_html(report: Report) -> str:
@@ -34,7 +35,7 @@ def to_html(report: Report) -> str:
 
     templates = _templates()
     rows = view.rows(report)
-    style, script = _asset("report.css"), _asset("report.js")
+    style, scripts = _asset("report.css"), [_asset(name) for name in _SCRIPTS]
     index, chunks = _data(report, rows)
     return templates.get_template("report.html.j2").render(
         report=report,
@@ -47,8 +48,8 @@ def to_html(report: Report) -> str:
         hidden_rows=max(len(_shown(rows)) - STATIC_ROWS, 0),
         healthy=[row.workload for row in rows if row.verdict is Verdict.HEALTHY],
         style=Markup(style),  # noqa: S704  our own file
-        script=Markup(script),  # noqa: S704  our own file
-        policy=_policy(style, script),
+        scripts=[Markup(script) for script in scripts],  # noqa: S704  our own files
+        policy=_policy(style, scripts),
         index=index,
         chunks=chunks,
     )
@@ -82,11 +83,11 @@ def _asset(name: str) -> str:
     return (resources.directory("reports") / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, scripts: Sequence[str]) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src '{_hash(script)}'",
+            f"script-src {' '.join(repr(_hash(script)) for script in scripts)}",
             f"style-src '{_hash(style)}'",
             "base-uri 'none'",
             "form-action 'none'",

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from runner.model.report import Report
 from runner.report.plain import beginning, cells, cut, one_line
 from runner.report.summary import Verdict
-from runner.report.view import Row, Tone, headline, notices, plural, rows, tone, unanswered
+from runner.report.view import (
+    Row,
+    Tone,
+    change_sentence,
+    headline,
+    notices,
+    plural,
+    rows,
+    tone,
+    unanswered,
+)
 
 MAX_LINES = 21  # of workloads: seven with all their lines, or one line each
 _NARROWEST = 40
@@ -55,6 +65,9 @@ def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     lines += [_MARGIN + line for line in _wrapped(one_line(row.cause), room, most=2)]
     if row.decisive:
         lines.append(_MARGIN + paint(cut(f"| {one_line(row.decisive)}", room), "2"))
+    if row.change is not None:
+        said = f"~ {one_line(change_sentence(row.change))}"
+        lines += [_MARGIN + paint(line, "2") for line in _wrapped(said, room, most=2)]
     return lines
 
 

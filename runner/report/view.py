@@ -6,15 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
+import msgspec
+
 from runner.model.base import Value
 from runner.model.report import (
+    NOT_SHOWN,
     Confidence,
+    Difference,
     Evidence,
     Finding,
     NotEvaluated,
     PodOutcome,
     PodResult,
     Report,
+    RevisionChange,
     Severity,
     Summary,
     Workload,
@@ -44,7 +49,7 @@ class Tone(StrEnum):
 class Row(Value, frozen=True, kw_only=True):
     """One workload, worst first. `cause` is a sentence, `pods` says `6 of 6 pods`, `decisive` is
     the line of `evidence` that says it, `findings` are those of this workload, the decisive one
-    first."""
+    first, `change` what is different in its pod template since its pods were well."""
 
     workload: Workload
     verdict: Verdict
@@ -57,6 +62,7 @@ class Row(Value, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     results: tuple[PodResult, ...]
     not_evaluated: tuple[NotEvaluated, ...]
+    change: RevisionChange | None = None
 
 
 class Unanswered(Value, frozen=True, kw_only=True):
@@ -137,6 +143,8 @@ def rows(report: Report) -> tuple[Row, ...]:
         _row(workload, verdict, findings[workload], results[workload], questions[workload])
         for workload, verdict in judged.items()
     ]
+    changes = {change.workload: change for change in report.changes if change.differences}
+    made = [msgspec.structs.replace(row, change=changes.get(row.workload)) for row in made]
     made.sort(key=lambda row: (_ORDER[row.verdict], rank.get(row.workload, 0), _name(row)))
     return tuple(made)
 
@@ -169,6 +177,38 @@ def decisive_line(excerpt: str, message: str) -> str:
         if line.strip() and common >= most:
             best, most = line.strip(), common
     return best
+
+
+def change_sentence(change: RevisionChange, most: int = 2) -> str:
+    """`Revision 4 differs from 3 (2 Ready pods): image was web:1, is web:2`. A container is named
+    where not all of it is about the same one."""
+    parts = [_CONTAINER.match(each.path) for each in change.differences]
+    alone = len({part and part[1] for part in parts}) == 1
+    told = [_difference(each, alone=alone) for each in change.differences[:most]]
+    left = len(change.differences) + change.more - len(told)
+    more = f", and {plural(left, 'other difference')}" if left else ""
+    ready = f" ({plural(change.before.ready, 'Ready pod')})" if change.before.ready else ""
+    return (
+        f"Revision {change.after.number} differs from {change.before.number}{ready}: "
+        f"{'; '.join(told)}{more}"
+    )
+
+
+_CONTAINER = re.compile(r"containers\[([^\]]*)\]\.")
+
+
+def _difference(each: Difference, *, alone: bool) -> str:
+    path = _CONTAINER.sub("", each.path, count=1) if alone else each.path
+    before, after = (
+        "" if text in (None, NOT_SHOWN) else text for text in (each.before, each.after)
+    )
+    if each.before is None:
+        return f"{path} is new" + (f": {after}" if after else "")
+    if each.after is None:
+        return f"{path} is gone" + (f", was {before}" if before else "")
+    if not (before or after):
+        return f"{path} has another value"
+    return f"{path} was {before or NOT_SHOWN}, is {after or NOT_SHOWN}"
 
 
 def _name(row: Row) -> tuple[str, str, str]:

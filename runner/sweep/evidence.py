@@ -14,7 +14,7 @@ from runner.select import app_statuses
 
 _EVENTS_OF_PODS = "involvedObject.kind=Pod"
 # Above this many namespaces one request for all is cheaper than one for each.
-_MAX_NAMESPACES = 10
+MAX_NAMESPACES = 10
 HEALTHY = frozenset({TargetCondition.READY, TargetCondition.RUNNING})
 
 
@@ -29,7 +29,7 @@ class EventLists:
 
 async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists:
     found = EventLists()
-    asked: Iterable[str | None] = namespaces if len(namespaces) <= _MAX_NAMESPACES else [None]
+    asked: Iterable[str | None] = namespaces if len(namespaces) <= MAX_NAMESPACES else [None]
     for namespace in asked:
         try:
             events, version = await cluster.list_events(namespace, _EVENTS_OF_PODS)
@@ -61,7 +61,7 @@ def _alike_to(one: Examination) -> tuple[object, ...]:
     return _alike(one.pod, one.workload, one.target_container)
 
 
-def _is_healthy(conditions: Iterable[TargetCondition]) -> bool:
+def is_healthy(conditions: Iterable[TargetCondition]) -> bool:
     return HEALTHY.issuperset(conditions)
 
 
@@ -73,7 +73,7 @@ def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:
     for plan in plans:
         per_owner = max((p.spec.evidence.logs.per_owner for p in plan.playbooks), default=0)
         # A healthy replica's log says nothing of how the others end.
-        key = (*_alike(plan.pod, plan.workload, plan.target), _is_healthy(plan.conditions))
+        key = (*_alike(plan.pod, plan.workload, plan.target), is_healthy(plan.conditions))
         if taken[key] < per_owner:
             taken[key] += 1
             chosen.add(plan.pod.metadata.uid)
@@ -84,7 +84,7 @@ def share_logs(examinations: Sequence[Examination]) -> list[Examination]:
     """Give replicas whose log was not read the log of one that ended in the same way."""
     read: dict[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]] = {}
     for one in examinations:
-        if one.logs and not _is_healthy(one.conditions):
+        if one.logs and not is_healthy(one.conditions):
             read.setdefault(_alike_to(one), (one.pod.metadata.name, one.logs))
     return [_with_log(one, read) for one in examinations]
 
@@ -93,7 +93,7 @@ def _with_log(
     one: Examination, read: Mapping[tuple[object, ...], tuple[str, tuple[LogExcerpt, ...]]]
 ) -> Examination:
     source = read.get(_alike_to(one))
-    if one.logs or source is None or _is_healthy(one.conditions):
+    if one.logs or source is None or is_healthy(one.conditions):
         return one
     name, logs = source
     borrowed = tuple(msgspec.structs.replace(log, read_from=name) for log in logs)

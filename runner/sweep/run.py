@@ -37,6 +37,7 @@ from runner.sweep.pool import Acts, Cut, Tally, change_of, run_pool, without_exa
 from runner.sweep.preflight import with_dry_runs, with_predictions
 from runner.sweep.readiness import Budgets, Readiness, workload_key
 from runner.sweep.resume import Earlier, in_order, split
+from runner.sweep.revisions import list_changes
 from runner.sweep.settings import Budget, Selection
 
 
@@ -211,9 +212,10 @@ async def sweep(
     to_inject = sorted({p.pod.metadata.namespace for p in plans if will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}
-    events, (nodes, _), _ = await asyncio.gather(
+    events, (nodes, _), (changes, changes_unknown), _ = await asyncio.gather(
         list_events(outside.cluster, namespaces if wanted else ()),
         list_nodes(outside.cluster, on_nodes),
+        list_changes(outside.cluster, plans, gathered.ready.values(), outside.redact),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
     plans = with_predictions(plans, nodes, run_id)
@@ -253,6 +255,8 @@ async def sweep(
         events_unknown=events.unknown,
         pods=seen_all,
         objects=clean_objects(objects, outside.redact),
+        changes=changes,
+        changes_unknown=changes_unknown,
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from runner import __version__
 from runner.analyze import judge, judge_objects, ranked
+from runner.model.examination import Examination
 from runner.model.report import (
     API_VERSION,
     Confidence,
@@ -19,7 +20,7 @@ from runner.model.report import (
 from runner.model.seen import Seen
 from runner.playbook import Playbook
 from runner.report import summarize
-from runner.sweep.evidence import share_logs
+from runner.sweep.evidence import is_healthy, share_logs
 from runner.sweep.objects import services_of, with_services
 from runner.sweep.outcomes import with_outcomes
 
@@ -61,6 +62,7 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         pods=pods,
         findings=findings,
         not_evaluated=not_evaluated,
+        changes=seen.changes,
     )
 
 
@@ -70,11 +72,26 @@ def _judge_pods(
     services = services_of(seen.objects)
     judged = [pod for pod in seen.pods if not pod.skipped]
     examinations = []
-    for known in share_logs([pod.examination for pod in judged]):
+    shared = share_logs([pod.examination for pod in judged])
+    for pod, known in zip(judged, shared, strict=True):
         examination = with_services(known, services, seen.objects.unknown)
         if seen.events_unknown and "events" not in examination.unknown:
             unknown = {**examination.unknown, "events": seen.events_unknown}
             examination = msgspec.structs.replace(examination, unknown=unknown)
-        examinations.append(examination)
+        examinations.append(_with_changes(examination, pod.playbooks, playbooks, seen))
     applies = {pod.examination.pod.metadata.uid: pod.playbooks for pod in judged}
     return judge(playbooks, examinations, applies, seen.at)
+
+
+def _with_changes(
+    examination: Examination, names: Sequence[str], playbooks: Sequence[Playbook], seen: Seen
+) -> Examination:
+    if is_healthy(examination.conditions) or not any(
+        playbook.spec.evidence.changes for playbook in playbooks if playbook.name in names
+    ):
+        return examination
+    if seen.changes_unknown:
+        unknown = {**examination.unknown, "changes": seen.changes_unknown}
+        return msgspec.structs.replace(examination, unknown=unknown)
+    found = (e.differences for e in seen.changes if e.workload == examination.workload)
+    return msgspec.structs.replace(examination, changes=next(found, ()))

@@ -20,7 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.lab)
             # Two cores carry a whole control plane beside the test: what failed for want of time
             # gets a second chance, which the summary shows as a rerun.
-            item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(
+                pytest.mark.flaky(reruns=int(os.environ.get("PODMEDIC_TEST_RERUNS", "2")))
+            )
 
 
 @pytest.fixture(scope="session")

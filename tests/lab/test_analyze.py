@@ -113,7 +113,7 @@ def test_what_authors_wrote_into_a_manifest_is_not_kept(directory: Path) -> None
     [
         (["crashloop"], "the run did not ask playbook crashloop: it asked probe, triage"),
         (["-o", "{run}"], "-o {run}: that is the run itself; name another directory"),
-        (["nosuch"], "no built-in playbook and no file is called 'nosuch'"),
+        (["nosuch"], 'no playbook is called "nosuch"'),
     ],
 )
 def test_what_it_refuses(directory: Path, arguments: list[str], complaint: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from runner.model.examination import TargetCondition
 from runner.model.pod import ContainerState, PodCondition
+from runner.model.report import Difference
 from tests.unit.examinations import crashloop_steps as steps
 from tests.unit.examinations import event, exited, running, waiting
 
@@ -16,8 +17,15 @@ UNSCHEDULABLE = PodCondition(
     message="0/3 nodes are available: 3 Insufficient cpu.",
 )
 
+WENT = Difference(path="containers[app].env[GREETING]", before="(not shown)", after=None)
+
 # id of the rule, the pod, its sentence
 CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "variable-removed",
+        {"log": "starting\nGREETING is not set\n", "changes": [WENT]},
+        "Container app exits with code 1 since its pod template has no environment variable GREETING any more, which its log names.",
+    ),
     (
         "image-name-invalid",
         {"state": waiting("InvalidImageName", "couldn't parse image name"), "restarts": 0},

@@ -25,7 +25,7 @@ from runner.model.pod import (
     StateWaiting,
     VolumeMount,
 )
-from runner.model.report import Finding, StepOutcome, StepResult, Workload
+from runner.model.report import Difference, Finding, StepOutcome, StepResult, Workload
 from runner.playbook import Playbook
 
 STARTED = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
@@ -117,6 +117,7 @@ def examination(
     host_network: bool = False,
     services: Sequence[Service] = (),
     command: Sequence[str] = (),
+    changes: Sequence[Difference] = (),
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise."""
     limits = {"memory": memory_limit, "cpu": cpu_limit}
@@ -170,6 +171,7 @@ def examination(
             if text is not None
         ),
         services=tuple(services),
+        changes=tuple(changes),
         unknown=dict(unknown or {}),
     )
 

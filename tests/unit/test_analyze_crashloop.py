@@ -8,7 +8,7 @@ from runner.analyze import judge
 from runner.model.examination import TargetCondition
 from runner.model.report import Finding, StepOutcome
 from runner.playbook import resolve
-from tests.unit.crashloop_cases import CASES
+from tests.unit.crashloop_cases import CASES, WENT
 from tests.unit.examinations import (
     crashloop_steps as steps,
 )
@@ -39,6 +39,10 @@ def test_names_the_cause(rule: str, pod: dict[str, Any], message: str) -> None:
 
 
 SILENT: list[tuple[str, dict[str, Any]]] = [
+    ("a variable that went and that nobody names", {
+        "state": exited(0, "Completed"), "restarts": 0, "log": "GREETING is not set\n",
+        "changes": [WENT],
+    }),
     ("a healthy pod", {"state": running(), "ready": True, "restarts": 0, "log": "LEDGER_URL is not set\n"}),
     ("recovered long ago", {"state": running(), "ready": True, "restarts": 2, "last": exited(0, "Completed")}),
     ("a finished init container", {"state": exited(0, "Completed"), "restarts": 0, "init": True}),

@@ -13,7 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner import resources
-from runner.model.report import Evidence, Finding, PodOutcome, Report
+from runner.model.report import (
+    Difference,
+    Evidence,
+    Finding,
+    PodOutcome,
+    Report,
+    Revision,
+    RevisionChange,
+)
 from runner.report import summarize, to_html
 from runner.report.plain import is_terminal_safe
 from tests.unit.report_samples import (
@@ -112,10 +120,10 @@ def test_the_same_report_gives_the_same_page() -> None:
     assert to_html(rich_report()) == to_html(rich_report())
 
 
-def test_the_page_speaks_to_nobody_and_runs_only_its_own_script() -> None:
+def test_the_page_speaks_to_nobody_and_runs_only_its_own_scripts() -> None:
     html = to_html(rich_report())
     page = Parsed(html)
-    (script,) = [
+    scripts = [
         text
         for (tag, attributes), text in zip(page.elements, page.texts, strict=True)
         if tag == "script" and not attributes
@@ -126,18 +134,20 @@ def test_the_page_speaks_to_nobody_and_runs_only_its_own_script() -> None:
     ]
 
     assert policy == (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src {' '.join(repr(_hash(s)) for s in scripts)}; "
+        f"style-src '{_hash(style)}'; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
-    assert script == (resources.directory("reports") / "report.js").read_text()
-    assert len(script.encode()) <= 30_000
+    files = resources.directory("reports")
+    assert scripts == [(files / name).read_text() for name in ("story.js", "report.js")]
+    assert len("".join(scripts).encode()) <= 30_000
     names = {name for _, attributes in page.elements for name in attributes}
     assert not [
         name
         for name in names
         if name in {"src", "href", "style", "srcset", "action"} or name.startswith("on")
     ]
-    assert "innerHTML" not in script
+    assert "innerHTML" not in "".join(scripts)
     assert "url(" not in style
 
 
@@ -158,9 +168,15 @@ def _filled(text: str) -> Report:
         report.run, id=text, cluster=text, namespaces=(text,), selector=text, aborted=text, runner_version=text,
         playbooks=(msgspec.structs.replace(report.run.playbooks[0], name=text, source=text, sha256=text),),
     )  # fmt: skip
+    revision = Revision(name=text, number=1, created_at=None, ready=0)
+    change = RevisionChange(
+        workload=owner, before=revision, after=revision,
+        differences=(Difference(path=text, before=text, after=text + "2"),),
+    )  # fmt: skip
     return msgspec.structs.replace(
-        report, run=run, findings=(finding,), summary=summarize(pods, (finding,), ())
-    )
+        report, run=run, findings=(finding,), summary=summarize(pods, (finding,), ()),
+        changes=(change,),
+    )  # fmt: skip
 
 
 BENIGN = Parsed(to_html(_filled("benign")))
@@ -174,7 +190,7 @@ def test_no_text_of_a_pod_becomes_markup(before: str, hostile: str, after: str) 
     page = Parsed(html)
 
     assert page.shape <= BENIGN.shape
-    assert len([tag for tag, _ in page.elements if tag == "script"]) == 3
+    assert len([tag for tag, _ in page.elements if tag == "script"]) == 4
     if re.search("[<>\"']", hostile):
         assert hostile not in re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.DOTALL)
     assert is_terminal_safe(html)

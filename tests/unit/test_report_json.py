@@ -50,7 +50,7 @@ def test_the_keys_that_others_rely_on() -> None:
     report = json.loads(to_json(rich_report()))
 
     assert list(report) == [
-        "apiVersion", "kind", "run", "summary", "pods", "findings", "notEvaluated",
+        "apiVersion", "kind", "run", "summary", "pods", "findings", "notEvaluated", "changes",
     ]  # fmt: skip
     assert report["apiVersion"] == "podmedic.io/v1alpha1"
     assert report["kind"] == "Report"

@@ -1,0 +1,60 @@
+"""Earlier revisions of the workloads whose pods are ill: a LIST or two for each namespace."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from runner.analyze import Generation, hash_of, of_controller_revision, of_replica_set
+from runner.analyze import revision_changes as changes_between
+from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
+from runner.examine.context import Redact
+from runner.model.objects import ControllerRevision, ReplicaSet
+from runner.model.report import RevisionChange
+from runner.permissions import OF_REVISIONS
+from runner.plan import PodPlan
+from runner.sweep.evidence import MAX_NAMESPACES, is_healthy
+from runner.sweep.gather import ReadyPod
+
+_REPLICA_SETS, _CONTROLLER_REVISIONS = OF_REVISIONS
+_KINDS = {
+    "Deployment": _REPLICA_SETS,
+    "StatefulSet": _CONTROLLER_REVISIONS,
+    "DaemonSet": _CONTROLLER_REVISIONS,
+}
+
+
+async def list_changes(
+    cluster: Cluster, plans: Sequence[PodPlan], ready: Iterable[ReadyPod], redact: Redact
+) -> tuple[tuple[RevisionChange, ...], str]:
+    """What changed in the workloads of ill pods, where a playbook asks for it, and why that could
+    not be had. Never raises ClusterError."""
+    ill = [
+        (plan.workload, plan.pod)
+        for plan in plans
+        if not is_healthy(plan.conditions)
+        and plan.workload.kind in _KINDS
+        and any(playbook.spec.evidence.changes for playbook in plan.playbooks)
+    ]
+    wanted = {(_KINDS[workload.kind], workload.namespace) for workload, _ in ill}
+    serving = Counter((each.workload, hash_of(each.labels)) for each in ready)
+    generations: list[Generation | None] = []
+    unknown: dict[str, None] = {}
+    for resource in OF_REVISIONS:
+        namespaces: Sequence[str | None] = sorted({n for kind, n in wanted if kind == resource})
+        for namespace in namespaces if len(namespaces) <= MAX_NAMESPACES else [None]:
+            try:
+                if resource == _REPLICA_SETS:
+                    sets = await cluster.objects.list(resource, namespace, ReplicaSet)
+                    generations += map(of_replica_set, sets)
+                else:
+                    revisions = await cluster.objects.list(resource, namespace, ControllerRevision)
+                    generations += [of_controller_revision(r, serving) for r in revisions]
+            except ClusterError as error:
+                unknown[_why(resource, error)] = None
+    known = [each for each in generations if each is not None]
+    found = changes_between(ill, known, lambda text: redact.redact_text(text)[0])
+    return found, "; ".join(unknown)
+
+
+def _why(resource: Resource, error: ClusterError) -> str:
+    forbidden = error.reason is ErrorReason.FORBIDDEN
+    return f"forbidden: list {resource.plural}.{resource.group}" if forbidden else error.message

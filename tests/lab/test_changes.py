@@ -1,0 +1,119 @@
+"""What changed before pods fell ill, beside the cause."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_rbac import kubeconfig_of
+from tests.lab.test_sweep import wait_crashing
+
+SCRIPT = "test -n \"$GREETING\" || { echo GREETING is not set; exit 1; }; trap 'exit 0' TERM; while :; do sleep 1; done"
+
+
+def workload(kind: str, name: str, *, broken: bool) -> dict[str, Any]:
+    """With GREETING, or, broken, with another variable instead and half the memory."""
+    variable = {"name": "GREETINGS" if broken else "GREETING", "value": "swordfish"}
+    memory = {"limits": {"memory": "64Mi" if broken else "128Mi"}}
+    one = pm.deployment(name, SCRIPT, container={"env": [variable], "resources": memory})
+    one["kind"] = kind
+    # A container without a probe is Ready while it lives: the rollout must not take that for well.
+    one["spec"]["minReadySeconds"] = 5
+    if kind == "StatefulSet":
+        one["spec"] |= {"serviceName": name, "podManagementPolicy": "Parallel", "replicas": 2}
+    if kind == "DaemonSet":
+        del one["spec"]["replicas"]
+    return one
+
+
+KINDS = {"web": "Deployment", "db": "StatefulSet", "agent": "DaemonSet"}
+
+
+def test_what_changed_stands_beside_the_cause(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    lab.images("busybox", "tools")
+    for broken in (False, True):
+        pm.apply(lab, namespace, *(workload(k, n, broken=broken) for n, k in KINDS.items()))
+        if not broken:
+            for name, kind in KINDS.items():
+                lab.kubectl("rollout", "status", f"{kind}/{name}", "-n", namespace, "--timeout=90s")
+    for name in KINDS:
+        wait_crashing(lab, namespace, name, 1)
+    run = pm.run(lab, namespace, "crashloop", directory=tmp_path / "out")
+    told = {
+        change["workload"]["name"]: (
+            change["workload"]["kind"],
+            change["before"]["number"],
+            # The old pod of the Deployment goes on serving, and so does one of the StatefulSet's.
+            change["before"]["ready"],
+            change["after"]["number"],
+            [(each["path"], each["before"], each["after"]) for each in change["differences"]],
+        )
+        for change in run.report["changes"]
+    }
+    differences = [
+        ("containers[app].env[GREETING]", "(not shown)", None),
+        ("containers[app].env[GREETINGS]", None, "(not shown)"),
+        ("containers[app].resources.limits.memory", "128Mi", "64Mi"),
+    ]
+    assert told == {
+        "web": ("Deployment", 1, 1, 2, differences),
+        "db": ("StatefulSet", 1, 1, 2, differences),
+        "agent": ("DaemonSet", 1, 0, 2, differences),
+    }
+    line = "~ Revision 2 differs from 1 (1 Ready pod): env[GREETING] is gone; env[GREETINGS] is"
+    assert line in run.stdout
+    assert all(b"swordfish" not in path.read_bytes() for path in (tmp_path / "out").iterdir())
+
+
+def test_without_the_permission_it_is_said(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    lab.images("busybox", "tools")
+    pm.apply(lab, namespace, workload("Deployment", "web", broken=True))
+    wait_crashing(lab, namespace, "web", 1)
+    out = tmp_path / "out"
+    printed = pm.podmedic(
+        lab, "rbac", "crashloop", "--namespaced", "-n", namespace, directory=out
+    ).stdout
+    assert "- replicasets\n" in printed
+    lab.kubectl("apply", "-f", "-", input=printed.replace("- replicasets\n", "- jobs\n"))
+    kubeconfig = kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig")
+    run = pm.podmedic(
+        lab, "run", "crashloop", "-n", namespace, "-o", out, "--kubeconfig", kubeconfig,
+        directory=out,
+    )  # fmt: skip
+    (question,) = [q for q in run.report["notEvaluated"] if q["subject"] == "fact changes"]
+    assert (question["reason"], question["message"]) == (
+        "Forbidden", "forbidden: list replicasets.apps",
+    )  # fmt: skip
+    assert run.report["changes"] == []
+
+
+def test_rules_can_ask_what_changed(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """And only playbooks that want it cost the request."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, workload("Deployment", "web", broken=False))
+    pm.wait_ready(lab, namespace, "web")
+    pm.apply(lab, namespace, workload("Deployment", "web", broken=True))
+    wait_crashing(lab, namespace, "web", 1)
+    rule = {
+        "id": "variable-went", "severity": "critical", "title": "A variable went",
+        "each": "changes.filter(c, c.path.contains('.env[') && c.after == '')",
+        "message": "{{ item.path }} is gone.",
+    }  # fmt: skip
+    step = {"name": "look", "run": ["true"]}
+    targets = {"conditions": ["CrashLoopBackOff"]}
+    for wanted in (True, False):
+        file = pm.playbook(
+            tmp_path, [step], findings=[rule], targets=targets, evidence={"changes": wanted}
+        )
+        offset = lab.audit_offset()
+        run = pm.run(lab, namespace, file, directory=tmp_path / f"out-{wanted}")
+        asked = [
+            e for e in lab.requests(offset, user_agent="podmedic/")
+            if e.get("objectRef", {}).get("resource") == "replicasets"
+        ]  # fmt: skip
+        said = [f["message"] for f in run.report["findings"]]
+        assert said == (["containers[app].env[GREETING] is gone."] if wanted else []), json.dumps(
+            run.report["notEvaluated"]
+        )
+        assert len(asked) == (1 if wanted else 0)
