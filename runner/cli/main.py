@@ -41,6 +41,11 @@ _COMMANDS = {
     "policy": ("runner.cli.policy", "policy", "Hand a policy to the API server."),
     "validate": ("runner.cli.documents", "validate", "Check playbook files."),
     "list": ("runner.cli.documents", "list_", "List the built-in playbooks."),
+    "explain": (
+        "runner.cli.explain",
+        "explain",
+        "Explain the facts that rules see, and the fields of a playbook.",
+    ),
     "schema": ("runner.cli.documents", "schema", "Print the JSON Schema of a document."),
 }
 

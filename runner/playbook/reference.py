@@ -11,7 +11,7 @@ from runner import __version__
 from runner.playbook import vocabulary
 from runner.playbook.schema import json_schema
 
-_PARTS = (
+PARTS = (
     ("metadata", "Metadata"),
     ("spec", "PlaybookSpec"),
     ("spec.targets", "Targets"),
@@ -40,21 +40,11 @@ _PARTS = (
     ("spec.findings[]", "FindingRule"),
     ("spec.findings[].match", "Match"),
 )
-_NAMES = (
-    ("container", vocabulary.CONTAINER),
-    ("pod", vocabulary.POD),
-    ("workload", vocabulary.WORKLOAD),
-    ("object", vocabulary.OBJECT),
-    ("steps.NAME", vocabulary.STEP),
-    ("logs", vocabulary.LOGS),
-    ("events[]", vocabulary.EVENT),
-    ("services[]", vocabulary.SERVICE),
-)
 
 
 def reference() -> str:
     """Markdown: a table for each part of a playbook, then the names that rules may use."""
-    return "\n".join([*fields(json_schema(), "Playbook", _PARTS), *_facts()])
+    return "\n".join([*fields(json_schema(), "Playbook", PARTS), *_facts()])
 
 
 def fields(schema: Mapping[str, Any], kind: str, parts: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -78,7 +68,7 @@ def fields(schema: Mapping[str, Any], kind: str, parts: Sequence[tuple[str, str]
         for field, value in part["properties"].items():
             default = "**required**" if field in required else _default(value)
             words = value.get("description", "")
-            yield f"| `{field}` | {_values(value, schema)} | {default} | {_cell(words)} |"
+            yield f"| `{field}` | {values_of(value, schema)} | {default} | {_cell(words)} |"
 
 
 def _default(value: Mapping[str, Any]) -> str:
@@ -89,17 +79,18 @@ def _default(value: Mapping[str, Any]) -> str:
     return f"`{words.replace(__version__, 'VERSION')}`"
 
 
-def _values(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+def values_of(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """What a field may be, in words."""
     if "allOf" in value or "$ref" in value:
         name = str((value.get("allOf") or [value])[0]["$ref"]).rpartition("/")[2]
         inner: Mapping[str, Any] = schema["definitions"][name]
-        return _values(inner, schema)
+        return values_of(inner, schema)
     if "enum" in value:
         return ", ".join(f"`{word}`" for word in value["enum"])
     if "const" in value:
         return f"`{json.dumps(value['const'])}`"
     if value["type"] == "array":
-        return f"list of {_values(value['items'], schema)}".replace("of see", "see")
+        return f"list of {values_of(value['items'], schema)}".replace("of see", "see")
     if value["type"] == "integer":
         least, most = value.get("minimum"), value.get("maximum")
         return f"{least} to {most}" if most is not None else f"{least} or more"
@@ -116,7 +107,7 @@ def _facts() -> Iterator[str]:
     yield "|---|---|"
     for name, words in vocabulary.LISTS.items():
         yield f"| `{name}` | {_cell(words)} |"
-    for root, members in _NAMES:
+    for root, members in vocabulary.TABLES.items():
         yield ""
         yield f"### `{root}`"
         yield ""

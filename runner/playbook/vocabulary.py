@@ -105,6 +105,13 @@ SERVICE = {
     "targetName": "that name, empty when it goes by number",
     "only": "true when the Service has no other port",
 }
+CHANGE = {
+    "path": "the field, as kubectl would name it: `containers[app].env[DB_HOST]`",
+    "name": "what stands in its last brackets: `DB_HOST`",
+    "before": "what it was in the last good revision, in the words of the report; empty where it "
+    "was absent, `(not shown)` where it may be secret",
+    "after": "what it is now, in the same words",
+}
 LOGS = {
     "current": "end of the log of the current instance of the target container",
     "previous": "end of the log of the instance before",
@@ -122,14 +129,24 @@ LISTS: Mapping[str, str] = {
     "containers": "list of maps like `container`, one for each container and init container",
     "events": "list of maps, oldest first",
     "services": "list of maps, one for each port of each Service that selects the pod",
-    "changes": "list of {path, name, before, after}: what is different in the pod template since "
-    "the last good revision, in the words of the report and empty where a field was absent; only "
-    "where `evidence.changes` asks for it. `name` is what stands in the last brackets of the path: "
-    "`DB_HOST` of `containers[app].env[DB_HOST]`",
+    "changes": "list of maps, what breaks pods most often first: how the pod template differs from "
+    "that of the last good revision; only where `evidence.changes` asks for it",
     "steps": "map from the name of a step of this playbook to what came of it",
     "item": "with `each`: the one at hand",
     "match": "with `match`: the named groups of the pattern that matched, and `line`",
 }
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "container": CONTAINER,
+    "pod": POD,
+    "workload": WORKLOAD,
+    "object": OBJECT,
+    "steps.NAME": STEP,
+    "logs": LOGS,
+    "events[]": EVENT,
+    "services[]": SERVICE,
+    "changes[]": CHANGE,
+}
+"""In the order in which people are told of them."""
 NAMES: Sequence[str] = (*MAPS, *LISTS)
 OF_OBJECTS: Sequence[str] = ("workload", "object", "events", "item", "match")
 """What rules of `workloads` may use; those of `findings` may use all but `object`."""
