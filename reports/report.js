@@ -4,7 +4,6 @@
 (async () => {
   const ROWS = 40; // that are made at once; more when somebody scrolls
   const PAGE = 100; // groups or pods that a button adds
-  const LINES = 40; // of an output that are shown at first
   const VERDICTS = ["broken", "suspicious", "not examined", "healthy"];
   const STRATEGIES = {
     target: "in the PID namespace of the target container",
@@ -28,7 +27,7 @@
 
   const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
-  const { changePart } = story(h, plural);
+  const { changePart, timelinePart, streamPart, outputPart } = parts(h, plural);
 
   const began = new Date(document.querySelector("header time").dateTime);
 
@@ -270,6 +269,7 @@
     return h("details", { class: "group", open: alone && "open", "data-pods": names.join(" ") },
       h("summary", {}, h("b", {}, label), " · ", outcome(group.outcome), why(group) && `: ${why(group)}`, names.length > 1 ? h("span", { class: "source" }, ` · ${names.slice(0, 3).join(", ")}${names.length > 3 ? " …" : ""}`) : ""),
       h("table", {}, h("thead", {}, h("tr", {}, ["Pod", "Node", "Containers before the sweep", "Ephemeral container"].map((title) => h("th", { scope: "col" }, title)))), rows),
+      timelinePart(group.timeline, names, began),
       group.steps.length ? h("h4", {}, names.length > 1 ? `Steps, as ${names[0]} answered them` : "Steps") : "",
       group.steps.map(stepPart),
       injectionsPart(group));
@@ -299,33 +299,6 @@
         ["stdout", "stderr"].map((stream) => streamPart(stream, attempt[stream])),
       ]),
       step.attempts.some((item) => item.stdout.text || item.stderr.text) || !step.attempts.length ? "" : h("p", { class: "hint" }, "It printed nothing."));
-  }
-
-  function streamPart(name, output) {
-    if (!output.text && !output.lost) return "";
-    const notes = [
-      output.lost ? `${plural(output.lost, "byte")} more were not kept` : "",
-      output.redactions ? plural(output.redactions, "redaction") : "",
-      output.blob ? `every kept byte is in ${output.blob}` : "",
-    ].filter(Boolean).join(", ");
-    return h("div", {}, h("span", { class: "source" }, notes ? `${name} (${notes})` : name), outputPart(output));
-  }
-
-  function outputPart(output) {
-    const lines = output.text.split("\n");
-    const box = h("div"), text = h("pre", { tabindex: 0 });
-    const isLong = lines.length > LINES + 10 || output.text.length > 8000;
-    const all = () => {
-      text.textContent = output.text;
-      box.replaceChildren(text);
-      if (output.hidden) box.append(h("p", { class: "cut" }, `${plural(output.hidden, "character")} are left out here; report.json holds them.`), h("pre", { tabindex: 0 }, output.tail));
-    };
-    if (!isLong) { all(); return box; }
-    const first = lines.slice(0, LINES).join("\n").slice(0, 4000);
-    text.textContent = first;
-    const hidden = output.text.length - first.length + (output.hidden || 0) + (output.tail || "").length;
-    box.append(text, h("p", { class: "cut" }, `${plural(hidden, "character")} hidden. `, h("button", { type: "button", click: all }, "Show all")));
-    return box;
   }
 
   function injectionsPart(group) {

@@ -11,6 +11,7 @@ from runner.analyze.revisions import (
     of_replica_set,
     revision_changes,
 )
+from runner.analyze.timeline import timeline
 from runner.playbook.exit_codes import explain_exit_code
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "of_replica_set",
     "ranked",
     "revision_changes",
+    "timeline",
 ]

@@ -118,7 +118,7 @@ def event_container(event: Event) -> str:
 def relevant_events(examination: Examination) -> list[Event]:
     """Events about the pod or its target container, oldest first."""
     target = examination.target_container
-    return [each for each in _ordered(examination) if event_container(each) in ("", target)]
+    return [each for each in ordered_events(examination) if event_container(each) in ("", target)]
 
 
 def _missing(examination: Examination, fact: str) -> str:
@@ -268,11 +268,11 @@ def _events(examination: Examination) -> list[dict[str, Any]]:
             "count": event.count or 1,
             "container": event_container(event),
         }
-        for event in _ordered(examination)
+        for event in ordered_events(examination)
     ]
 
 
-def _ordered(examination: Examination) -> list[Event]:
+def ordered_events(examination: Examination) -> list[Event]:
     """Each event once, as it was last seen: a watch repeats one whenever its count grows."""
     latest: dict[tuple[str, str, str], Event] = {}
     for event in sorted(examination.events, key=_event_time):

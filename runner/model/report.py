@@ -164,6 +164,21 @@ class StrategyAttempt(Record, frozen=True, kw_only=True):
     container: str = ""
 
 
+class Moment(Record, frozen=True, kw_only=True):
+    """Something that happened in the life of a pod. `what` is `created`, `scheduled`, `condition`,
+    `ran` (a container, from `at` to `until`, null while it runs), `event`, `injected` (an ephemeral
+    container, likewise) or `deleted`; `bad` says that it is no good sign. Events were seen `count`
+    times, from `at` to `until`."""
+
+    at: datetime
+    until: datetime | None
+    what: str
+    container: str
+    text: str
+    count: int = 1
+    bad: bool = False
+
+
 class HarmVerdict(StrEnum):
     """Is the pod what it was before we touched it?"""
 
@@ -204,7 +219,8 @@ class PodResult(Record, frozen=True, kw_only=True):
     """One selected pod. `container` is the name of the ephemeral container, empty if none was
     injected; `strategy` says how the pod was reached (`target`,
     `own-image`, `shared`, `catch`, `copy`, `none`), `strategies` what was considered. `harm` is
-    null where nothing was injected."""
+    null where nothing was injected. `timeline` is what is known of the life of a pod that did not
+    pass, oldest first."""
 
     namespace: str
     name: str
@@ -223,6 +239,7 @@ class PodResult(Record, frozen=True, kw_only=True):
     injections: tuple[Injection, ...] = ()
     harm: Harm | None = None
     steps: tuple[StepResult, ...] = ()
+    timeline: tuple[Moment, ...] = ()
 
 
 class Evidence(Record, frozen=True, kw_only=True):

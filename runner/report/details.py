@@ -19,11 +19,11 @@ from runner.model.report import (
     NotEvaluated,
     OutputInfo,
     PodResult,
-    Revision,
     StepOutcome,
     StepResult,
 )
 from runner.report.plain import one_line, plain
+from runner.report.story import Json, change, timeline
 from runner.report.view import Row, plural
 
 MAX_OUTPUT_CHARACTERS = 64_000
@@ -32,8 +32,6 @@ _SMALLEST_OUTPUT = 2_000
 _MAX_LINE_CHARACTERS = 300
 _COMMAND = re.compile(r"(?:\$ |kubectl |helm |podmedic )")
 _INLINE_COMMAND = re.compile(r"`((?:kubectl|helm|podmedic) [^`]+)`")
-
-Json = dict[str, Any]
 
 
 def output_limit(results: Iterable[PodResult]) -> int:
@@ -91,38 +89,10 @@ def detail(row: Row, limit: int) -> Json:
     """Everything else about one workload."""
     total = len(row.results)
     return {
-        "change": _change(row),
+        "change": change(row.change),
         "findings": [_finding(finding, total) for finding in row.findings],
         "questions": [_question(question) for question in row.not_evaluated],
         "groups": [_group(group, limit) for group in grouped(row.results)],
-    }
-
-
-def _change(row: Row) -> Json | None:
-    change = row.change
-    if change is None:
-        return None
-
-    def revision(one: Revision) -> Json:
-        return {
-            "number": one.number,
-            "name": one_line(one.name),
-            "ready": one.ready,
-            "time": one.created_at.isoformat() if one.created_at else "",
-        }
-
-    return {
-        "before": revision(change.before),
-        "after": revision(change.after),
-        "more": change.more,
-        "differences": [
-            {
-                "path": one_line(each.path),
-                "before": None if each.before is None else one_line(each.before),
-                "after": None if each.after is None else one_line(each.after),
-            }
-            for each in change.differences
-        ],
     }
 
 
@@ -258,6 +228,7 @@ def _group(group: Sequence[PodResult], limit: int) -> Json:
         "steps": [_step(step, limit) for step in first.steps],
         "injections": [_injection(item, first) for item in first.injections],
         "strategy": one_line(first.strategy),
+        "timeline": timeline(first.timeline),
     }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # Jinja is imported when a page is made: most commands make n
 STATIC_ROWS = 50
 _CHUNK_BYTES = 512 * 1024
 _COMPRESSION = 6
-_SCRIPTS = ("story.js", "report.js")  # in this order: the second one uses the first
+_SCRIPTS = ("parts.js", "report.js")  # in this order: the second one uses the first
 
 
 def to_html(report: Report) -> str:

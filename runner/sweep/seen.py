@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from runner import __version__
-from runner.analyze import judge, judge_objects, ranked
+from runner.analyze import judge, judge_objects, ranked, timeline
 from runner.model.examination import Examination
 from runner.model.report import (
     API_VERSION,
@@ -14,6 +14,7 @@ from runner.model.report import (
     Finding,
     NotEvaluated,
     PlaybookRef,
+    PodOutcome,
     Report,
     Severity,
 )
@@ -44,7 +45,14 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
             seen.label_selector,
         )
         findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
-    pods = with_outcomes(seen.pods, findings, playbooks)
+    pods = tuple(
+        result
+        if result.outcome is PodOutcome.PASSED
+        else msgspec.structs.replace(result, timeline=timeline(pod.examination, result))
+        for pod, result in zip(
+            seen.pods, with_outcomes(seen.pods, findings, playbooks), strict=True
+        )
+    )
     namespaces = {pod.namespace for pod in pods} | {each.workload.namespace for each in more}
     run = msgspec.structs.replace(
         seen.run,

@@ -139,7 +139,7 @@ def test_the_page_speaks_to_nobody_and_runs_only_its_own_scripts() -> None:
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
     files = resources.directory("reports")
-    assert scripts == [(files / name).read_text() for name in ("story.js", "report.js")]
+    assert scripts == [(files / name).read_text() for name in ("parts.js", "report.js")]
     assert len("".join(scripts).encode()) <= 30_000
     names = {name for _, attributes in page.elements for name in attributes}
     assert not [

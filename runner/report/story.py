@@ -1,0 +1,51 @@
+"""What the page tells of a workload besides its findings: what changed, and the lives of pods."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from runner.model.report import Moment, Revision, RevisionChange
+from runner.report.plain import one_line
+
+Json = dict[str, Any]
+
+
+def change(found: RevisionChange | None) -> Json | None:
+    if found is None:
+        return None
+    return {
+        "before": _revision(found.before),
+        "after": _revision(found.after),
+        "more": found.more,
+        "differences": [
+            {
+                "path": one_line(each.path),
+                "before": None if each.before is None else one_line(each.before),
+                "after": None if each.after is None else one_line(each.after),
+            }
+            for each in found.differences
+        ],
+    }
+
+
+def _revision(one: Revision) -> Json:
+    return {
+        "number": one.number,
+        "name": one_line(one.name),
+        "ready": one.ready,
+        "time": one.created_at.isoformat() if one.created_at else "",
+    }
+
+
+def timeline(moments: Sequence[Moment]) -> list[Json]:
+    return [
+        {
+            "at": each.at.isoformat(),
+            "until": each.until.isoformat() if each.until else "",
+            "what": each.what,
+            "container": one_line(each.container),
+            "text": one_line(each.text),
+            "count": each.count,
+            "bad": each.bad,
+        }
+        for each in moments
+    ]
