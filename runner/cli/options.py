@@ -33,9 +33,13 @@ OUTPUTS = ("json", "yaml", "name", "wide")
 
 
 class Seconds(click.ParamType[float]):
-    """A number that is not negative; float also knows nan and inf, which no wait can end by."""
+    """A number that is not negative; float also knows nan and inf, which no wait can end by.
+    `zero` says whether it may be 0."""
 
     name = "number"
+
+    def __init__(self, *, zero: bool = True) -> None:
+        self._zero = zero
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -46,6 +50,8 @@ class Seconds(click.ParamType[float]):
             self.fail(f"{value!r} is not a number", param, ctx)
         if not math.isfinite(number) or number < 0:
             self.fail(f"{value!r} is not a number of at least 0", param, ctx)
+        if number == 0 and not self._zero:
+            self.fail(f"{value!r} is no time in which anything could begin", param, ctx)
         return number
 
 
@@ -123,7 +129,7 @@ start_timeout_option = click.option(
     "--start-timeout",
     "start_seconds",
     default=60.0,
-    type=Seconds(),
+    type=Seconds(zero=False),
     show_default=True,
     help="Seconds within which an ephemeral container must run.",
 )

@@ -107,6 +107,5 @@ async def interruptible(main: Callable[[Said], Awaitable[int]]) -> int:
             complain(f"interrupted; {said.now}")
         return said.code
     except NotReachedError as error:
-        stays = f"; container {error.container} stays in the pod's spec" if error.container else ""
-        complain(f"{error}{stays}")
+        complain(str(error))
         return NOTHING_RUN

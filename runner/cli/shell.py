@@ -36,6 +36,7 @@ from runner.report.files import OutputError
 from runner.shell import Asked, Command, Reached, document, reach, run_command
 from runner.shell.cast import Recorder
 from runner.shell.command import ended_afterwards, seconds_left
+from runner.shell.program import UNATTENDED_SECONDS
 
 # After these the command may have been started.
 _MAYBE_RUN = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
@@ -241,8 +242,8 @@ async def _run(request: _Request, said: Said) -> int:
             needs=terminal_needs() if request.command is None else command_needs(),
         )
         said.now = (
-            "a container that was injected by then ends by itself "
-            f"{request.ttl_seconds} s after its start; no command was run"
+            "a container that was injected by then ends by itself within "
+            f"{UNATTENDED_SECONDS} s of its start; no command was run"
         )
         redact = LazyRedactor()
         async with reach(cluster, redact, _now, asked) as reached:

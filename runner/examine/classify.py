@@ -44,6 +44,8 @@ _FINAL_PULL_WORDS = (
 _BENIGN_WAITING = frozenset({"", "ContainerCreating", "PodInitializing"})
 # The kubelet tries these again by itself; only the start deadline ends the waiting.
 _TARGET_NOT_FOUND = "unable to find target container"
+# A kubelet that is well looks at a pod that has changed within a second or two.
+_SURELY_SEEN_SECONDS = 10
 
 
 def _pull_is_final(message: str) -> bool:
@@ -115,16 +117,20 @@ def classify(pod: Pod, name: str, events: Iterable[Event] = ()) -> Verdict:
     return _event_verdict(name, events) or Verdict(Stage.WAITING, reason, message)
 
 
-def explain_absence(pod: Pod, name: str, generation: int) -> tuple[str, str]:
-    """Reason and sentence for a container that did not start before the deadline."""
+def explain_absence(pod: Pod, name: str, generation: int, waited_seconds: float) -> tuple[str, str]:
+    """Reason and sentence for a container that did not start in the time that was waited."""
     status = pod.ephemeral_container_status(name)
     if status is not None and status.state.waiting is not None:
         waiting = status.state.waiting
         if waiting.reason not in _BENIGN_WAITING:
             return waiting.reason, waiting.message
+    waited = f"{waited_seconds:.{0 if waited_seconds >= _SURELY_SEEN_SECONDS else 1}f} s"
     if status is None and pod.status.observed_generation < generation:
+        sooner = "" if waited_seconds >= _SURELY_SEEN_SECONDS else "it needs longer, or "
         return "NotSeenByKubelet", (
-            f"the kubelet of node {pod.spec.node_name} has not looked at the pod since: "
-            "node not ready, overloaded or virtual"
+            f"the kubelet of node {pod.spec.node_name} did not look at the pod within {waited}: "
+            f"{sooner}the node is not ready, overloaded or virtual"
         )
-    return "StartTimeout", "the kubelet knows of the container and has not started it"
+    return "StartTimeout", (
+        f"the kubelet knows of the container and did not start it within {waited}"
+    )

@@ -68,7 +68,8 @@ async def wait_for(
     """Until the container ended, cannot start, or a deadline passed (stage WAITING or RUNNING).
     With `deadline_seconds` None, until it runs; `start_seconds` if more than the limit's."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + max(ctx.limits.start_seconds, start_seconds)
+    began = clock()
+    deadline = began + max(ctx.limits.start_seconds, start_seconds)
     running = False
     while True:
         pod = ctx.hub.latest(uid)
@@ -92,7 +93,9 @@ async def wait_for(
                     f"container {name} was still running {deadline_seconds or 0:.0f} s "
                     "after it started; it is left to its own deadline"
                 ))  # fmt: skip
-            return Verdict(Stage.WAITING, *explain_absence(ctx.hub.latest(uid), name, generation))
+            pod = ctx.hub.latest(uid)
+            why = explain_absence(pod, name, generation, waited_seconds=clock() - began)
+            return Verdict(Stage.WAITING, *why)
 
 
 async def _collect(

@@ -59,7 +59,7 @@ async def run_command(cluster: Cluster, place: Place, command: Command, write: W
     """How the command ended; UNKNOWN with reason `Timeout` when it did not.
 
     Raises ClusterError when the stream cannot be opened, and whatever `write` raises."""
-    argv = called(command.text)
+    argv = called(command.text, place.container)
     seconds, whose = command.seconds_left, ", the rest of the container's --ttl,"
     if command.timeout_seconds is not None and command.timeout_seconds <= seconds:
         seconds, whose = command.timeout_seconds, ""

@@ -9,12 +9,27 @@ from collections.abc import Sequence
 
 # In the first line of the waiting program: the processes of a pod are told apart by it.
 _MARK = "podmedic shell"
+_COMMAND_MARK = "podmedic command"
 # `wait` is interrupted by a signal at once, a command in the foreground is not: without it the
 # deletion of the pod would take its whole grace period (kubernetes-facts.md section 2.5). The
 # sleep is waited for at the end, or it would be left to the app's first process as a zombie.
+#
+# Whoever started the container may be gone before it runs, and a command that nobody waits for may
+# end long before the container's time: where no command of ours runs, it ends soon.
 _HOLDER = """: {mark} {name}
 trap 'kill $!; wait $!; exit 0' TERM INT HUP
-sleep {seconds} & wait $!
+_t={seconds}
+while :; do
+  _n={unattended}; [ $_t -gt $_n ] || _n=$_t
+  sleep $_n & wait $!
+  _t=$((_t - _n)); [ $_t -gt 0 ] || exit 0
+  _on=''
+  for _p in /proc/[0-9]*; do
+    _l=''; IFS= read -r _l <"$_p/cmdline" || :
+    case $_l in *"{command} {name}"*) _on=1 ;; esac
+  done 2>/dev/null
+  [ "$_on" ] || exit 0
+done
 """
 # Nothing but the shell and /proc is needed. The name comes in two words, or this program would
 # find itself.
@@ -35,7 +50,9 @@ done 2>/dev/null
 # app. Nothing of this is needed there, since SIGTERM ends ours, and whatever were orphaned would
 # be left to the app, as a zombie when it ends.
 #
-# The shell begins when the terminal has sent a line: what it said before would be lost to it.
+# The shell begins when the terminal has sent a line: what it said before would be lost to it. The
+# line is read in the background, for `read` cannot be given a time everywhere; where none comes
+# the container ends, because whoever started it is gone.
 _TERMINAL = r""": podmedic terminal @NAME
 eval _me='$''$'
 exec 2>/dev/null
@@ -59,9 +76,17 @@ _timer() {
     sleep 2
   done
 }
+trap 'kill $_t $_s $_r; wait; exit 143' TERM
+_timer & _t=$!
+sleep @UNATTENDED & _s=$!
+exec 3<&0
+{ read -r _b <&3 && while kill $_s; do :; done; } & _r=$!
+exec 3<&-
+while wait $_s; _c=$?; kill -0 $_s; do :; done
+[ $_c != 0 ] || kill $_r
+wait $_r || { kill $_t; wait; exit 0; }
 if [ "$_me" != 1 ]; then
-  _timer & _t=$!
-  read -r _b
+  trap - TERM
   "$_sh" -i 2>&1
   _c=$?; kill $_t; wait $_t; exit $_c
 fi
@@ -70,37 +95,53 @@ trap 'exit 143' TERM
 _i=0; until [ -p /proc/$_w/fd/0 ] || [ $_i = 9999 ]; do _i=$((_i + 1)); done
 exec 5<>/proc/$_w/fd/0; kill $_w
 { read -r _c <&5; exit "$_c"; } & _r=$!
-_timer &
 ( ( read -r _b _b _b _p _b </proc/self/stat; trap : INT QUIT; kill -9 "$_p"
-    read -r _b; "$_sh" -i 2>&1 5>&-; echo $? >&5 ); : )
+    "$_sh" -i 2>&1 5>&-; echo $? >&5 ); : )
 while wait $_r; _c=$?; kill -0 $_r; do :; done
 exit $_c
 """
 # Where the pod's memory is not enough the kernel takes the command, not the app (see
-# runner.program.text). `$0` and `$1` are the shell and the command.
-_FIRST_IN_LINE = 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$0" -c "$1"'
+# runner.program.text). `$0` and `$1` are the shell and the command. The shell that starts it stays
+# for as long as it runs: by its first line it is known that somebody is there. What a shell says of
+# a command that was killed is not the command's word.
+_CALLER = """: {mark} {name}
+exec 3>&2 2>/dev/null
+echo 1000 >/proc/self/oom_score_adj
+( exec "$0" -c "$1" 2>&3 3>&- )
+exit $?
+"""
+# So long a container waits for the first command or the first line of a terminal, and so often it
+# looks whether a command still runs.
+UNATTENDED_SECONDS = 30
 # How long before its end whoever sits there is told of it.
 _NOTICE_SECONDS = 60
 _TTL = re.compile(r"this container ends: its ([0-9]{1,7}) s have passed")
 
 
-def called(text: str) -> tuple[str, ...]:
-    """The command for exec that runs `text` in the POSIX shell."""
-    return ("/bin/sh", "-c", _FIRST_IN_LINE, "/bin/sh", text)
+def called(text: str, name: str) -> tuple[str, ...]:
+    """The command for exec that runs `text` in the POSIX shell, and that `holder(name)` sees."""
+    return ("/bin/sh", "-c", _CALLER.format(mark=_COMMAND_MARK, name=name), "/bin/sh", text)
 
 
-def holder(name: str, ttl_seconds: int) -> str:
-    """The text of `["/bin/sh", "-c", text]` that waits so long and ends at once when told to.
+def holder(name: str, ttl_seconds: int, unattended_seconds: int = UNATTENDED_SECONDS) -> str:
+    """The text of `["/bin/sh", "-c", text]` that waits so long, or until no command of ours runs
+    in the container, and ends at once when told to.
 
     `name` is the container's: letters, digits and dashes."""
-    return _HOLDER.format(mark=_MARK, name=name, seconds=ttl_seconds)
+    return _HOLDER.format(
+        mark=_MARK, command=_COMMAND_MARK, name=name, seconds=ttl_seconds,
+        unattended=unattended_seconds,
+    )  # fmt: skip
 
 
-def terminal(name: str, ttl_seconds: int) -> str:
+def terminal(name: str, ttl_seconds: int, unattended_seconds: int = UNATTENDED_SECONDS) -> str:
     """The text of `["/bin/sh", "-c", text]` with a terminal that becomes an interactive shell when
-    a first line is sent, and ends with its exit code."""
+    a first line is sent, and ends with its exit code; without that line it ends soon."""
     late = _NOTICE_SECONDS if ttl_seconds >= 2 * _NOTICE_SECONDS else 0
-    words = {"@NAME": name, "@TTL": ttl_seconds, "@LATE": late, "@EARLY": ttl_seconds - late}
+    words = {
+        "@NAME": name, "@TTL": ttl_seconds, "@LATE": late, "@EARLY": ttl_seconds - late,
+        "@UNATTENDED": unattended_seconds,
+    }  # fmt: skip
     text = _TERMINAL
     for word, value in words.items():
         text = text.replace(word, str(value))

@@ -28,7 +28,7 @@ from runner.plan import (
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.select import condition_status
-from runner.shell.program import holder, terminal
+from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
 from runner.sweep import Selection
 from runner.sweep.evidence import list_events
 from runner.sweep.gather import Gathered, gather
@@ -37,12 +37,17 @@ from runner.sweep.plans import make_plans, with_debt, with_policy
 
 
 class NotReachedError(Exception):
-    """No container of ours runs in the pod; one line that says why. `container` is the name of
-    one that was sent all the same and stays in the pod's spec."""
+    """No container of ours runs in the pod; one line that says why, and what becomes of the
+    `container` that was sent all the same: `may_start` says that it was given up, no more."""
 
-    def __init__(self, message: str, *, container: str = "") -> None:
-        super().__init__(message)
-        self.container = container
+    def __init__(self, message: str, *, container: str = "", may_start: bool = False) -> None:
+        stays = f"; container {container} stays in the pod's spec" if container else ""
+        late = (
+            f" and, should it start later, ends within {UNATTENDED_SECONDS} s because nobody comes"
+            if may_start
+            else ""
+        )
+        super().__init__(f"{message}{stays}{late}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +163,12 @@ async def _inject(
             if verdict.stage is Stage.ENDED:
                 code = verdict.terminated.exit_code if verdict.terminated else "unknown"
                 message = f"it ended at once with exit code {code}"
+            late = verdict.stage is Stage.WAITING
+            said = message or f"it did not start within {asked.start_seconds:g} s"
             raise NotReachedError(
-                f"container {name} does not run: {message} ({verdict.reason})", container=name
-            )
+                f"container {name} does not run: {said} ({verdict.reason})",
+                container=name, may_start=late,
+            )  # fmt: skip
         latest = ctx.hub.latest(uid)
         plan = plan_injection(
             latest, pod_plan.target, plan.group, plan.fallback, ctx.now(), plan.bounds

@@ -268,8 +268,8 @@ def test_s45_a_node_that_never_looks_is_said(lab: Lab, namespace: str, tmp_path:
         "timeout",
         "NotSeenByKubelet",
         (
-            "the kubelet of node virtual-1 has not looked at the pod since: "
-            "node not ready, overloaded or virtual"
+            "the kubelet of node virtual-1 did not look at the pod within 3.0 s: it needs longer, or the "
+            "node is not ready, overloaded or virtual"
         ),
     )
 

@@ -292,6 +292,38 @@ def test_the_debt_cap_and_an_image_that_does_not_come(lab: Lab, namespace: str, 
     assert len(the_pod(lab, namespace).spec.ephemeral_containers) == 1
 
 
+@pytest.mark.parametrize("strategy", ["target", "shared"])
+def test_a_container_that_starts_too_late_does_not_stay(
+    lab: Lab, namespace: str, web: str, strategy: str
+) -> None:
+    """It was given up after the time that is told, and ends because nobody comes to it."""
+    where = ("--strategy", strategy, "--start-timeout", "0.1")
+    done = shell(lab, namespace, web, *where, "--command", "true")
+    assert done.returncode == 125
+    assert re.fullmatch(
+        rb"podmedic: container (podmedic-\S+) does not run: the kubelet \D+-?\S+ did not [a-z ]+"
+        rb" within 0\.[1-4] s.* \((NotSeenByKubelet|StartTimeout)\); container \1 stays in the "
+        rb"pod's spec and, should it start later, ends within 30 s because nobody comes\n",
+        done.stderr,
+    ), done.stderr
+    until(lambda: ended(lab, namespace), seconds=60)
+    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
+    assert status.state.terminated is not None
+    assert status.state.terminated.exit_code == 0
+    assert not lingering(lab, namespace, web)
+    refused = shell(lab, namespace, web, "--start-timeout", "0", "--command", "true")
+    assert refused.returncode == 125
+    assert b"'0' is no time in which anything could begin" in refused.stderr
+
+
+def test_a_command_outlasts_the_time_in_which_somebody_must_come(
+    lab: Lab, namespace: str, web: str
+) -> None:
+    """Also one that runs another program, in the processes of the target."""
+    done = shell(lab, namespace, web, "--command", "exec sleep 70")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_protected_namespace(lab: Lab, namespace: str, web: str, tmp_path: Path) -> None:
     """The policy that holds without a file."""
     policy = tmp_path / "policy.yaml"

@@ -93,6 +93,20 @@ def test_a_shell_that_was_left_goes_on_until_its_ttl(
 
 
 @STRATEGIES
+def test_a_shell_that_starts_too_late_does_not_stay(
+    lab: Lab, namespace: str, web: str, strategy: str
+) -> None:
+    with sit(lab, namespace, web, "--strategy", strategy, "--start-timeout", "0.1") as at:
+        at.expect("should it start later, ends within 30 s because nobody comes")
+        assert at.exit_code() == 125
+    until(lambda: ended(lab, namespace), seconds=60)
+    processes = lab.kubectl(
+        "exec", web, "-n", namespace, "-c", "app", "--", "ps", "-o", "stat,args"
+    )
+    assert not [line for line in processes.splitlines() if line.startswith("Z")], processes
+
+
+@STRATEGIES
 def test_a_shell_does_not_delay_the_deletion_of_its_pod(
     lab: Lab, namespace: str, web: str, strategy: str
 ) -> None:

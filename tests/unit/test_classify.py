@@ -137,4 +137,17 @@ def test_a_running_container_has_overcome_its_warnings() -> None:
     ],
 )
 def test_absence_is_explained(given: Pod, reason: str) -> None:
-    assert explain_absence(given, NAME, generation=2)[0] == reason
+    assert explain_absence(given, NAME, generation=2, waited_seconds=60)[0] == reason
+
+
+@pytest.mark.parametrize(
+    ("waited_seconds", "words"),
+    [
+        (0.31, "within 0.3 s: it needs longer, or the node is not ready"),
+        (60.04, "within 60 s: the node is not ready"),
+    ],
+)
+def test_the_time_that_was_waited_is_told_as_it_was(waited_seconds: float, words: str) -> None:
+    assert words in explain_absence(seen(None), NAME, 2, waited_seconds)[1]
+    told = explain_absence(seen(waiting("ContainerCreating")), NAME, 2, waited_seconds)[1]
+    assert told.endswith(words.split(":", maxsplit=1)[0])

@@ -1,5 +1,7 @@
 """What a shell needs and sends, without a cluster."""
 
+import os
+import pty
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from runner.shell.command import seconds_left
 from runner.shell.find import plain_lines
 from runner.shell.keys import DetachKeys, parse_keys
 from runner.shell.modes import Modes
-from runner.shell.program import ending, holder, terminal, terminal_ttl
+from runner.shell.program import called, ending, holder, terminal, terminal_ttl
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -64,7 +66,7 @@ def test_a_strategy_that_no_shell_can_have_is_refused(strategy: str, why: str) -
 def test_kubernetes_expands_nothing_of_what_is_sent() -> None:
     for text in (holder("podmedic-abcdefghijkl-1", 60), terminal("podmedic-abcdefghijkl-1", 600)):
         # Arithmetic is an expansion of a name that no variable has, and left as it is.
-        assert "$(" not in text.replace("$((_i + 1))", "")
+        assert "$(" not in text.replace("$((_i + 1))", "").replace("$((_t - _n))", "")
         assert "$$" not in text
 
 
@@ -89,6 +91,82 @@ def test_the_container_ends_by_itself() -> None:
     assert (
         subprocess.run(["/bin/sh", "-c", holder("n", 1)], check=False, timeout=10).returncode == 0
     )
+
+
+SHELLS = pytest.mark.parametrize("shell_argv", [["dash"], ["bash"], ["busybox", "ash"]])
+
+
+@SHELLS
+def test_a_container_to_which_nobody_comes_ends_soon(shell_argv: list[str]) -> None:
+    """Whoever started it has given up, or was killed."""
+    began = time.monotonic()
+    text = holder("podmedic-abcdefghijkl-8", 60, unattended_seconds=1)
+    done = subprocess.run([*shell_argv, "-c", text], check=False, timeout=20)
+    assert done.returncode == 0
+    assert time.monotonic() - began < 10
+
+
+@SHELLS
+def test_a_container_stays_while_its_command_runs(shell_argv: list[str]) -> None:
+    """And no longer than that, although nobody ends it."""
+    name = "podmedic-abcdefghijkl-9"
+    command = subprocess.Popen(called("sleep 2; echo said; exit 7", name), stdout=subprocess.PIPE)
+    text = holder(name, 60, unattended_seconds=1)
+    waiting = subprocess.Popen([*shell_argv, "-c", text])
+    try:
+        assert command.communicate(timeout=20)[0] == b"said\n"
+        assert (command.returncode, waiting.poll()) == (7, None)
+        assert waiting.wait(timeout=20) == 0
+    finally:
+        command.kill()
+        waiting.kill()
+        waiting.wait()
+
+
+def test_nothing_is_added_to_what_a_command_says() -> None:
+    """Shells tell of children that were killed."""
+    text = "echo out; echo err >&2; cat; kill -9 \"$(exec sh -c 'echo $PPID')\""
+    done = subprocess.run(called(text, "n"), input=b"in", capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (137, b"out\nin", b"err\n")
+
+
+@SHELLS
+def test_a_terminal_at_which_nobody_sits_ends_soon(shell_argv: list[str]) -> None:
+    """With nothing of it left."""
+    text = terminal("podmedic-abcdefghijkl-8", 600, unattended_seconds=1)
+    ours, theirs = pty.openpty()
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [*shell_argv, "-c", text], stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.wait(timeout=20) == 0
+        assert time.monotonic() - began < 10
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+    finally:
+        process.kill()
+        os.close(ours)
+        os.close(theirs)
+
+
+@SHELLS
+def test_a_terminal_begins_with_the_first_line(shell_argv: list[str]) -> None:
+    """Also when that comes while nobody is waited for any more."""
+    text = terminal("podmedic-abcdefghijkl-8", 600, unattended_seconds=1)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*shell_argv, "-c", text], stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        os.write(ours, b"\nsleep 2; exit 9\n")
+        assert process.wait(timeout=20) == 9
+    finally:
+        process.kill()
+        os.close(ours)
+        os.close(theirs)
 
 
 @pytest.mark.parametrize(("ttl_seconds", "left"), [(60, 59.0), (1, 0.0), (0, 0.0)])
