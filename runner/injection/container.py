@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from runner.injection.endpoints import endpoints_of
 from runner.injection.mounts import inherited_mounts
+from runner.injection.probes import probes_of
 from runner.injection.settings import own_environment, own_volumes, security_for
 from runner.model.pod import Container, ContainerStatus, EnvVar, Pod
 from runner.playbook import Debugger
@@ -16,6 +17,7 @@ from runner.select.condition import app_status
 
 RESIDENT_VARIABLE = "PODMEDIC_RESIDENT"
 """Set in a container that stays; its value is the digest of the settings it was made by."""
+_POD_IP = "PODMEDIC_POD_IP"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_LIST_CHARACTERS = 4096
 # Where the file system of the target's image is, for steps that need it.
@@ -91,9 +93,14 @@ def _environment(
             f"{e.source} {e.host} {e.port or '-'}" for e in endpoints_of(container)
         ),
     }
+    if probes := _lines(probe.line() for probe in probes_of(container)):
+        ours["PODMEDIC_PROBES"] = probes
     if root is not None:
         ours["PODMEDIC_ROOT"] = root
     env: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in ours.items()]
+    if probes:
+        # Where the kubelet's probes go; the kubelet fills it in.
+        env.append({"name": _POD_IP, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})
     own, own_from = own_environment(debugger, container)
     chosen = {variable["name"] for variable in own}
     inherited: list[dict[str, Any]] = []
@@ -107,7 +114,7 @@ def _environment(
         inherited = [v for v in found if v is not None]
     # What comes from the app's ConfigMaps must not lead our shell to other programs.
     own_paths = {"PATH": _PATH, "LD_PRELOAD": "", "LD_LIBRARY_PATH": ""}
-    env += [v for v in inherited if v["name"] not in {*ours, *own_paths, *chosen}]
+    env += [v for v in inherited if v["name"] not in {*ours, _POD_IP, *own_paths, *chosen}]
     env_from += own_from
     if env_from and strategy not in ("own-image", "copy"):
         env += [{"name": n, "value": v} for n, v in own_paths.items() if n not in chosen]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runner.analyze import judge
+from runner.model.examination import Examination
 from runner.model.report import StepOutcome
 from runner.playbook import resolve
 from tests.unit.examinations import examination, findings_of, running, step
@@ -16,6 +18,19 @@ Case = tuple[dict[str, str], Said]
 
 def said(name: str, outputs: Mapping[str, str], **of_pod: Any) -> Said:
     """Rules and messages, all of them: a rule that speaks out of turn shows here too."""
+    found = findings_of(resolve(name), _examined(name, outputs, of_pod))
+    assert all(f.evidence and f.remediation for f in found)
+    return sorted((f.rule, f.message) for f in found)
+
+
+def unanswered(name: str, outputs: Mapping[str, str], **of_pod: Any) -> Said:
+    """Rules that could not be judged, and why."""
+    one = _examined(name, outputs, of_pod)
+    _, found = judge([resolve(name)], [one], {one.pod.metadata.uid: [name]}, None)
+    return sorted((each.subject, each.message) for each in found)
+
+
+def _examined(name: str, outputs: Mapping[str, str], of_pod: Mapping[str, Any]) -> Examination:
     steps = [
         step(each, playbook=name, outcome=StepOutcome.NOT_EVALUATED, message=MISSING)
         if out == MISSING
@@ -23,9 +38,7 @@ def said(name: str, outputs: Mapping[str, str], **of_pod: Any) -> Said:
         for each, out in outputs.items()
     ]
     defaults: dict[str, Any] = {"state": running(), "ready": True, "restarts": 0}
-    found = findings_of(resolve(name), examination(**(defaults | of_pod), steps=steps))
-    assert all(f.evidence and f.remediation for f in found)
-    return sorted((f.rule, f.message) for f in found)
+    return examination(**{**defaults, **of_pod, "steps": steps})
 
 
 def without_case(name: str, cases: Sequence[Case]) -> set[str]:
