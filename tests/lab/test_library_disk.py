@@ -46,3 +46,43 @@ def test_what_is_full_and_what_holds_it(lab: Lab, namespace: str, tmp_path: Path
     assert any("/data/x/y" in each["excerpt"] for each in full["evidence"]), full
     held = next(f for f in run.report["findings"] if f["rule"] == "deleted-file-held")
     assert "holds /tmp/web.log open" in held["message"]
+
+
+def test_volumes_that_are_not_there_or_may_not_be_written(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    lab.images("busybox", "tools")
+    user = {"runAsUser": 1000, "runAsGroup": 1000, "allowPrivilegeEscalation": False}
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/data"}]}
+    closed = {
+        "name": "close", "image": "busybox:1.36", "command": ["chmod", "755", "/data"], **mount,
+    }  # fmt: skip
+    own: dict[str, Any] = {"volumes": [{"name": "v", "emptyDir": {}}]}
+    absent = {"volumes": [{"name": "v", "configMap": {"name": "absent"}}]}
+    as_user = {**mount, "securityContext": user}
+    expected = {
+        "refused": {"volume-write-refused"},
+        "closed": {"volume-not-writable"},
+        "absent": {"volume-not-mountable"},
+        "quiet": set[str](),
+    }
+    pm.apply(
+        lab, namespace,
+        pm.deployment("refused", f"echo x >/data/db; {SLEEP}", container=as_user,
+                      spec={**own, "initContainers": [closed]}),
+        pm.deployment("closed", SLEEP, container=as_user, spec={**own, "initContainers": [closed]}),
+        pm.deployment("absent", SLEEP, container=mount, spec=absent),
+        pm.deployment("quiet", SLEEP, container=as_user, spec=own),
+    )  # fmt: skip
+    entered = ("refused", "closed", "quiet")
+    pm.wait_ready(lab, namespace, *entered)
+    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
+    for name in entered:
+        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    run = pm.run(lab, namespace, "volume-mount", directory=tmp_path / "out")
+    assert said_of(run.report, set(expected)) == expected, steps_of(run.report)
+    messages = {f["rule"]: f["message"] for f in run.report["findings"]}
+    assert "fails at /data/db" in messages["volume-write-refused"]
+    assert messages["volume-not-mountable"].endswith('configmap "absent" not found')
+    seen = next(f for f in run.report["findings"] if f["rule"] == "volume-not-writable")
+    assert any("0:0:755" in each["excerpt"] for each in seen["evidence"]), seen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.examinations import exited
+from tests.unit.examinations import event, exited, waiting
 from tests.unit.library import Case, check, rules_without_a_case
 from tests.unit.test_playbook_scripts import SHELLS, run, step_of
 
@@ -59,7 +59,63 @@ DISK_FULL = [
     Case({}, [], {"state": exited(137), "phase": "Failed", "pod_reason": "Evicted",
                   "pod_message": "The node was low on resource: memory."}),
 ]  # fmt: skip
-CASES = [("disk-full", case) for case in DISK_FULL]
+OK = "volume ok rw write-yes enter-yes 0:0:755 ext4 /data\nvolume ok ro write-no enter-yes 0:0:755 ext4 /conf\n"
+VOLUME_MOUNT = [
+    Case({"volumes": OK}, known={"log": "cannot open /other/x: permission denied\n"}),
+    Case(
+        {"volumes": "volume hangs rw write-no enter-no - nfs4 /share\n"
+         "volume stale rw write-no enter-no - fuse.s3 /bucket\nvolume gone rw write-no enter-no - ext4 /x\n"},
+        [("volume-hangs", ("The volume that container app mounts at /share (nfs4) does not answer within "
+          "three seconds: whatever looks there waits, and cannot even be killed with some kinds of "
+          "volumes.")),
+         ("volume-stale", ("The volume that container app mounts at /bucket (fuse.s3) is lost: what was "
+          "mounted there is not served any more (stale handle, or its driver ended)."))],
+    ),
+    Case(
+        {"volumes": OK.replace("write-yes", "write-no")},
+        [("volume-not-writable", ("Container app mounts /data without readOnly, but its user may not "
+          "write there (owner:group:mode 0:0:755)."))],
+    ),
+    Case(
+        {"volumes": OK.replace("write-no enter-yes", "write-no enter-no")},
+        [("volume-not-accessible",
+          "The user of container app may not read the volume at /conf (owner:group:mode 0:0:755).")],
+    ),
+    Case(
+        {"volumes": OK.replace("write-yes", "write-no")},
+        [("volume-write-refused", ("Container app fails at /data/x.db: it is in a volume that is mounted "
+          "read-only, or whose owner and mode do not let its user in; the excerpt shows both."))],
+        {"log": "open /data/x.db: permission denied\n"},
+    ),
+    Case(
+        {"volumes": OK},
+        [("volume-write-refused", ("Container app fails at /conf/a.tmp: it is in a volume that is mounted "
+          "read-only, or whose owner and mode do not let its user in; the excerpt shows both."))],
+        {"log": "OSError: [Errno 30] Read-only file system: '/conf/a.tmp'\n"},
+    ),
+    # Of a volume that it may write, and of one whose name only begins alike.
+    Case({"volumes": OK}, known={"log": "open /data/x.db: permission denied\n"}),
+    Case({"volumes": OK}, known={"log": "open /confidential: permission denied\n"}),
+    Case(
+        {},
+        [("volume-attached-elsewhere", ("Container app cannot start because its volume pvc-1 is still "
+          "attached to another node, and may be attached to one only."))],
+        {"state": waiting("ContainerCreating"), "events": [
+            event("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) b', ""),
+            event("FailedMount", 'MountVolume.SetUp failed for volume "x" : late', ""),
+        ]},
+    ),
+    Case(
+        {},
+        [("volume-not-mountable", ("Container app cannot start because its volume conf cannot be mounted: "
+          'configmap "web" not found'))],
+        {"state": waiting("ContainerCreating"), "events": [
+            event("FailedMount", 'MountVolume.SetUp failed for volume "conf" : configmap "web" not found', "")]},
+    ),
+    Case({"volumes": OK}, known={"events": [
+        event("FailedMount", 'MountVolume.SetUp failed for volume "conf" : configmap "web" not found', "")]}),
+]  # fmt: skip
+CASES = [("disk-full", case) for case in DISK_FULL] + [("volume-mount", c) for c in VOLUME_MOUNT]
 
 
 @pytest.mark.parametrize(("playbook", "case"), CASES, ids=range(len(CASES)))
@@ -69,6 +125,7 @@ def test_what_is_said(playbook: str, case: Case) -> None:
 
 def test_every_rule_has_a_case() -> None:
     assert rules_without_a_case("disk-full", DISK_FULL) == set()
+    assert rules_without_a_case("volume-mount", VOLUME_MOUNT) == set()
 
 
 def entered(folder: Path, *mounts: str) -> dict[str, str]:
@@ -155,3 +212,63 @@ def test_deleted_files(shell: list[str], tmp_path: Path) -> None:
 def test_read_only(shell: list[str], tmp_path: Path) -> None:
     rows = run(step_of("disk-full", "readonly"), shell, **entered(tmp_path, *MOUNTS))
     assert rows == [{"type": "ext4", "path": "/broken"}]
+
+
+STATUS = (
+    "Name:\tweb\nUid:\t1\t{uid}\t1\t1\nGid:\t1\t{gid}\t1\t1\nGroups:\t{groups} \nCapEff:\t{caps}\n"
+)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("uid", "gid", "groups", "caps", "mode", "expected"),
+    [
+        ("1000", "1000", "", "0", 0o755, ("no", "yes")),
+        ("1000", "1000", "", "0", 0o750, ("no", "no")),
+        ("1000", "1000", "", "0", 0o777, ("yes", "yes")),
+        ("1000", "1000", "5 2000 7", "0", 0o770, ("yes", "yes")),  # as fsGroup gives it
+        ("1000", "2000", "", "0", 0o750, ("no", "yes")),
+        ("3000", "1", "", "0", 0o700, ("yes", "yes")),
+        # What the mode says of the owner counts for him, even if it is less.
+        ("3000", "1", "", "0", 0o077, ("no", "no")),
+        ("0", "0", "", "00000000a80425fb", 0o700, ("yes", "yes")),
+        ("0", "0", "", "00000000a80425f9", 0o700, ("no", "no")),  # without CAP_DAC_OVERRIDE
+    ],
+)
+def test_volumes(
+    shell: list[str], tmp_path: Path, uid: str, gid: str, groups: str, caps: str, mode: int,
+    expected: tuple[str, str],
+) -> None:  # fmt: skip
+    """A folder of user 3000 and group 2000, seen by this user."""
+    env = entered(tmp_path, *MOUNTS)
+    data = tmp_path / "root/data"
+    data.mkdir()
+    os.chown(data, 3000, 2000)
+    data.chmod(mode)
+    (tmp_path / "status").write_text(STATUS.format(uid=uid, gid=gid, groups=groups, caps=caps))
+    rows = {row["path"]: row for row in run(step_of("volume-mount", "volumes"), shell, **env)}
+    assert (rows["/data"]["write"], rows["/data"]["enter"]) == expected
+    assert rows["/data"]["owner"] == f"3000:2000:{mode:o}"
+    assert {path: (row["state"], row["mode"]) for path, row in rows.items()} == {
+        "/data": ("ok", "rw"), "/again": ("gone", "rw"), "/read": ("gone", "ro"), "/broken": ("gone", "rw"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_volume_that_does_not_answer(shell: list[str], tmp_path: Path) -> None:
+    """As the tools say it; the wait is bounded whatever they do."""
+    env = entered(tmp_path, ROOT, "0:5 / /share rw - nfs4 s:/x rw", "0:6 / /bucket rw - fuse b rw")
+    (tmp_path / "status").write_text(STATUS.format(uid="1", gid="1", groups="", caps="0"))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    slow = 'case $* in */share) exec sleep 60 ;; esac; echo "stat: cannot stat x: Stale file handle" >&2; exit 1'
+    (tools / "slow").write_text(f"#!/bin/sh\n{slow}\n")
+    (tools / "slow").chmod(0o755)
+    step = step_of("volume-mount", "volumes")
+    assert step.script is not None
+    named = step.script.replace("KILL 3 stat", f"KILL 0.2 {tools}/slow" if shell == ["dash"] else f"KILL 1 {tools}/slow")  # fmt: skip
+    rows = run(step.model_copy(update={"script": named}), shell, **env)
+    assert {(row["path"], row["state"]) for row in rows} == {
+        ("/share", "hangs"),
+        ("/bucket", "stale"),
+    }

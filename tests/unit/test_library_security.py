@@ -1,0 +1,274 @@
+"""The playbook security-baseline: what every rule says, and what its steps read."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.playbook.spec import Step
+from tests.unit.library import Case, check, rules_without_a_case
+from tests.unit.test_library_disk import ROOT, entered
+from tests.unit.test_playbook_scripts import SHELLS, run, step_of
+
+NAME = "security-baseline"
+# As Kubernetes' level "restricted" has it.
+TIGHT = "process 1 1000 1000 0000000000000000 2 1 none web\n"
+IMAGE = "registry.example.com/shop/web:2.3"
+SCANNED = "scanned=yes\ncritical=0\nhigh=0\nmedium=0\ncritical_fixable=0\nhigh_fixable=0\n"
+
+CASES = [
+    Case({"processes": TIGHT, "executables": "", "listeners": "listen 8080\n", "files": "root ro -\n",
+          "scan": SCANNED}, known={"ports": [8080], "mounts": ["/data"]}),
+    # Nothing is declared; root of a user namespace is not root.
+    Case({"processes": TIGHT.replace("1000", "mapped-0", 1), "listeners": "listen 9999\n"}),
+    Case(
+        {"processes": TIGHT.replace("1000", "0", 1)},
+        [("runs-as-root", ("Processes of container app run as user 0, who is root on the node too if "
+          "they get out."))],
+    ),
+    Case(
+        {"processes": TIGHT.replace("none", "SYS_NICE,SYS_TIME")},
+        [("capabilities-added", "Processes of container app have SYS_NICE,SYS_TIME.")],
+    ),
+    Case(
+        {"processes": TIGHT.replace("none", "NET_ADMIN,SYS_TIME")},
+        [("capabilities-dangerous", "Processes of container app have NET_ADMIN,SYS_TIME.")],
+    ),
+    Case(
+        {"processes": TIGHT.replace(" 2 1 ", " 0 0 ")},
+        [("seccomp-off", "Processes of container app run without a seccomp profile."),
+         ("privileges-can-grow", ("Processes of container app that are not root may become it by a "
+          "setuid program: allowPrivilegeEscalation is not false."))],
+    ),
+    Case(
+        {"listeners": "listen 8080\nlisten 9999\n"},
+        [("port-undeclared", ("Something in the pod listens on port 9999, which no container of it "
+          "declares."))],
+        {"ports": [8080]},
+    ),
+    Case({"listeners": "listen 9999\n"}, [], {"ports": [8080], "host_network": True}),
+    Case(
+        {"executables": "exe memory 7 x|/memfd:x\nexe deleted 8 web|/app/web\n"},
+        [("program-in-memory", ("Process x of container app runs a program from memory (/memfd:x): few "
+          "programs do that, and intruders do it to leave nothing behind.")),
+         ("program-deleted", ("Process web of container app runs /app/web, which is not there any "
+          "more: it was replaced in the running container, or somebody covered a trace."))],
+    ),
+    Case(
+        {"files": "root rw -\nsocket rw /var/run/docker.sock\nnode rw /host\nnode ro /etc/localtime\n"},
+        [("root-file-system-writable", "Container app may change the files of its image."),
+         ("runtime-socket-mounted", ("Container app mounts /var/run/docker.sock: whoever gets into it "
+          "can start any container on the node, and so owns the node.")),
+         ("node-folder-mounted",
+          "Container app mounts a folder or file of its node at /host, to write there."),
+         ("node-folder-mounted", "Container app mounts a folder or file of its node at /etc/localtime.")],
+    ),
+    Case(
+        {},
+        [("service-account-token-mounted", ("Container app has a token for the API server: whoever "
+          "gets into it may do what its ServiceAccount may."))],
+        {"mounts": ["/var/run/secrets/kubernetes.io/serviceaccount"]},
+    ),
+    Case(
+        {"scan": SCANNED.replace("critical=0", "critical=2").replace("medium=0", "medium=1")},
+        [("vulnerabilities-critical", (f"Packages in the image of container app ({IMAGE}) have known "
+          "critical vulnerabilities.")),
+         ("vulnerabilities-medium", (f"Packages in the image of container app ({IMAGE}) have known "
+          "vulnerabilities of severity medium."))],
+    ),
+    Case(
+        {"scan": SCANNED.replace("high=0", "high=7")},
+        [("vulnerabilities-high", (f"Packages in the image of container app ({IMAGE}) have known "
+          "vulnerabilities of severity high."))],
+    ),
+    Case({"scan": "scanned=no\n"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
+def test_what_is_said(case: Case) -> None:
+    check(NAME, case)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert rules_without_a_case(NAME, CASES) == set()
+
+
+def looking_at(step: Step, pid: int) -> Step:
+    """Here all processes are ours: this one shall count as the target's."""
+    assert step.script is not None
+    only = step.script.replace("/proc/[0-9]*;", f"/proc/{pid};")
+    return step.model_copy(
+        update={"script": only.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")}
+    )
+
+
+@pytest.fixture
+def intruder() -> Iterator[int]:
+    """A process whose program was never a file, without new privileges."""
+    script = (
+        "import os, ctypes; fd = os.memfd_create('x'); os.write(fd, open('/bin/cat', 'rb').read());"
+        "ctypes.CDLL(None).prctl(38, 1, 0, 0, 0); print(flush=True);"
+        "os.execv(f'/proc/self/fd/{fd}', ['cat'])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()
+        # It has become cat when it answers.
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_processes(shell: list[str], intruder: int) -> None:
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{intruder}/status").read_text().splitlines()
+    )
+    [row] = run(looking_at(step_of(NAME, "processes"), intruder), shell)
+    assert row["pid"] == str(intruder)
+    assert row["uid"] == status["Uid"].split()[1]
+    assert row["gid"] == status["Gid"].split()[1]
+    assert (row["caps"], row["seccomp"], row["nnp"]) == (status["CapEff"], status["Seccomp"], "1")
+    by_number = {
+        12: "NET_ADMIN",
+        19: "SYS_PTRACE",
+        21: "SYS_ADMIN",
+        39: "BPF",
+        40: "CHECKPOINT_RESTORE",
+    }
+    has = int(status["CapEff"], 16)
+    more = set(row["more"].split(","))
+    assert {name for bit, name in by_number.items() if has >> bit & 1} == more & set(
+        by_number.values()
+    )
+    # What containers have by default is not said.
+    assert not more & {"CHOWN", "KILL", "NET_RAW", "SYS_CHROOT", "-"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_capabilities_by_their_numbers(shell: list[str], tmp_path: Path) -> None:
+    """Each bit alone, of a status file of our own."""
+    names = {}
+    step = step_of(NAME, "processes")
+    assert step.script is not None
+    script = step.script.replace("/proc/[0-9]*;", f"{tmp_path}/[0-9]*;")
+    for bit in range(41):
+        (tmp_path / str(bit)).mkdir()
+        (tmp_path / str(bit) / "cgroup").write_text("0::/x\n")
+        (tmp_path / str(bit) / "status").write_text(
+            f"Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\t{1 << bit:016x}\n"
+            "NoNewPrivs:\t0\nSeccomp:\t2\n"
+        )
+    for line in run(step.model_copy(update={"script": script, "parse": None}), shell).splitlines():
+        words = line.split()
+        names[words[4]] = (words[2], words[7])
+    assert len(names) == 41
+    assert names[f"{1 << 21:016x}"] == ("2", "SYS_ADMIN")
+    assert names[f"{1 << 2:016x}"] == ("2", "DAC_READ_SEARCH")
+    assert names[f"{1 << 16:016x}"] == ("2", "SYS_MODULE")
+    assert names[f"{1 << 30:016x}"] == ("2", "AUDIT_CONTROL")
+    assert names[f"{1 << 32:016x}"] == ("2", "MAC_OVERRIDE")
+    assert names[f"{1 << 40:016x}"] == ("2", "CHECKPOINT_RESTORE")
+    default = 0xA80425FB  # of containerd, as in /proc/1/status of a container
+    assert {caps for caps, (_, more) in names.items() if more == "none"} == {
+        f"{1 << bit:016x}" for bit in range(41) if default >> bit & 1
+    }
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_executables(shell: list[str], intruder: int, tmp_path: Path) -> None:
+    [row] = run(looking_at(step_of(NAME, "executables"), intruder), shell)
+    assert (row["kind"], row["pid"], row["path"]) == ("memory", str(intruder), "/memfd:x")
+    program = tmp_path / "web"
+    program.write_bytes(Path("/bin/cat").read_bytes())
+    program.chmod(0o755)
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as web:
+        assert run(looking_at(step_of(NAME, "executables"), web.pid), shell) == []
+        program.unlink()
+        [row] = run(looking_at(step_of(NAME, "executables"), web.pid), shell)
+        web.kill()
+    assert (row["kind"], row["name"], row["path"]) == ("deleted", "web", str(program))
+
+
+POD = "/var/lib/kubelet/pods/0e547e07-7275-49aa-aa19-7d3aa6081ad1"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_files(shell: list[str], tmp_path: Path) -> None:
+    env = entered(
+        tmp_path,
+        ROOT.replace("rw,relatime", "ro,relatime"),
+        "0:1 / /proc rw - proc proc rw",
+        f"8:1 {POD}/volumes/kubernetes.io~empty-dir/a /data rw - ext4 /dev/sda1 rw",
+        f"8:1 {POD}/containers/app/1 /dev/termination-log rw - ext4 /dev/sda1 rw",
+        "8:1 /var/lib/containerd/sandboxes/1/hostname /etc/hostname rw - ext4 /dev/sda1 rw",
+        f"8:1 {POD}/etc-hosts /etc/hosts rw - ext4 /dev/sda1 rw",
+        "8:1 /etc/localtime /etc/localtime ro - ext4 /dev/sda1 rw",
+        "8:1 / /host rw - ext4 /dev/sda1 rw",
+        "0:7 /docker.sock /var/run/docker.sock rw - tmpfs tmpfs rw",
+        "8:9 / /claim rw - ext4 /dev/sdb rw",
+    )
+    assert run(step_of(NAME, "files"), shell, **env) == [
+        {"kind": "root", "mode": "ro", "path": "-"},
+        {"kind": "node", "mode": "ro", "path": "/etc/localtime"},
+        {"kind": "node", "mode": "rw", "path": "/host"},
+        {"kind": "socket", "mode": "rw", "path": "/var/run/docker.sock"},
+    ]
+
+
+def report(*vulnerabilities: dict[str, Any]) -> str:
+    """As trivy writes it, indented by two."""
+    found = [{"PkgID": "x", **v, "VendorSeverity": {"nvd": 4}} for v in vulnerabilities]
+    return json.dumps(
+        {"SchemaVersion": 2, "ArtifactType": "filesystem",
+         "Results": [{"Target": "debian", "Class": "os-pkgs", "Vulnerabilities": found}]},
+        indent=2,
+    )  # fmt: skip
+
+
+REPORT = report(
+    {"VulnerabilityID": "CVE-1", "PkgName": "openssl", "InstalledVersion": "3.0.1", "FixedVersion": "3.0.2",
+     "Title": 'x "Severity": "LOW"', "Description": '$(reboot)\n"Severity": "HIGH",', "Severity": "CRITICAL"},
+    {"VulnerabilityID": "CVE-2", "PkgName": "zlib`x", "InstalledVersion": "1:1.2+d~1", "Severity": "CRITICAL"},
+    {"VulnerabilityID": "CVE-3", "PkgName": "curl", "InstalledVersion": "7", "FixedVersion": "8, 9",
+     "Severity": "MEDIUM"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("written", [REPORT, report(), "", "FATAL no database"])
+def test_scan(shell: list[str], tmp_path: Path, written: str) -> None:
+    """What a scanner writes comes from a hostile image: nothing of it but words gets through."""
+    (tmp_path / "report").write_text(written)
+    trivy = tmp_path / "trivy"
+    trivy.write_text(f"#!/bin/sh\ncat {tmp_path}/report\n")
+    trivy.chmod(0o755)
+    step = step_of(NAME, "scan")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    found = run(step, shell, path=path, PODMEDIC_ROOT=str(tmp_path))
+    if written != REPORT:
+        none = {"scanned": "yes", "critical": "0", "critical_fixable": "0", "high": "0",
+                "high_fixable": "0", "medium": "0"}  # fmt: skip
+        assert found == (none if written == report() else {"scanned": "no"})
+        return
+    assert found == {
+        "scanned": "yes", "critical": "2", "critical_fixable": "1", "high": "0", "high_fixable": "0",
+        "medium": "1",
+    }  # fmt: skip
+    out = run(
+        step.model_copy(update={"parse": None}), shell, path=path, PODMEDIC_ROOT=str(tmp_path)
+    )
+    assert out.splitlines()[:2] == [
+        "vulnerability CRITICAL openssl 3.0.1 3.0.2 CVE-1",
+        "vulnerability CRITICAL zlib_x 1:1.2+d~1 - CVE-2",
+    ]
