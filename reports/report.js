@@ -278,7 +278,7 @@
   function podRow(pod) {
     const containers = pod.containers.map((item) => h("div", {}, `${item.name}: ${item.state}${item.restarts ? `, ${plural(item.restarts, "restart")}` : ""}`, item.time ? [`, ${item.word} `, h("time", { datetime: item.time }, item.time)] : ""));
     const found = state.q && pod.name.toLowerCase().includes(state.q.toLowerCase());
-    return h("tr", {}, h("td", { class: found && "found", title: `uid ${pod.uid}` }, pod.name), h("td", {}, pod.node || "none"), h("td", {}, containers.length ? containers : pod.phase), h("td", {}, pod.container || "none"));
+    return h("tr", {}, h("td", { class: found && "found", title: `uid ${pod.uid}` }, pod.name, pod.control ? " (healthy, to compare with)" : ""), h("td", {}, pod.node || "none"), h("td", {}, containers.length ? containers : pod.phase), h("td", {}, pod.container || "none"));
   }
 
   const outcome = (word) => h("span", { class: `outcome ${word}` }, word);

@@ -72,8 +72,10 @@ class Place(Record, frozen=True, kw_only=True):
 
 
 class PodRecord(Record, frozen=True, kw_only=True):
-    """A selected pod, the names of the playbooks that mean it, and as much of what it was `before`
-    as the proof of no harm compares: states, restarts, conditions; nothing that an app wrote."""
+    """A selected pod, the names of the playbooks that mean it (and of those for which it is a
+    healthy one to compare with), why other replicas stand for it if they do, and as much of what it
+    was `before` as the proof of no harm compares: states, restarts, conditions; nothing that an app
+    wrote."""
 
     namespace: str
     name: str
@@ -82,6 +84,8 @@ class PodRecord(Record, frozen=True, kw_only=True):
     workload: Workload
     target_container: str
     playbooks: tuple[str, ...]
+    control_of: tuple[str, ...] = ()
+    not_sampled: str = ""
 
 
 class RunRecord(Record, frozen=True, kw_only=True):
@@ -97,9 +101,9 @@ class RunRecord(Record, frozen=True, kw_only=True):
     policy: Document | None
     pods: tuple[PodRecord, ...]
 
-    def meant(self) -> dict[str, tuple[str, ...]]:
-        """Names of playbooks by the uid of the pod."""
-        return {pod.uid: pod.playbooks for pod in self.pods}
+    def meant(self) -> dict[str, PodRecord]:
+        """The pods that are to be looked at, by uid."""
+        return {pod.uid: pod for pod in self.pods if not pod.not_sampled}
 
 
 def encode(record: RunRecord) -> bytes:

@@ -6,7 +6,6 @@ from runner.analyze.object_facts import missing_pods
 from runner.analyze.objects import failed_jobs, judge_objects
 from runner.analyze.revisions import (
     Generation,
-    hash_of,
     of_controller_revision,
     of_replica_set,
     revision_changes,
@@ -19,7 +18,6 @@ __all__ = [
     "explain_exit_code",
     "facts",
     "failed_jobs",
-    "hash_of",
     "judge",
     "judge_objects",
     "missing_pods",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from runner.analyze.control import compared
 from runner.analyze.parse import ParseError, parse_output
 from runner.model.examination import Examination, TargetCondition
 from runner.model.pod import (
@@ -31,8 +32,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERED = (StepOutcome.PASSED, StepOutcome.FAILED)
 
 
-def facts(examination: Examination, playbook: Playbook, now: datetime | None = None) -> Facts:
-    """`now` is when the pod was looked at; without it there is no `pod.ageSeconds`."""
+def facts(
+    examination: Examination,
+    playbook: Playbook,
+    now: datetime | None = None,
+    control: Examination | None = None,
+) -> Facts:
+    """`now` is when the pod was looked at; without it there is no `pod.ageSeconds`. `control` is a
+    healthy pod of the same workload to compare with."""
     unknown: dict[str, str] = {}
     steps = dict(_steps(examination, playbook, unknown))
     values: dict[str, Any] = {
@@ -77,6 +84,9 @@ def facts(examination: Examination, playbook: Playbook, now: datetime | None = N
         unknown["services"] = missing
     else:
         values["services"] = list(_services(examination))
+    values["control"] = {"differs": []}
+    if control is not None:
+        values["control"] = compared(values, facts(control, playbook, now), unknown)
     return Facts(values, unknown)
 
 

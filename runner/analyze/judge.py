@@ -31,15 +31,22 @@ def judge(
     examinations: Sequence[Examination],
     applies: Mapping[str, Sequence[str]],
     now: datetime | None = None,
+    controls: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
     """Findings by rank and questions without an answer, both in an order that does not depend on
     the order of the examinations. `applies` maps the uid of a pod to the names of the playbooks
-    that selected it; a pod that is not in it is not judged."""
+    that selected it; a pod that is not in it is not judged. `controls` maps it to the names of
+    those for which it is a healthy one to compare with."""
     causes: dict[tuple[str, ...], _Cause] = {}
     questions: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}
     ordered = sorted(examinations, key=_pod_key)
     for playbook in playbooks:
         name = playbook.metadata.name
+        healthy = {
+            one.workload: one
+            for one in reversed(ordered)
+            if name in (controls or {}).get(one.pod.metadata.uid, ())
+        }
         for examination in ordered:
             if name not in applies.get(examination.pod.metadata.uid, ()):
                 continue
@@ -48,7 +55,10 @@ def judge(
                 questions.setdefault(question, set()).add(pod)
             if not playbook.spec.findings:
                 continue
-            known = facts(examination, playbook, now)
+            control = healthy.get(examination.workload)
+            if control is examination:
+                control = None
+            known = facts(examination, playbook, now, control)
             subject = PodSubject(examination, name)
             for result in Judge(name, playbook.spec.findings, subject, known).results():
                 if isinstance(result, Unanswered):

@@ -11,9 +11,9 @@ from runner.injection import shown_address
 from runner.model.objects import ControllerRevision, ReplicaSet
 from runner.model.pod import ObjectMeta, Pod
 from runner.model.report import NOT_SHOWN, Difference, Revision, RevisionChange, Workload
+from runner.select import revision_hash
 
 NUMBER_ANNOTATION = "deployment.kubernetes.io/revision"
-_HASHES = ("pod-template-hash", "controller-revision-hash")
 MAX_DIFFERENCES = 40
 _MAX_CHARACTERS = 200
 # What an item of a list goes by, where it has one of these.
@@ -79,10 +79,6 @@ def of_controller_revision(
     )
 
 
-def hash_of(labels: Mapping[str, str]) -> str:
-    return next((labels[name] for name in _HASHES if name in labels), "")
-
-
 def revision_changes(
     ill: Iterable[tuple[Workload, Pod]], generations: Sequence[Generation], show: Show
 ) -> tuple[RevisionChange, ...]:
@@ -90,7 +86,7 @@ def revision_changes(
     choke point: it takes out of a text what must not be told."""
     hashes: dict[Workload, Counter[str]] = {}
     for workload, pod in ill:
-        hashes.setdefault(workload, Counter())[hash_of(pod.metadata.labels)] += 1
+        hashes.setdefault(workload, Counter())[revision_hash(pod.metadata.labels)] += 1
     by_workload: dict[Workload, list[Generation]] = {}
     for each in generations:
         by_workload.setdefault(each.workload, []).append(each)

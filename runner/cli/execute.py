@@ -221,8 +221,9 @@ def _earlier(request: Request, run: RunRecord, plans: Sequence[PodPlan]) -> Earl
         raise RecordError(f"run {run.run} was finished meanwhile by another podmedic")
     kept = read_kept(request.directory / KEPT_NAME, run.run)
     left = {plan.pod.metadata.uid for plan in plans}
-    gone = [pod for pod in run.pods if pod.uid not in left and pod.uid not in kept]
-    line = f"run {run.run} goes on: {len(kept)} of {len(run.pods)} pods are done"
+    meant = run.meant().values()
+    gone = [pod for pod in meant if pod.uid not in left and pod.uid not in kept]
+    line = f"run {run.run} goes on: {len(kept)} of {len(meant)} pods are done"
     if gone:
         names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in gone[:5])
         more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""

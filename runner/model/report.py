@@ -220,7 +220,8 @@ class PodResult(Record, frozen=True, kw_only=True):
     injected; `strategy` says how the pod was reached (`target`,
     `own-image`, `shared`, `catch`, `copy`, `none`), `strategies` what was considered. `harm` is
     null where nothing was injected. `timeline` is what is known of the life of a pod that did not
-    pass, oldest first."""
+    pass, oldest first. A `control` was looked at because it is healthy, to compare with ill ones
+    of its workload."""
 
     namespace: str
     name: str
@@ -240,6 +241,7 @@ class PodResult(Record, frozen=True, kw_only=True):
     harm: Harm | None = None
     steps: tuple[StepResult, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    control: bool = False
 
 
 class Evidence(Record, frozen=True, kw_only=True):

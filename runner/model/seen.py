@@ -10,11 +10,13 @@ from runner.model.report import PodResult, RevisionChange, Run
 
 class SeenPod(Value, frozen=True, kw_only=True):
     """A selected pod: what is known of it and how looking at it went, before anybody judged.
-    `playbooks` are the names of those that mean it; `skipped` ones are not judged."""
+    `playbooks` are the names of those that mean it, `control_of` of those for which it is a healthy
+    one to compare with; `skipped` ones are not judged."""
 
     examination: Examination
     result: PodResult
     playbooks: tuple[str, ...] = ()
+    control_of: tuple[str, ...] = ()
     skipped: bool = False
 
 

@@ -58,10 +58,13 @@ class InjectionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """A pod and the playbooks that mean it."""
+    """A pod and the playbooks that mean it; `control_of` are the names of those that mean it as a
+    healthy one to compare with. With `skip` other replicas stand for it."""
 
     pod: Pod
     playbooks: tuple[Playbook, ...]
+    control_of: tuple[str, ...] = ()
+    skip: Skip | None = None
 
 
 def container_of(pod: Pod, name: str) -> Container:
@@ -82,6 +85,7 @@ class PodPlan:
     skip: Skip | None = None
     injections: tuple[InjectionPlan, ...] = ()
     held_back: Skip | None = None
+    control_of: tuple[str, ...] = ()
 
     @property
     def target_container(self) -> Container:
@@ -293,7 +297,7 @@ def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> Pod
     pod, playbooks = selected.pod, selected.playbooks
     preferred = next((name for p in playbooks if (name := p.target_container)), "")
     target = choose_container(pod, now, preferred)
-    skip = skip_reason(pod)
+    skip = skip_reason(pod) or selected.skip
     injections: tuple[InjectionPlan, ...] = ()
     if skip is None:
         injections = tuple(
@@ -308,4 +312,5 @@ def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> Pod
         conditions=conditions_of(pod, now),
         skip=skip,
         injections=injections,
+        control_of=selected.control_of,
     )

@@ -16,6 +16,7 @@ PARTS = (
     ("spec", "PlaybookSpec"),
     ("spec.targets", "Targets"),
     ("spec.targets.owners[]", "Owner"),
+    ("spec.targets.sample", "Sample"),
     ("spec.debugger", "Debugger"),
     ("spec.debugger.securityContext", "SecurityContext"),
     ("spec.debugger.securityContext.capabilities", "Capabilities"),

@@ -28,6 +28,17 @@ class Owner(Spec):
     """Name of the workload; `*`, `?` and `[...]` as in a shell."""
 
 
+class Sample(Spec):
+    """How many replicas of each workload to look at."""
+
+    per_owner: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """At most so many of the pods that the other lines select: ill ones first, spread over nodes
+    and revisions. The others are `skipped`. Without it all of them."""
+    control: Annotated[int, Field(ge=0, le=10)] = 0
+    """So many healthy pods of each workload with ill ones are looked at beside them, whatever
+    `conditions` say; conditions see what they said as `control`."""
+
+
 class Targets(Spec):
     """Which pods to examine: those that meet every line given. Without any line, all pods of the
     namespaces that the command line names."""
@@ -48,6 +59,8 @@ class Targets(Spec):
     """Only pods at least so old."""
     max_age_seconds: Annotated[int, Field(ge=0)] | None = None
     """Only pods at most so old."""
+    sample: Sample = Sample()
+    """Not all replicas of a workload, or a healthy one beside them."""
     container: fields.DnsLabel | None = None
     """Name of the target container. Default: the sick one, else the one that the annotation
     `kubectl.kubernetes.io/default-container` names, else the first."""

@@ -112,6 +112,14 @@ CHANGE = {
     "was absent, `(not shown)` where it may be secret",
     "after": "what it is now, in the same words",
 }
+CONTROL = {
+    "pod?": "its name; absent, like all but `differs`, where there is none: ask `has(control.pod)`",
+    "node?": "name of its node",
+    "container?": "map like `container`",
+    "steps?": "map like `steps`",
+    "differs": "list of {step, what, ill, well}: steps that the two answered differently; `what` "
+    "is `exitCode` or `parsed`, the others are both values as text",
+}
 LOGS = {
     "current": "end of the log of the current instance of the target container",
     "previous": "end of the log of the instance before",
@@ -124,6 +132,7 @@ MAPS: Mapping[str, Mapping[str, str]] = {
     "workload": WORKLOAD,
     "logs": LOGS,
     "object": OBJECT,
+    "control": CONTROL,
 }
 LISTS: Mapping[str, str] = {
     "containers": "list of maps like `container`, one for each container and init container",
@@ -145,6 +154,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "events[]": EVENT,
     "services[]": SERVICE,
     "changes[]": CHANGE,
+    "control": CONTROL,
 }
 """In the order in which people are told of them."""
 NAMES: Sequence[str] = (*MAPS, *LISTS)

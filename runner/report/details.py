@@ -197,6 +197,7 @@ def _said(pod: PodResult) -> Any:
         pod.reason,
         own(pod.message),
         pod.strategy,
+        pod.control,
         tuple((item.name, item.state, item.reason, item.exit_code) for item in pod.containers),
         tuple(
             (
@@ -241,6 +242,7 @@ def _pod(pod: PodResult) -> Json:
         "phase": one_line(pod.phase),
         "containers": [_container(item) for item in pod.containers],
         "container": one_line(pod.container),
+        "control": pod.control,
     }
 
 

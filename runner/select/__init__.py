@@ -9,8 +9,10 @@ from runner.select.condition import (
     condition_status,
     conditions_of,
     container_crash_loops,
+    is_healthy,
 )
 from runner.select.node import node_pool
+from runner.select.sample import Replica, controls, revision_hash, sample
 from runner.select.targets import (
     COPY_LABEL,
     Skip,
@@ -23,6 +25,7 @@ from runner.select.workload import choose_container, workload_of
 
 __all__ = [
     "COPY_LABEL",
+    "Replica",
     "Skip",
     "app_status",
     "app_statuses",
@@ -30,10 +33,14 @@ __all__ = [
     "condition_status",
     "conditions_of",
     "container_crash_loops",
+    "controls",
+    "is_healthy",
     "matches",
     "node_pool",
     "owner_matches",
     "owner_matches_workload",
+    "revision_hash",
+    "sample",
     "skip_reason",
     "workload_of",
 ]

@@ -5,7 +5,7 @@ The API shows an instant: a container in a crash loop is `terminated: Error` mos
 (kubernetes-facts.md, "What surprised" 1). A condition here holds at each of those instants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from runner.model.examination import TargetCondition
@@ -27,6 +27,14 @@ IMAGE_PULL_REASONS = frozenset(
         "SignatureValidationFailed",
     }
 )
+
+
+_HEALTHY = frozenset({TargetCondition.READY, TargetCondition.RUNNING})
+
+
+def is_healthy(conditions: Iterable[TargetCondition]) -> bool:
+    """Whether nothing else holds than what holds of a pod that is well."""
+    return _HEALTHY.issuperset(conditions)
 
 
 def app_statuses(pod: Pod) -> Iterator[tuple[ContainerStatus, bool]]:

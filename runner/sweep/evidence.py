@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from runner.cluster import Cluster, ClusterError, ErrorReason
-from runner.model.examination import Examination, LogExcerpt, TargetCondition
+from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import Event, Pod
 from runner.model.report import Workload
 from runner.plan import PodPlan
-from runner.select import app_statuses
+from runner.select import app_statuses, is_healthy
 
 _EVENTS_OF_PODS = "involvedObject.kind=Pod"
 # Above this many namespaces one request for all is cheaper than one for each.
 MAX_NAMESPACES = 10
-HEALTHY = frozenset({TargetCondition.READY, TargetCondition.RUNNING})
 
 
 class EventLists:
@@ -59,10 +58,6 @@ def _alike(pod: Pod, workload: Workload, target: str) -> tuple[object, ...]:
 
 def _alike_to(one: Examination) -> tuple[object, ...]:
     return _alike(one.pod, one.workload, one.target_container)
-
-
-def is_healthy(conditions: Iterable[TargetCondition]) -> bool:
-    return HEALTHY.issuperset(conditions)
 
 
 def choose_for_logs(plans: Sequence[PodPlan]) -> frozenset[str]:

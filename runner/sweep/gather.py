@@ -1,7 +1,7 @@
 """From playbooks and a selection to the pods they mean: one LIST per distinct query."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -11,7 +11,9 @@ from runner.model.pod import Pod
 from runner.model.report import Workload
 from runner.plan import Selected
 from runner.playbook import Playbook
-from runner.select import condition_status, matches, workload_of
+from runner.record import PodRecord
+from runner.select import condition_status, workload_of
+from runner.sweep.choose import Chosen
 from runner.sweep.levels import read_levels
 from runner.sweep.settings import Selection
 
@@ -93,13 +95,12 @@ async def gather(
     selection: Selection,
     now: datetime,
     *,
-    meant: Mapping[str, Collection[str]] | None = None,
+    meant: Mapping[str, PodRecord] | None = None,
 ) -> Gathered:
     """Raises ClusterError. Pods that no playbook means are dropped page by page. `meant` are the
-    names of the playbooks for each pod's uid, where that was decided before."""
+    pods to look at by uid, where that was decided before."""
     wanted = queries(playbooks, selection)
-    pods: dict[str, Pod] = {}
-    meant_by: dict[str, set[str]] = {}
+    chosen = Chosen(playbooks, now)
     ready: dict[str, ReadyPod] = {}
     looked_at = 0
 
@@ -113,26 +114,18 @@ async def gather(
                 serves = ready_pod(pod)
                 if serves is not None:
                     ready[pod.metadata.uid] = serves
-                if meant is not None:
-                    names = set(meant.get(pod.metadata.uid, ()))
-                else:
-                    names = {p.metadata.name for p in served if matches(p.spec.targets, pod, now)}
-                if names:
-                    pods[pod.metadata.uid] = pod
-                    meant_by.setdefault(pod.metadata.uid, set()).update(names)
+                if meant is None:
+                    chosen.offer(pod, served)
+                elif record := meant.get(pod.metadata.uid):
+                    chosen.take(pod, record)
         return scope, version
 
     listed = await asyncio.gather(*(run_query(s, served) for s, served in wanted.items()))
-    selected = [
-        Selected(
-            pod=pod,
-            playbooks=tuple(p for p in playbooks if p.metadata.name in meant_by[uid]),
-        )
-        for uid, pod in pods.items()
-    ]
-    selected.sort(key=lambda s: (s.pod.metadata.namespace, s.pod.metadata.name))
+    selected = chosen.selected()
     asking = {
-        s.pod.metadata.namespace for s in selected if any(p.adapts_profile for p in s.playbooks)
+        s.pod.metadata.namespace
+        for s in selected
+        if s.skip is None and any(p.adapts_profile for p in s.playbooks)
     }
     return Gathered(
         selected=tuple(selected),

@@ -15,7 +15,7 @@ from runner.model.report import (
 )
 from runner.model.seen import SeenPod
 from runner.playbook import Playbook
-from runner.sweep.evidence import HEALTHY
+from runner.select import is_healthy
 
 
 def _outcome(
@@ -46,7 +46,7 @@ def _outcome(
         )
     if Severity.WARNING in severities:
         return msgspec.structs.replace(result, outcome=PodOutcome.WARNED)
-    sick = [c for c in conditions if c not in HEALTHY]
+    sick = [c for c in conditions if not is_healthy([c])]
     if sick:
         # The API shows it as sick: that no playbook says why does not make it healthy.
         return msgspec.structs.replace(

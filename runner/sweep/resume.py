@@ -1,7 +1,7 @@
 """A run that goes on: what of it is done, what is left to do, and which pods went away."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
@@ -22,6 +22,8 @@ from runner.model.report import PodOutcome
 from runner.plan import PodPlan
 from runner.playbook import Playbook
 from runner.record import PodRecord
+from runner.select import Skip
+from runner.sweep.choose import NOT_SAMPLED
 from runner.sweep.pool import without_examination
 
 _GONE = "the pod was deleted, or is no longer selected, before the run went on"
@@ -53,6 +55,8 @@ def pod_records(plans: Sequence[PodPlan]) -> tuple[PodRecord, ...]:
             workload=plan.workload,
             target_container=plan.target,
             playbooks=tuple(p.metadata.name for p in plan.playbooks),
+            control_of=plan.control_of,
+            not_sampled=plan.skip.message if plan.skip and plan.skip.reason == NOT_SAMPLED else "",
         )
         for plan in plans
     )
@@ -71,7 +75,11 @@ def split(
         meant = tuple(p for p in playbooks if p.metadata.name in record.playbooks)
         kept = earlier.kept.get(record.uid)
         if kept is not None:
-            done.append(_of_kept(kept, meant))
+            done.append(_of_kept(kept, meant, record.control_of))
+        elif record.not_sampled:
+            skip = Skip(NOT_SAMPLED, record.not_sampled)
+            plan = replace(_of_record(record, meant), skip=skip)
+            done.append(without_examination(plan, PodOutcome.SKIPPED, *skip))
         elif record.uid in planned:
             left.append(planned[record.uid])
         else:
@@ -80,7 +88,7 @@ def split(
     return left, done
 
 
-def _of_kept(kept: Kept, playbooks: tuple[Playbook, ...]) -> Examined:
+def _of_kept(kept: Kept, playbooks: tuple[Playbook, ...], control_of: tuple[str, ...]) -> Examined:
     examination = kept.examination
     plan = PodPlan(
         pod=examination.pod,
@@ -88,6 +96,7 @@ def _of_kept(kept: Kept, playbooks: tuple[Playbook, ...]) -> Examined:
         workload=examination.workload,
         target=examination.target_container,
         conditions=examination.conditions,
+        control_of=control_of,
     )
     return Examined(plan=plan, examination=examination, result=kept.result)
 

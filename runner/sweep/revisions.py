@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from runner.analyze import Generation, hash_of, of_controller_revision, of_replica_set
+from runner.analyze import Generation, of_controller_revision, of_replica_set
 from runner.analyze import revision_changes as changes_between
 from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
 from runner.examine.context import Redact
@@ -11,7 +11,8 @@ from runner.model.objects import ControllerRevision, ReplicaSet
 from runner.model.report import RevisionChange
 from runner.permissions import OF_REVISIONS
 from runner.plan import PodPlan
-from runner.sweep.evidence import MAX_NAMESPACES, is_healthy
+from runner.select import is_healthy, revision_hash
+from runner.sweep.evidence import MAX_NAMESPACES
 from runner.sweep.gather import ReadyPod
 
 _REPLICA_SETS, _CONTROLLER_REVISIONS = OF_REVISIONS
@@ -35,7 +36,7 @@ async def list_changes(
         and any(playbook.spec.evidence.changes for playbook in plan.playbooks)
     ]
     wanted = {(_KINDS[workload.kind], workload.namespace) for workload, _ in ill}
-    serving = Counter((each.workload, hash_of(each.labels)) for each in ready)
+    serving = Counter((each.workload, revision_hash(each.labels)) for each in ready)
     generations: list[Generation | None] = []
     unknown: dict[str, None] = {}
     for resource in OF_REVISIONS:

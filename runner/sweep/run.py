@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from runner.model.seen import Seen, SeenPod
 from runner.plan import PodPlan, hold_back
 from runner.playbook import Playbook
 from runner.policy import of_injection
+from runner.record import PodRecord
 from runner.select import Skip, condition_status, node_pool
 from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
@@ -183,7 +184,7 @@ async def prepare(
     playbooks: Sequence[Playbook],
     selection: Selection,
     *,
-    meant: Mapping[str, Collection[str]] | None = None,
+    meant: Mapping[str, PodRecord] | None = None,
 ) -> tuple[Gathered, tuple[PodPlan, ...]]:
     """As far as `podmedic plan` goes; `meant` says which pods, where they were selected before."""
     gathered = await gather(outside.cluster, playbooks, selection, outside.now(), meant=meant)
@@ -269,5 +270,6 @@ def _seen(one: Examined, redact: Redact) -> SeenPod:
         examination=examination,
         result=one.result,
         playbooks=tuple(p.metadata.name for p in one.plan.playbooks),
+        control_of=one.plan.control_of,
         skipped=one.plan.skip is not None,
     )

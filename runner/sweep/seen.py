@@ -2,6 +2,7 @@
 to what an earlier run wrote down."""
 
 from collections.abc import Sequence
+from itertools import starmap
 
 import msgspec
 
@@ -15,13 +16,15 @@ from runner.model.report import (
     NotEvaluated,
     PlaybookRef,
     PodOutcome,
+    PodResult,
     Report,
     Severity,
 )
-from runner.model.seen import Seen
+from runner.model.seen import Seen, SeenPod
 from runner.playbook import Playbook
 from runner.report import summarize
-from runner.sweep.evidence import is_healthy, share_logs
+from runner.select import is_healthy
+from runner.sweep.evidence import share_logs
 from runner.sweep.objects import services_of, with_services
 from runner.sweep.outcomes import with_outcomes
 
@@ -45,14 +48,8 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
             seen.label_selector,
         )
         findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
-    pods = tuple(
-        result
-        if result.outcome is PodOutcome.PASSED
-        else msgspec.structs.replace(result, timeline=timeline(pod.examination, result))
-        for pod, result in zip(
-            seen.pods, with_outcomes(seen.pods, findings, playbooks), strict=True
-        )
-    )
+    outcomes = with_outcomes(seen.pods, findings, playbooks)
+    pods = tuple(starmap(_told, zip(seen.pods, outcomes, strict=True)))
     namespaces = {pod.namespace for pod in pods} | {each.workload.namespace for each in more}
     run = msgspec.structs.replace(
         seen.run,
@@ -74,6 +71,13 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
     )
 
 
+def _told(pod: SeenPod, result: PodResult) -> PodResult:
+    if result.outcome is PodOutcome.PASSED and not pod.control_of:
+        return result
+    moments = () if result.outcome is PodOutcome.PASSED else timeline(pod.examination, result)
+    return msgspec.structs.replace(result, control=bool(pod.control_of), timeline=moments)
+
+
 def _judge_pods(
     seen: Seen, playbooks: Sequence[Playbook]
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
@@ -88,7 +92,8 @@ def _judge_pods(
             examination = msgspec.structs.replace(examination, unknown=unknown)
         examinations.append(_with_changes(examination, pod.playbooks, playbooks, seen))
     applies = {pod.examination.pod.metadata.uid: pod.playbooks for pod in judged}
-    return judge(playbooks, examinations, applies, seen.at)
+    controls = {pod.examination.pod.metadata.uid: pod.control_of for pod in judged}
+    return judge(playbooks, examinations, applies, seen.at, controls)
 
 
 def _with_changes(
