@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lab import archive, packages
-from lab.imagedefs import Definition, base, debian, project, samples, store
+from lab.imagedefs import Definition, base, debian, golang, project, samples, store
 from lab.layout import LabError, cache_folder
 from lab.registry import Registry
 
@@ -17,7 +17,8 @@ _TIMEOUT_SECONDS = 300
 
 def definitions() -> dict[str, Definition]:
     """Every image that can be made, by its short name."""
-    every = (*base.DEFINITIONS, debian.DEFINITION, *samples.DEFINITIONS, *project.DEFINITIONS)
+    own = (golang.DEFINITION, *samples.DEFINITIONS, *project.DEFINITIONS)
+    every = (*base.DEFINITIONS, debian.DEFINITION, *own)
     return {definition.name: definition for definition in every}
 
 

@@ -7,14 +7,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import archive, binaries, toolchain
-from lab.imagedefs import Definition, hash_of, roots
+from lab import archive, binaries
+from lab.imagedefs import Definition, golang, hash_of, roots
 from lab.layout import LabError, cache_folder
 
 _HERE = Path(__file__).parent
 _PAUSE = _HERE / "pause"
 _COREDNS_MODULE = _HERE.parent / "go" / "coredns" / "go.mod"
-_GO = (1, 21)
 _TIMEOUT_SECONDS = 300
 # Busybox is linked to these; the rest of libc6 is three quarters of its size.
 _LIBRARIES = re.compile(r"(ld-linux-.*|libc|libm|libresolv|libnss_\w+)\.so\.\d+")
@@ -47,19 +46,7 @@ def from_root(
 
 
 def _fill_pause(root: Path) -> None:
-    cache = cache_folder()
-    done = subprocess.run(
-        ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(root / "pause"), "main.go"],
-        executable=toolchain.go(_GO, cache),
-        cwd=_PAUSE,
-        env=binaries.environment(cache),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_TIMEOUT_SECONDS,
-    )
-    if done.returncode != 0:
-        raise LabError(f"go build {_PAUSE} failed: {done.stderr.strip()}")
+    golang.build(_PAUSE, root / "pause")
 
 
 def _fill_coredns(root: Path) -> None:

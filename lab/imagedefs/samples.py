@@ -97,6 +97,25 @@ SAMPLES = (
         files={"usr/local/bin/docker-entrypoint.sh": "postgres-entrypoint.sh"},
         folders={"var/lib/postgresql": 999, "var/run/postgresql": 999},
     ),
+    Sample(
+        name="java",
+        references=("library/eclipse-temurin:17", "library/eclipse-temurin:17-jdk"),
+        packages=("openjdk-17-jre-headless",),
+        # Sound, printing, fonts, smart cards: what a server does not load.
+        left_out=frozenset(
+            (
+                *("ca-certificates-java", "fontconfig-config", "fonts-dejavu-core", "java-common"),
+                *("libasound2", "libasound2-data", "libavahi-client3", "libavahi-common-data"),
+                *("libavahi-common3", "libbrotli1", "libcups2", "libdbus-1-3", "libexpat1"),
+                *("libfontconfig1", "libfreetype6", "libglib2.0-0", "libgraphite2-3"),
+                *("libgssapi-krb5-2", "libharfbuzz0b", "libjpeg62-turbo", "libk5crypto3"),
+                *("libkeyutils1", "libkrb5-3", "libkrb5support0", "liblcms2-2", "libnspr4"),
+                *("libnss3", "libpcsclite1", "libpng16-16", "libsqlite3-0"),
+            )
+        ),
+        config=archive.ImageConfig(cmd=("java", "-version")),
+        links={"usr/local/bin/java": "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"},
+    ),
 )
 
 
