@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -208,11 +209,27 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             code = ExitCode.NOT_STORED
         if request.exit_zero and code is ExitCode.FINDINGS:
             code = ExitCode.OK
+        left = left_undone(report)
         try:
-            await files.finish(code, left_undone(report))
+            await files.finish(code, left)
         except OSError as error:
             complain(f"the journal could not be finished: {error.strerror}")
+        if code is ExitCode.NOT_STORED or left:
+            complain(_how_to_finish(request.directory, code, left))
         return code
+
+
+def _how_to_finish(directory: Path, code: ExitCode, left: int) -> str:
+    stored = code is not ExitCode.NOT_STORED
+    what = [] if stored else ["writes the report"]
+    if left:
+        what.append(
+            f"examines the {left} pods that are missing"
+            if left > 1
+            else "examines the pod that is missing"
+        )
+    when = "" if stored else ", once there is room,"
+    return f"`podmedic resume {shlex.quote(str(directory))}`{when} {' and '.join(what)}"
 
 
 def _earlier(request: Request, run: RunRecord, plans: Sequence[PodPlan]) -> Earlier:

@@ -201,3 +201,27 @@ def test_a_full_disk_costs_no_pod(lab: Lab, shop: str, tmp_path: Path) -> None:
         assert pm.generations(lab, shop) == before
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_disk_that_fills_up_names_the_way_on(lab: Lab, shop: str, tmp_path: Path) -> None:
+    """The report is what there is no room for; the same directory with room gets it."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "none", small], check=True)
+    try:
+        out = small / "out"
+        words = ("run", "triage", "-n", shop, "-o", out, "--debugger-image=busybox:1.36")
+        outcome = pm.podmedic(lab, *words, directory=out)
+        assert outcome.code == 6, outcome.stderr
+        assert "No space left on device" in outcome.stderr
+        assert outcome.stderr.endswith(
+            f"podmedic: `podmedic resume {out}`, once there is room, writes the report\n"
+        )
+        carried = pm.ephemeral_containers(lab, shop)
+        subprocess.run(["mount", "-o", "remount,size=10m", small], check=True)
+        resumed = pm.podmedic(lab, "resume", out, directory=out)
+        assert (resumed.code, resumed.stderr.count("resume")) == (0, 0), resumed.stderr
+        assert {pod["outcome"] for pod in resumed.report["pods"]} == {"passed"}
+        assert pm.ephemeral_containers(lab, shop) == carried
+    finally:
+        subprocess.run(["umount", small], check=True)

@@ -58,6 +58,9 @@ def test_sigterm_leaves_a_partial_report(lab: Lab, shop: str, slow: Path, tmp_pa
     report = json.loads((out / "report.json").read_bytes())
 
     assert code == 2, stderr
+    assert stderr.endswith(
+        f"podmedic: `podmedic resume {out}` examines the 6 pods that are missing\n"
+    )
     assert took_seconds < 5
     assert report["run"]["interrupted"] is True
     assert len(report["pods"]) == PODS
