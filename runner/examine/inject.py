@@ -370,8 +370,6 @@ async def result_of(
             verdict, program, problem, injection.target_container_name, target_end
         )
         outcome = PodOutcome.UNKNOWN
-    if outcome is not None and copy is None and ctx.hub.gone(uid):
-        ended = ("PodGone", "the pod was deleted before its result was read")
     ended = (ended[0], ctx.redact.redact_text(ended[1])[0])
     steps = step_results(plan.steps, program, ended, ctx.redact, ctx.store)
     if ended[0] == TARGET_DIED:

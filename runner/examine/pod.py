@@ -9,6 +9,7 @@ import msgspec
 from runner.examine.catch import run_catch
 from runner.examine.context import Context
 from runner.examine.copy import run_copy
+from runner.examine.deletion import with_deletion
 from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
 from runner.examine.resident import run_resident
@@ -145,11 +146,12 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         strategy, number = injection_plan.choice.strategy, len(injections) + 1
         if strategy == "catch":
             injected, sent, tries = await run_catch(ctx, plan, injection_plan, number)
+            injected = _with_deletion(ctx, plan, injected)
         else:
             resident = injection_plan.debugger.lifetime == "resident"
             run = run_resident if resident else run_injection
             run = run_copy if strategy == "copy" else run
-            injected = await run(ctx, plan, injection_plan, number)
+            injected = _with_deletion(ctx, plan, await run(ctx, plan, injection_plan, number))
             sent = () if injected.injection is None else (injected.injection,)
             tries = (injected,)
         attempts += (_tried(strategy, each) for each in tries)
@@ -168,6 +170,11 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         injection_plan = following
 
 
+def _with_deletion(ctx: Context, plan: PodPlan, injected: Injected) -> Injected:
+    uid = plan.pod.metadata.uid
+    return with_deletion(injected, ctx.hub.latest(uid), gone=ctx.hub.gone(uid), now=ctx.now())
+
+
 def _following(
     ctx: Context,
     plan: PodPlan,
@@ -178,7 +185,10 @@ def _following(
     """The plan by the next strategy; None where there is none, or nothing left that it could do."""
     if not (injected.unreached or injected.target_died) or not lost.fallback:
         return None
-    latest = ctx.hub.latest(plan.pod.metadata.uid)
+    uid = plan.pod.metadata.uid
+    latest = ctx.hub.latest(uid)
+    if latest.metadata.deletion_timestamp is not None or ctx.hub.gone(uid):
+        return None  # the kubelet starts nothing in it
     following = _without(
         plan_injection(latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.bounds),
         known,

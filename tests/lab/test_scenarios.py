@@ -1,7 +1,9 @@
 """Pods as people have them, by the numbers of docs/scenarios.md: what no other file here is about."""
 
 import json
+import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -180,15 +182,24 @@ def test_s26_a_rolling_update_in_mid_run_costs_its_pods_and_no_more(
     try:
         wait_injected(process, out, 3)
         old = {pod.metadata.name for pod in pm.pods(lab, namespace)}
+        asked_at = f"{datetime.now(UTC) - timedelta(seconds=2):%H:%M:%S}"
         lab.kubectl("set", "env", "deployment/web", "-n", namespace, "RELEASE=2")
         _, errors = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
+    ended_at = f"{datetime.now(UTC) + timedelta(seconds=2):%H:%M:%S}"
     pods = json.loads((out / "report.json").read_bytes())["pods"]
     assert {pod["name"] for pod in pods} == old
     outcomes = {(pod["outcome"], pod["reason"]) for pod in pods}
-    assert ("unknown", "PodGone") in outcomes or ("unknown", "Stopped") in outcomes
+    assert outcomes <= {("unknown", "PodGone"), ("passed", "")} and len(outcomes) > 0
+    for pod in (pod for pod in pods if pod["outcome"] == "unknown"):
+        told = re.fullmatch(
+            r"the pod was deleted at (\d\d:\d\d:\d\d) UTC, before its result was read",
+            pod["message"],
+        )
+        assert told is not None and asked_at <= told[1] <= ended_at, (pod["message"], asked_at)
+        assert {(s["reason"], s["message"]) for s in pod["steps"]} == {("PodGone", told[0])}
     assert "Traceback" not in errors
 
 
