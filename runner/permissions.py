@@ -98,8 +98,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 optional=True,
             )
         )
-    if any(p.adapts_profile for p in playbooks):
-        found.append(_LEVEL)
+    found.append(_NAMESPACE)
     if injects:
         found.append(
             Need(
@@ -150,10 +149,11 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
     return tuple(found)
 
 
-_LEVEL = Need(
+_NAMESPACE = Need(
     resource="namespaces",
     verbs=("get",),
-    why="the Pod Security level, for `profile: auto`; without it that is `restricted`",
+    why="the Pod Security level, for `profile: auto`, without it that is `restricted`; whether a "
+    "namespace without pods exists",
     optional=True,
 )
 _STREAM_VERBS = ("create", "get")  # a WebSocket begins with a GET; 1.35 asks for `create` as well
@@ -204,7 +204,7 @@ def attach_needs() -> tuple[Need, ...]:
 
 def shell_needs() -> tuple[Need, ...]:
     """Of `podmedic shell` in every form, and of `podmedic attach`."""
-    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS, _LEVEL)
+    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS, _NAMESPACE)
 
 
 LEASE = Need(

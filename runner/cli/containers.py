@@ -12,6 +12,7 @@ import msgspec
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
+from runner.cli.main import complain
 from runner.cli.meant import connected
 from runner.cluster import Cluster, Resource
 from runner.debt import DebtLimits, Entry, Rollout, entries, rollouts
@@ -20,6 +21,7 @@ from runner.model.pod import ObjectMeta, Pod
 from runner.report import one_line
 from runner.report.output import table
 from runner.select import workload_of
+from runner.sweep.existence import why_empty
 
 _PODS = Resource(plural="pods")
 _COLUMNS = ("NAMESPACE", "POD", "CONTAINER", "FROM", "STATE", "AGE", "BYTES")
@@ -227,6 +229,10 @@ def containers(  # one argument per option
             if selection.namespaces is not None:
                 where = selection.namespaces or [cluster.default_namespace]
             found = await _carriers(cluster, where, selector, field_selector)
+            names = [] if found else [name for name in where if name is not None]
+            why = await why_empty(cluster, names)
+        if why:
+            complain(why)
         _print(found, output)
         return ExitCode.OK
 

@@ -23,7 +23,7 @@ from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
 from runner.cli.lease import held
 from runner.cli.main import complain
-from runner.cli.meant import connected, place_of
+from runner.cli.meant import connected, nothing_selected, place_of
 from runner.cli.request import Request
 from runner.cli.rundir import (
     RunDirectory,
@@ -158,10 +158,11 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if request.dry_run is None:
             objects = await list_objects(cluster, request.playbooks, selection)
         said = plans or judged(request.playbooks, objects, plans, (), selection, outside)[0]
-        if not said and not request.allow_empty and run is None:
-            raise options.NothingSelectedError(
-                options.nothing_selected(request.playbooks, selection, gathered.looked_at)
-            )
+        if not said and run is None:
+            why = await nothing_selected(cluster, request.playbooks, selection, gathered.looked_at)
+            if not request.allow_empty:
+                raise why
+            complain(str(why))
         if request.dry_run is not None:
             budget = request.budget
             plans = with_debt(with_policy(plans, budget.policy), budget.debt, started_at)

@@ -14,6 +14,7 @@ from runner.playbook import Playbook
 from runner.policy import Policy
 from runner.record import Place
 from runner.sweep import Selection
+from runner.sweep.existence import why_empty
 from runner.sweep.gather import gather
 from runner.sweep.plans import make_plans, with_debt, with_policy
 
@@ -58,6 +59,17 @@ async def connected(connection: options.Connection) -> AsyncIterator["KubeCluste
         yield cluster
 
 
+async def nothing_selected(
+    cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection, looked_at: int
+) -> options.NothingSelectedError:
+    """Where a namespace is empty it is asked for, too: a LIST succeeds in one that does not
+    exist."""
+    line = options.nothing_selected(playbooks, selection, looked_at)
+    names = options.namespaces_meant(playbooks, selection)
+    why = await why_empty(cluster, names or ()) if not looked_at else ""
+    return options.NothingSelectedError(f"{line}; {why}" if why else line)
+
+
 async def planned(
     cluster: Cluster,
     playbooks: Sequence[Playbook],
@@ -70,7 +82,5 @@ async def planned(
     """What a run would do to each pod that is meant. Raises ClusterError, NothingSelectedError."""
     gathered = await gather(cluster, playbooks, selection, now)
     if not gathered.selected and not allow_empty:
-        raise options.NothingSelectedError(
-            options.nothing_selected(playbooks, selection, gathered.looked_at)
-        )
+        raise await nothing_selected(cluster, playbooks, selection, gathered.looked_at)
     return with_debt(with_policy(make_plans(gathered, now), policy), DebtLimits(), now)

@@ -294,16 +294,20 @@ class NothingSelectedError(Exception):
     """No pod is meant: exit code 5 unless --allow-empty."""
 
 
+def namespaces_meant(playbooks: Sequence[Playbook], selection: Selection) -> tuple[str, ...] | None:
+    """None for all of them."""
+    if selection.namespaces is None:
+        return None
+    default = (selection.default_namespace,)
+    return selection.namespaces or tuple(
+        dict.fromkeys(name for p in playbooks for name in (p.spec.targets.namespaces or default))
+    )
+
+
 def nothing_selected(playbooks: Sequence[Playbook], selection: Selection, looked_at: int) -> str:
     """One line: where was looked, and for what."""
-    if selection.namespaces is None:
-        where = "any namespace"
-    else:
-        default = (selection.default_namespace,)
-        names = selection.namespaces or dict.fromkeys(
-            name for p in playbooks for name in (p.spec.targets.namespaces or default)
-        )
-        where = f"namespace {', '.join(names)}"
+    names = namespaces_meant(playbooks, selection)
+    where = "any namespace" if names is None else f"namespace {', '.join(names)}"
     labels = f" with labels {selection.label_selector}" if selection.label_selector else ""
     meant = " or ".join(p.metadata.name for p in playbooks)
     seen = f"; {looked_at} pods looked at, none meant by {meant}" if looked_at else ""

@@ -15,7 +15,7 @@ from runner.permissions import attach_needs
 from runner.policy import Policy, of_namespace
 from runner.report.plain import plain
 from runner.shell.program import terminal_ttl
-from runner.shell.reach import NotReachedError, end_of
+from runner.shell.reach import NotReachedError, end_of, no_pod
 from runner.sweep.permissions import require
 
 _LOG_BYTES = 64 * 1024
@@ -128,7 +128,7 @@ async def find(
         version = version or page_version
         pods += page
     if not pods:
-        raise NotReachedError(f"there is no pod {sought.pod} in namespace {sought.namespace}")
+        raise NotReachedError(await no_pod(cluster, f"pod {sought.pod}", sought.namespace))
     (pod,) = pods
     shell = choose_shell(pod, sought.container, now())
     await require(cluster, attach_needs(), [sought.namespace], command="podmedic rbac --shell")

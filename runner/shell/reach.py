@@ -31,6 +31,7 @@ from runner.select import condition_status
 from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
 from runner.sweep import Selection
 from runner.sweep.evidence import list_events
+from runner.sweep.existence import why_empty
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require
 from runner.sweep.plans import make_plans, with_debt, with_policy
@@ -88,12 +89,14 @@ class Reached:
     end: Callable[[float], Awaitable[StateTerminated | None]]
 
 
+async def no_pod(cluster: Cluster, what: str, namespace: str) -> str:
+    why = await why_empty(cluster, [namespace])
+    return f"there is no {what} in namespace {namespace}{why and f'; {why}'}"
+
+
 def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> tuple[PodPlan, str]:
     """The same decisions as for a sweep of this one pod, and which of several it is; raises
     NotReachedError. Of a workload's pods one that is ill, if there is one, else the newest."""
-    if not gathered.selected:
-        what = f"pod {asked.name}" if asked.kind == "Pod" else f"pod of {asked.kind} {asked.name}"
-        raise NotReachedError(f"there is no {what} in namespace {asked.namespace}")
     made = with_policy(make_plans(gathered, now), asked.policy)
     plans = sorted(with_debt(made, asked.debt, now), key=lambda plan: _rank(plan, now))
     plan = looking_anywhere(plans[0])
@@ -188,6 +191,9 @@ async def reach(
     one = f"metadata.name={asked.name}" if asked.kind == "Pod" else ""
     selection = Selection(namespaces=(asked.namespace,), field_selector=one)
     gathered = await gather(cluster, [asked.playbook], selection, now())
+    if not gathered.selected:
+        what = f"pod {asked.name}" if asked.kind == "Pod" else f"pod of {asked.kind} {asked.name}"
+        raise NotReachedError(await no_pod(cluster, what, asked.namespace))
     pod_plan, pod_note = _the_plan(asked, gathered, now())
     _must_reach(pod_plan.pod, pod_plan.injections[0])
     _, events = await asyncio.gather(

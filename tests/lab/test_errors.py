@@ -8,6 +8,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.lab.test_rbac import kubeconfig_of
 
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 
@@ -82,6 +83,57 @@ def test_nothing_selected(lab: Lab, shop: str, tmp_path: Path) -> None:
     assert one_line(outcome.stderr) == (
         f"podmedic: no pod selected in namespace {shop} with labels app=nobody"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("run", "triage"), 5, "no pod selected in namespace no-such; "),
+        (("plan", "triage"), 5, "no pod selected in namespace no-such; "),
+        (("preflight", "triage"), 5, "no pod selected in namespace no-such; "),
+        (("containers",), 0, ""),
+        (
+            ("shell", "web-0", "--command", "true"),
+            125,
+            "there is no pod web-0 in namespace no-such; ",
+        ),
+    ],
+)
+def test_a_namespace_that_does_not_exist_is_said(
+    lab: Lab, tmp_path: Path, words: tuple[str, ...], code: int, told: str
+) -> None:
+    """A LIST succeeds in it. The namespace is asked for only then, in one request more."""
+    out = tmp_path / "out"
+    offset = lab.audit_offset()
+    outcome = pm.podmedic(lab, *words, "-n", "no-such", directory=out)
+    assert (outcome.code, one_line(outcome.stderr)) == (
+        code, f"podmedic: {told}namespace no-such does not exist"
+    )  # fmt: skip
+    asked = [r["requestURI"] for r in lab.requests(offset, "podmedic/") if r["verb"] == "get"]
+    assert [uri for uri in asked if "no-such" in uri] == ["/api/v1/namespaces/no-such"]
+
+
+def test_a_namespace_that_may_not_be_read_may_not_exist(
+    lab: Lab, shop: str, tmp_path: Path
+) -> None:
+    """And nobody's audit log has a refusal for it."""
+    printed = pm.podmedic(
+        lab, "rbac", "triage", "--namespaced", "-n", shop, directory=tmp_path / "out"
+    ).stdout
+    lab.kubectl("apply", "-f", "-", input=printed.replace("- namespaces\n", "- bindings\n"))
+    kubeconfig = kubeconfig_of(lab, shop, "podmedic", tmp_path / "kubeconfig")
+    offset = lab.audit_offset()
+    words = ("plan", "triage", "-l", "app=nobody", "-n", shop, "--kubeconfig", kubeconfig)
+    outcome = pm.podmedic(lab, *words, directory=tmp_path / "out")
+    assert (outcome.code, one_line(outcome.stderr)) == (
+        5,
+        (
+            f"podmedic: no pod selected in namespace {shop} with labels app=nobody; namespace "
+            f"{shop} may not exist: that is not known without `get` on namespaces"
+        ),
+    )
+    ours = [r for r in lab.requests(offset, "podmedic/") if shop in r["requestURI"]]
+    assert ours and {r["responseStatus"]["code"] for r in ours} == {200}
 
 
 def test_nothing_selected_may_be_allowed(lab: Lab, shop: str, tmp_path: Path) -> None:

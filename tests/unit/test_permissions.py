@@ -46,6 +46,7 @@ def test_a_playbook_that_only_reads_needs_no_patch() -> None:
     assert [(n.resource, n.verbs, n.asked) for n in needs([playbook])] == [
         ("pods", ("list",), ()),
         ("events", ("list",), ()),
+        ("namespaces", ("get",), ()),
     ]
 
 
