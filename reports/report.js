@@ -268,7 +268,7 @@
     page(rows, group.pods, 20, podRow, "pod");
     return h("details", { class: "group", open: alone && "open", "data-pods": names.join(" ") },
       h("summary", {}, h("b", {}, label), " · ", outcome(group.outcome), why(group) && `: ${why(group)}`, names.length > 1 ? h("span", { class: "source" }, ` · ${names.slice(0, 3).join(", ")}${names.length > 3 ? " …" : ""}`) : ""),
-      h("table", {}, h("thead", {}, h("tr", {}, ["Pod", "Node", "Containers before the sweep", "Ephemeral container"].map((title) => h("th", { scope: "col" }, title)))), rows),
+      h("table", {}, h("thead", {}, h("tr", {}, ["Pod", "Node", "Containers before the sweep", "Ephemeral containers added"].map((title) => h("th", { scope: "col" }, title)))), rows),
       timelinePart(group.timeline, names, began),
       group.steps.length ? h("h4", {}, names.length > 1 ? `Steps, as ${names[0]} answered them` : "Steps") : "",
       group.steps.map(stepPart),
@@ -278,7 +278,7 @@
   function podRow(pod) {
     const containers = pod.containers.map((item) => h("div", {}, `${item.name}: ${item.state}${item.restarts ? `, ${plural(item.restarts, "restart")}` : ""}`, item.time ? [`, ${item.word} `, h("time", { datetime: item.time }, item.time)] : ""));
     const found = state.q && pod.name.toLowerCase().includes(state.q.toLowerCase());
-    return h("tr", {}, h("td", { class: found && "found", title: `uid ${pod.uid}` }, pod.name, pod.control ? " (healthy, to compare with)" : ""), h("td", {}, pod.node || "none"), h("td", {}, containers.length ? containers : pod.phase), h("td", {}, pod.container || "none"));
+    return h("tr", {}, h("td", { class: found && "found", title: `uid ${pod.uid}` }, pod.name, pod.control ? " (healthy, to compare with)" : ""), h("td", {}, pod.node || "none"), h("td", {}, containers.length ? containers : pod.phase), h("td", {}, pod.added));
   }
 
   const outcome = (word) => h("span", { class: `outcome ${word}` }, word);

@@ -352,6 +352,8 @@ class Summary(Record, frozen=True, kw_only=True):
     workloads_not_examined: int
     steps: dict[str, int]
     not_evaluated: int
+    # Added to the pods by this run; they leave a pod only with it.
+    ephemeral_containers: int = 0
 
 
 class Report(Record, frozen=True, kw_only=True):

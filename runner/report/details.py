@@ -24,6 +24,7 @@ from runner.model.report import (
 )
 from runner.report.plain import one_line, plain
 from runner.report.story import Json, change, timeline
+from runner.report.summary import added
 from runner.report.view import Row, plural
 
 MAX_OUTPUT_CHARACTERS = 64_000
@@ -241,9 +242,21 @@ def _pod(pod: PodResult) -> Json:
         "uid": one_line(pod.uid),
         "phase": one_line(pod.phase),
         "containers": [_container(item) for item in pod.containers],
-        "container": one_line(pod.container),
+        "added": _added(pod),
         "control": pod.control,
     }
+
+
+def _added(pod: PodResult) -> str:
+    """What the run put into the pod, how many first where there are several."""
+    names = added(pod)
+    if names:
+        return one_line(f"{len(names)}: {', '.join(names)}" if len(names) > 1 else names[0])
+    if not pod.injections:
+        return "none"
+    last = pod.injections[-1]
+    there = "in a copy of the pod" if last.strategy == "copy" else f"{last.container} was there"
+    return one_line(f"none: {there}")
 
 
 def _container(item: ContainerSummary) -> Json:

@@ -84,4 +84,16 @@ def summarize(
         workloads_not_examined=counts[Verdict.NOT_EXAMINED],
         steps={outcome.value: steps[outcome] for outcome in StepOutcome},
         not_evaluated=len(not_evaluated),
+        ephemeral_containers=sum(len(added(pod)) for pod in pods),
     )
+
+
+def added(pod: PodResult) -> tuple[str, ...]:
+    """Names of the ephemeral containers that the run put into the pod: none where the steps ran
+    in a copy of it, or in a container that an earlier run had left there to be used again."""
+    names = (
+        each.container
+        for each in pod.injections
+        if each.strategy != "copy" and not (each.transport == "exec" and each.reused)
+    )
+    return tuple(dict.fromkeys(names))

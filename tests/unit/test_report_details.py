@@ -218,7 +218,7 @@ def test_the_details_of_one_workload() -> None:
         "node": "node-a",
         "uid": "5a1c0f3e-orders-75b8d-aaaaa",
         "phase": "Running",
-        "container": "podmedic-aaaaa",
+        "added": "podmedic-aaaaa",
         "control": False,
         "containers": [
             {

@@ -116,6 +116,18 @@ def test_the_page_says_the_essential_without_its_script() -> None:
     assert page.text_of("b") == ["prod-eu-1", "shop, infra, evil", "crashloop, triage"]
 
 
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (rich_report(), "14 ephemeral containers added"),
+        (report_of(pod("a-0", workload("a"), PodOutcome.PASSED)), "no ephemeral container added"),
+    ],
+)
+def test_how_much_was_added_to_the_pods_stands_on_top(report: Report, told: str) -> None:
+    head = to_html(report).split("</header>")[0]
+    assert told in re.sub(r"<[^>]*>", "", head)
+
+
 def test_the_same_report_gives_the_same_page() -> None:
     assert to_html(rich_report()) == to_html(rich_report())
 

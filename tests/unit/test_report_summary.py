@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.report import NotEvaluated, PodOutcome, Report, Severity, Summary
+from runner.model.report import (
+    Injection,
+    NotEvaluated,
+    PodOutcome,
+    PodResult,
+    Report,
+    Severity,
+    Summary,
+)
 from runner.report import Verdict, summarize, verdicts
-from runner.report.summary import verdict
+from runner.report.summary import added, verdict
 from runner.report.view import Tone, decisive_line, headline, notices, rows, tone, unanswered
 from tests.unit.report_samples import pod, ref, report_of, rich_report, workload
 
@@ -80,7 +88,31 @@ def test_the_summary_of_a_rich_report() -> None:
         workloads_not_examined=2,
         steps={"passed": 14, "failed": 9, "timeout": 0, "error": 0, "not-evaluated": 0},
         not_evaluated=2,
+        ephemeral_containers=14,
     )
+
+
+def _injected(pod_name: str, *injections: Injection) -> PodResult:
+    examined = pod(pod_name, workload("web"), P.PASSED)
+    return msgspec.structs.replace(examined, injections=injections)
+
+
+@pytest.mark.parametrize(
+    ("injections", "names"),
+    [
+        ((), ()),
+        ((Injection(container="a", image="i"), Injection(container="b", image="i")), ("a", "b")),
+        # Found by a run that was resumed: this run had sent it.
+        ((Injection(container="a", image="i", reused=True),), ("a",)),
+        ((Injection(container="a", image="i", reused=True, transport="exec"),), ()),
+        ((Injection(container="a", image="i", transport="exec"),), ("a",)),
+        ((Injection(container="a", image="i", strategy="copy"),), ()),
+    ],
+)
+def test_what_was_added_to_a_pod(injections: tuple[Injection, ...], names: tuple[str, ...]) -> None:
+    examined = _injected("web-0", *injections)
+    assert added(examined) == names
+    assert summarize((examined,), (), ()).ephemeral_containers == len(names)
 
 
 def test_a_pod_that_is_named_as_not_evaluated_makes_its_workload_not_examined() -> None:
