@@ -63,7 +63,12 @@ def _validations(policy: Policy) -> Iterator[tuple[str, str, str]]:
     if not spec.security.root:
         yield (
             "policy/root",
-            _every(f"{_CONTEXT}.runAsUser) && c.securityContext.runAsUser != 0"),
+            # The container's own user, else the pod's, else the image's, which nobody knows here.
+            _every(
+                f"{_CONTEXT}.runAsUser) ? c.securityContext.runAsUser != 0 : "
+                "has(object.spec.securityContext) && has(object.spec.securityContext.runAsUser) "
+                "&& object.spec.securityContext.runAsUser != 0"
+            ),
             "a numeric user other than 0 is required",
         )
     if not spec.security.volume_devices:

@@ -159,7 +159,9 @@ def _of_security(policy: Policy, body: Mapping[str, Any], pod: Pod) -> Iterator[
         yield Violation("policy/capability", f"capability {', '.join(extra)} is not allowed")
     if body.get("volumeDevices") and not security.volume_devices:
         yield Violation("policy/volume-device", _NO_DEVICES)
-    user = context.get("runAsUser", pod.spec.security_context.get("runAsUser"))
+    user = context.get("runAsUser")
+    if user is None:
+        user = pod.spec.security_context.get("runAsUser")
     if not security.root and not user:
         yield Violation("policy/root", "a numeric user other than 0 is required")
 

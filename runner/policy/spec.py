@@ -42,7 +42,8 @@ class Security(Spec):
     privileged: bool = False
     """Whether containers may be privileged."""
     root: bool = True
-    """Whether containers may run as user 0. `false` demands a numeric user other than 0."""
+    """Whether containers may run as user 0. `false` demands a numeric user other than 0, the
+    container's own or else the pod's; `runAsNonRoot` is none."""
     volume_devices: bool = False
     """Whether raw block volumes of the pod may be attached."""
 

@@ -11,6 +11,7 @@ import pytest
 from lab.handle import KubectlError, Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+from tests.unit.security_contexts import ROOT_CASES
 
 HEAD = "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: NAME}\nspec:\n"
 STRICT = """\
@@ -144,6 +145,28 @@ def test_the_api_server_refuses_the_same_when_the_runner_is_bypassed(
         for n in range(4)
     )
     assert seen == {"": 3, "AdmissionRefused": 1}
+
+
+def test_the_api_server_sees_whom_a_container_runs_as_like_the_runner(
+    lab: Lab, guarded: str
+) -> None:
+    """Every combination of the pod's context and the container's, by a dry run. The pods are on no
+    node."""
+    told = {}
+    contexts = list({json.dumps(of_pod): of_pod for of_pod, _, _ in ROOT_CASES}.values())
+    for number, of_pod in enumerate(contexts):
+        spec = pm.deployment("p", SLEEP)["spec"]["template"]["spec"]
+        spec |= {"nodeSelector": {"no": "such"}}
+        spec |= {"securityContext": of_pod} if of_pod is not None else {}
+        name = {"name": f"context-{number}"}
+        pm.apply(lab, guarded, {"apiVersion": "v1", "kind": "Pod", "metadata": name, "spec": spec})
+    for of_pod, own, allowed in ROOT_CASES:
+        body = {"name": "x", "image": "busybox:1.36", "command": ["true"]}
+        body |= {"securityContext": own} if own is not None else {}
+        refusal = _patch(lab, guarded, f"context-{contexts.index(of_pod)}", body)
+        if ("policy/root" not in refusal) is not allowed or bool(refusal) is allowed:
+            told[json.dumps([of_pod, own])] = refusal
+    assert told == {}
 
 
 def test_what_the_policy_forbids_is_not_asked_of_the_api_server(

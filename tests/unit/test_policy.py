@@ -26,6 +26,7 @@ from runner.policy import (
 from runner.policy.judge import matches_any
 from runner.policy.spec import PARTS
 from tests.unit.pods import pod, running
+from tests.unit.security_contexts import ROOT_CASES, Context
 
 ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: strict}\n"
@@ -158,6 +159,15 @@ def test_files_may_be_collected_only_where_the_policy_says_so() -> None:
 def test_containers(subject: Pod, body: dict[str, Any], strategy: str, rule: str) -> None:
     found = of_injection(policy(**STRICT), subject, BODY | body, strategy)
     assert (found.rule if found else "") == rule
+
+
+@pytest.mark.parametrize(("of_pod", "own", "allowed"), ROOT_CASES)
+def test_whom_a_container_runs_as(of_pod: Context, own: Context, allowed: bool) -> None:
+    """As the API server judges it: tests/lab/test_policy.py."""
+    given = policy(security={"root": False})
+    subject = pod(running(), spec={"securityContext": of_pod} if of_pod is not None else {})
+    body = {"image": "i", **({} if own is None else {"securityContext": own})}
+    assert (of_injection(given, subject, body, "shared") is None) is allowed
 
 
 @pytest.mark.parametrize(
