@@ -155,6 +155,7 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
         ("list", "jobs"),
         ("list", "services"),
         ("list", "poddisruptionbudgets"),
+        ("list", "replicasets"),
         ("create", "leases"),
         ("update", "leases"),
     }
