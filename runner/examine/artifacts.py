@@ -11,7 +11,7 @@ from runner.examine.exec import listen
 from runner.model.report import Artifact, StepOutcome, StepResult
 from runner.plan import InjectionPlan
 from runner.playbook.spec import Collect
-from runner.program import collector, told
+from runner.program import Told, collector, told
 
 _STDERR_LIMIT_BYTES = 16 * 1024
 _RAN = (StepOutcome.PASSED, StepOutcome.FAILED)
@@ -43,22 +43,25 @@ async def _collected(ctx: Context, place: Place, step: StepResult, collect: Coll
     identity = f"podmedic-{hashlib.sha256(f'{ctx.run_id} {name}'.encode()).hexdigest()[:16]}"
     argv = collector(collect.paths, identity=identity, limit_bytes=collect.limit_bytes)
     digest, stderr = hashlib.sha256(), bytearray()
-    total = 0
+    total, is_blank = 0, True
     try:
         with ctx.artifact(name) as file:
 
             def hear(chunk: Chunk) -> bool:
-                nonlocal total
+                nonlocal total, is_blank
                 if chunk.is_error:
                     stderr.extend(chunk.data[: _STDERR_LIMIT_BYTES - len(stderr)])
                     return True
                 total += len(chunk.data)
+                is_blank = is_blank and not chunk.data.strip(b"\0")
                 digest.update(chunk.data)
                 file.write(chunk.data)
                 return total <= collect.limit_bytes
 
             ended = await listen(ctx, place, argv, hear, timeout_seconds=collect.timeout_seconds)
-            problem = _problem(collect, total, digest.hexdigest(), bytes(stderr), ended)
+            # The end of a tar is all zeros.
+            size = 0 if is_blank and total <= collect.limit_bytes else total
+            problem = _problem(collect, size, digest.hexdigest(), bytes(stderr), ended)
             if problem is None:
                 file.keep()
     except ClusterError as error:
@@ -70,14 +73,28 @@ async def _collected(ctx: Context, place: Place, step: StepResult, collect: Coll
         return Artifact(reason=reason, message=ctx.redact.redact_text(message)[0])
     said = told(bytes(stderr))
     assert said is not None
-    words = ctx.redact.redact_text(said.words)[0]
+    reason, message = _left_out(collect, said)
     return Artifact(
         path=name,
         bytes=total,
         sha256=digest.hexdigest(),
-        reason="" if said.exit_code == 0 else "Incomplete",
-        message="" if said.exit_code == 0 else f"tar ended with {said.exit_code}: {words}",
+        reason=reason,
+        message=ctx.redact.redact_text(message)[0] if message else "",
     )
+
+
+def _left_out(collect: Collect, said: Told) -> tuple[str, str]:
+    """Reason and words for what the tar does not hold; both empty where it holds everything."""
+    absent = [path for n, path in enumerate(collect.paths) if n in said.missing]
+    words = [_not_there(absent)] if absent else []
+    if said.exit_code != 0:
+        words.append(f"tar ended with {said.exit_code}: {said.words}")
+        return "Incomplete", "; ".join(words)
+    return ("NotFound" if absent else ""), "; ".join(words)
+
+
+def _not_there(paths: Sequence[str]) -> str:
+    return f"{', '.join(paths)} {'are' if len(paths) > 1 else 'is'} not there"
 
 
 def _problem(
@@ -90,6 +107,8 @@ def _problem(
         return ended.reason or "ExecIncomplete", ended.message
     if ended.exit_code == 97:
         return "ToolMissing", f"{stderr.decode(errors='replace').strip()} in the debugger's image"
+    if ended.exit_code == 98:
+        return "NotFound", _not_there(collect.paths)
     said = told(stderr)
     if said is None:
         words = stderr.decode(errors="replace").strip()

@@ -2,7 +2,7 @@
 read back. What the text prints is explained in docs/log-transport.md."""
 
 from runner.program.build import FILE_LIMIT_BYTES, MAX_PROGRAM_BYTES, TERMINATION_LOG, build
-from runner.program.collect import collector, told
+from runner.program.collect import Told, collector, told
 from runner.program.decode import decode
 from runner.program.hold import holder, received
 from runner.program.summary import summary
@@ -27,6 +27,7 @@ __all__ = [
     "StepRecord",
     "StreamRecord",
     "Summary",
+    "Told",
     "build",
     "collector",
     "decode",

@@ -49,6 +49,7 @@ def test_what_is_collected_is_what_was_there(lab: Lab, namespace: str, tmp_path:
         _step("much", "/data", limitBytes=2_000_000),
         _step("none", "/no/such"),
         _step("part", "/data/d", "/no/such"),
+        _step("both", "/no/such", "$PODMEDIC_ROOT/etc/passwd/no"),
     ]
     path = pm.playbook(tmp_path, steps, debugger=DEBUGGER)
     run = pm.run(lab, namespace, path, directory=tmp_path / "out")
@@ -60,12 +61,17 @@ def test_what_is_collected_is_what_was_there(lab: Lab, namespace: str, tmp_path:
         "data": (f"{folder}/probe.data.tar", ""),
         "own": (f"{folder}/probe.own.tar", ""),
         "much": ("", "TooLarge"),
-        "none": (f"{folder}/probe.none.tar", "Incomplete"),
-        "part": (f"{folder}/probe.part.tar", "Incomplete"),
+        "none": ("", "NotFound"),
+        "part": (f"{folder}/probe.part.tar", "NotFound"),
+        "both": ("", "NotFound"),
     }
-    assert "/no/such" in artifacts["part"]["message"]
+    assert {n: a["message"] for n, a in artifacts.items() if a["reason"] == "NotFound"} == {
+        "none": "/no/such is not there",
+        "part": "/no/such is not there",
+        "both": "/no/such, $PODMEDIC_ROOT/etc/passwd/no are not there",
+    }
     stored = {path.name for path in (run.directory / folder).iterdir()}
-    assert stored == {f"probe.{name}.tar" for name in ("data", "own", "none", "part")}
+    assert stored == {f"probe.{name}.tar" for name in ("data", "own", "part")}
     for artifact in artifacts.values():
         if artifact["path"]:
             data = (run.directory / artifact["path"]).read_bytes()

@@ -155,13 +155,13 @@ def test_the_api_server_sees_whom_a_container_runs_as_like_the_runner(
     told = {}
     contexts = list({json.dumps(of_pod): of_pod for of_pod, _, _ in ROOT_CASES}.values())
     for number, of_pod in enumerate(contexts):
-        spec = pm.deployment("p", SLEEP)["spec"]["template"]["spec"]
+        spec: dict[str, Any] = pm.deployment("p", SLEEP)["spec"]["template"]["spec"]
         spec |= {"nodeSelector": {"no": "such"}}
         spec |= {"securityContext": of_pod} if of_pod is not None else {}
         name = {"name": f"context-{number}"}
         pm.apply(lab, guarded, {"apiVersion": "v1", "kind": "Pod", "metadata": name, "spec": spec})
     for of_pod, own, allowed in ROOT_CASES:
-        body = {"name": "x", "image": "busybox:1.36", "command": ["true"]}
+        body: dict[str, Any] = {"name": "x", "image": "busybox:1.36", "command": ["true"]}
         body |= {"securityContext": own} if own is not None else {}
         refusal = _patch(lab, guarded, f"context-{contexts.index(of_pod)}", body)
         if ("policy/root" not in refusal) is not allowed or bool(refusal) is allowed:
