@@ -14,17 +14,20 @@ from runner.injection.copy import (
 from runner.injection.endpoints import Endpoint, endpoints_of, shown_address
 from runner.injection.profile import ProfileBounds, ProfileChoice, choose_profile
 from runner.injection.resident import find_resident, resident_digest
+from runner.injection.services import SERVICES_VARIABLE, ServiceMap
 from runner.injection.settings import security_for
 from runner.injection.strategy import Choice, Refused, choose_strategy, expanded
 
 __all__ = [
     "EXPIRES_ANNOTATION",
+    "SERVICES_VARIABLE",
     "Built",
     "Choice",
     "Endpoint",
     "ProfileBounds",
     "ProfileChoice",
     "Refused",
+    "ServiceMap",
     "build_container",
     "choose_profile",
     "choose_strategy",

@@ -89,6 +89,7 @@ class Service(Value, frozen=True, kw_only=True):
 class EndpointSlice(Value, frozen=True, kw_only=True):
     metadata: ObjectMeta
     endpoints: tuple[dict[str, Any], ...] | None = None
+    ports: tuple[dict[str, Any], ...] | None = None
 
 
 class Objects(Value, frozen=True, kw_only=True):

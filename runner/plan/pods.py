@@ -1,11 +1,13 @@
 """What will be done to one pod."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.injection import (
+    SERVICES_VARIABLE,
     Built,
     Choice,
     ProfileBounds,
@@ -35,6 +37,16 @@ class NotRun:
     message: str
 
 
+class Services(NamedTuple):
+    """What stands behind the Services that the target names, one a line, or why nobody knows."""
+
+    lines: str = ""
+    unknown: str = ""
+
+
+NO_SERVICES = Services()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectionPlan:
     """One ephemeral container. `fallback` are the strategies left if this one cannot start;
@@ -52,6 +64,7 @@ class InjectionPlan:
     deadline_seconds: float
     # No file that a step writes may be larger.
     file_limit_bytes: int
+    services: Services = NO_SERVICES
     # The API server would refuse it, or no kubelet start it: it has no steps, `choice` says why.
     impossible: bool = False
 
@@ -144,6 +157,7 @@ def _plan(
     choice: Choice,
     fallback: tuple[str, ...],
     bounds: ProfileBounds,
+    services: Services = NO_SERVICES,
 ) -> InjectionPlan:
     debugger, profile_reason = _debugger(pod, target, group, choice, bounds)
     steps: list[ProgramStep] = []
@@ -151,6 +165,8 @@ def _plan(
     for playbook in group.playbooks:
         for step in playbook.spec.steps:
             why_not = _why_not_run(step, pod, target, choice, debugger)
+            if why_not is None and services.unknown and SERVICES_VARIABLE in (step.script or ""):
+                why_not = "ServicesUnknown", services.unknown
             if why_not is None:
                 steps.append(program_step(playbook, step))
             else:
@@ -170,6 +186,7 @@ def _plan(
         not_run=tuple(not_run),
         deadline_seconds=sum(p.spec.deadline_seconds for p in group.playbooks),
         file_limit_bytes=_file_limit_bytes(pod),
+        services=services,
     )
 
 
@@ -209,7 +226,7 @@ def plan_injection(
 
 def plan_as(pod: Pod, target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
     """The same injection by another strategy."""
-    return _plan(pod, target, plan.group, choice, plan.fallback, plan.bounds)
+    return _plan(pod, target, plan.group, choice, plan.fallback, plan.bounds, plan.services)
 
 
 def within(plan: PodPlan, profiles: Sequence[str], whose: str) -> PodPlan:
@@ -227,7 +244,15 @@ def _bounded(plan: PodPlan, **bounds: Any) -> PodPlan:
     if not any(i.group.debugger.profile == "auto" for i in plan.injections):
         return plan
     injections = tuple(
-        _plan(plan.pod, plan.target, i.group, i.choice, i.fallback, i.bounds._replace(**bounds))
+        _plan(
+            plan.pod,
+            plan.target,
+            i.group,
+            i.choice,
+            i.fallback,
+            i.bounds._replace(**bounds),
+            i.services,
+        )
         for i in plan.injections
     )
     return replace(plan, injections=injections)
@@ -262,9 +287,27 @@ def first_program(plan: InjectionPlan, name: str) -> str:
 def program_of(plan: InjectionPlan, name: str, *, termination_log: str = TERMINATION_LOG) -> str:
     """The steps as one program, for a container of this name."""
     return build(
-        plan.steps, nonce=name, deadline_seconds=plan.deadline_seconds,
+        [_told(step, plan.services) for step in plan.steps],
+        nonce=name, deadline_seconds=plan.deadline_seconds,
         file_limit_bytes=plan.file_limit_bytes, termination_log=termination_log,
     )  # fmt: skip
+
+
+def knowing_services(plan: PodPlan, services: Services) -> PodPlan:
+    """With what stands behind the Services that the target names, for steps that ask for it."""
+    injections = tuple(
+        _plan(plan.pod, plan.target, i.group, i.choice, i.fallback, i.bounds, services)
+        for i in plan.injections
+    )
+    return replace(plan, injections=injections)
+
+
+def _told(step: ProgramStep, services: Services) -> ProgramStep:
+    """Not in the environment, by which a container that stays is known again: this changes."""
+    if SERVICES_VARIABLE not in step.script:
+        return step
+    lines = shlex.quote(services.lines)
+    return replace(step, script=f"{SERVICES_VARIABLE}={lines}\n{step.script}")
 
 
 def hold_back(plan: PodPlan, why: Skip) -> PodPlan:

@@ -287,12 +287,21 @@ class Playbook(Spec):
         return bool(self.spec.steps) and self.spec.debugger.profile == "auto"
 
     @property
+    def compares_services(self) -> bool:
+        """Whether a step wants to know what stands behind the Services that the pod names."""
+        return any("PODMEDIC_SERVICES" in (step.script or "") for step in self.spec.steps)
+
+    @property
     def reads_objects(self) -> bool:
         """Whether it judges by workloads and Services, not by pods alone."""
-        return bool(self.spec.workloads) or any(
-            "services" in Condition.compile(text).variables
-            for rule in self.spec.findings
-            for text in (rule.when, rule.each or "true")
+        return (
+            bool(self.spec.workloads)
+            or self.compares_services
+            or any(
+                "services" in Condition.compile(text).variables
+                for rule in self.spec.findings
+                for text in (rule.when, rule.each or "true")
+            )
         )
 
     @property

@@ -12,12 +12,13 @@ from runner.analyze import failed_jobs, judge_objects, missing_pods
 from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
 from runner.examine.context import Redact
 from runner.examine.evidence import clean_event
+from runner.injection import ServiceMap
 from runner.model.examination import Examination
 from runner.model.objects import Controller, EndpointSlice, Objects, Service
 from runner.model.pod import Event, PodCondition
 from runner.model.report import Confidence, Finding, NotEvaluated, Severity
 from runner.permissions import OF_SERVICES, OF_WORKLOADS
-from runner.plan import PodPlan
+from runner.plan import PodPlan, Services, knowing_services
 from runner.playbook import Playbook
 from runner.sweep.outside import Outside
 from runner.sweep.settings import Selection
@@ -70,7 +71,7 @@ async def list_objects(
     )
     # Only where something looks wrong: most namespaces cost no more.
     slices: Sequence[EndpointSlice] = ()
-    if _sends_nowhere(controllers, services):
+    if _sends_nowhere(controllers, services) or any(p.compares_services for p in playbooks):
         slices = await lister.list("services", OF_SERVICES[1], EndpointSlice)
     events: Sequence[Event] = ()
     if wanted and any(missing_pods(each) for each in controllers):
@@ -142,6 +143,21 @@ def with_services(
         return examination
     return msgspec.structs.replace(
         examination, services=services, unknown={**examination.unknown, **missing}
+    )
+
+
+def with_backends(plans: Sequence[PodPlan], objects: Objects) -> tuple[PodPlan, ...]:
+    """The same plans; steps that ask for it know what stands behind the Services they name."""
+    known = ServiceMap(objects.services, objects.endpoint_slices)
+    unknown = objects.unknown.get("services", "")
+    return tuple(
+        knowing_services(
+            plan,
+            Services(known.lines(plan.pod, plan.target_container), unknown),
+        )
+        if any(p.compares_services for p in plan.playbooks) and plan.injections
+        else plan
+        for plan in plans
     )
 
 
