@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -28,7 +28,7 @@ _IMAGE = re.compile(
     r"(?=.{1,512}$)[A-Za-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
     r"(@[a-z0-9]+:[0-9a-f]{32,})?"
 )
-DEFAULT_PLAYBOOKS = ("crashloop", "triage")
+DEFAULT_PLAYBOOKS = ("triage",)
 OUTPUTS = ("json", "yaml", "name", "wide")
 
 
@@ -185,10 +185,10 @@ def check_image(option: str, image: str) -> None:
 
 
 def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, ...]:
-    """Raises PlaybookErrors. The same playbook named twice counts once."""
+    """Raises PlaybookErrors. The same playbook named twice counts once; those that one includes
+    come before it."""
     found: dict[str, Playbook] = {}
-    for name in names or DEFAULT_PLAYBOOKS:
-        playbook = resolve(name)
+    for playbook in _with_included(names or DEFAULT_PLAYBOOKS):
         known = found.setdefault(playbook.metadata.name, playbook)
         if known.sha256 != playbook.sha256:
             raise click.UsageError(
@@ -196,6 +196,14 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
                 f"{known.source} and {playbook.source}"
             )
     return prepared(tuple(found.values()), image)
+
+
+def _with_included(names: Sequence[str], above: Sequence[str] = ()) -> Iterator[Playbook]:
+    for name in names:
+        playbook = resolve(name)
+        below = [each for each in playbook.spec.includes if each not in above]
+        yield from _with_included(below, (*above, playbook.name))
+        yield playbook
 
 
 def prepared(playbooks: tuple[Playbook, ...], image: str | None) -> tuple[Playbook, ...]:

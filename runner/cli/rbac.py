@@ -46,7 +46,7 @@ def rbac(
     account_namespace: str | None, lease: bool, shell: bool,
 ) -> int:  # fmt: skip
     """Print ServiceAccount, Role or ClusterRole, and bindings with exactly the verbs that a run
-    of PLAYBOOKs needs (without one: crashloop and triage). Needs no cluster.
+    of PLAYBOOKs needs (without one: triage, which includes crashloop). Needs no cluster.
 
         podmedic rbac crashloop --namespaced -n shop | kubectl apply -f -
 

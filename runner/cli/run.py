@@ -123,7 +123,8 @@ def run(
     dry_run: str | None,
     **given: Any,
 ) -> int:
-    """Examine pods with PLAYBOOKs: built-in names or files. Without one: crashloop and triage.
+    """Examine pods with PLAYBOOKs: built-in names or files. Without one: triage, which
+    includes crashloop.
 
     Each pod gets one ephemeral container, which stays in its spec for ever. The report is
     written to a directory; after a kill `podmedic resume` finishes the work, and so does the same

@@ -11,8 +11,9 @@ from runner.playbook.spec import FindingRule, Needs, Playbook
 
 _HEAD = (
     "# Built-in playbooks\n\n"
-    "`podmedic list` names them, `podmedic run NAME...` runs them; without a name `crashloop` and "
-    "`triage` run. Each is a file in `playbooks/` to read, copy and change ([how](playbooks.md)). "
+    "`podmedic list` names them, `podmedic run NAME...` runs them; without a name `triage` "
+    "runs, with what it includes. Each is a file in `playbooks/` to read, copy and change "
+    "([how](playbooks.md)). "
     "Playbooks whose debugger settings agree share one ephemeral container."
 )
 
@@ -29,6 +30,8 @@ def _section(playbook: Playbook) -> Iterator[str]:
     conditions = ", ".join(spec.targets.conditions)
     which = f"pods that are {conditions}" if conditions else "all pods"
     yield from ("", f"Looks at {which}. {_cost(playbook)}")
+    if spec.includes:
+        yield from ("", f"Runs with it: {', '.join(f'`{name}`' for name in spec.includes)}.")
     if spec.steps:
         yield from ("", "| step | finds out | needs |", "|---|---|---|")
         for step in spec.steps:

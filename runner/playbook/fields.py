@@ -80,6 +80,7 @@ def _named_problem(text: str) -> str:
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _STEP_NAME = r"^[a-z][a-zA-Z0-9_-]{0,40}$"
 _RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
+_USED = r"^[a-z0-9][a-z0-9-]*/[A-Za-z0-9_*?-]+$"
 _KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
 ABSOLUTE_PATH = r"^/[^:]*$"
 _COLLECTED = r"^(\$PODMEDIC_ROOT)?/[^\x00-\x1f]*$"
@@ -95,6 +96,7 @@ SHAPES = {
     DNS_LABEL: "lower case letters, digits and -",
     _STEP_NAME: "a lower case letter first, then letters, digits, _ and -, 41 at most",
     _RULE_ID: "a lower case letter first, then lower case letters, digits and -, 63 at most",
+    _USED: "PLAYBOOK/NAME of a step or rule, such as crashloop/image-*",
     _KIND: "a kind such as Deployment",
     _TOOL: "the name of a command",
     ABSOLUTE_PATH: "an absolute path without a colon",
@@ -110,6 +112,7 @@ SHAPES = {
 DnsLabel = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 StepName = Annotated[str, Field(pattern=_STEP_NAME)]
 RuleId = Annotated[str, Field(pattern=_RULE_ID)]
+Used = Annotated[str, Field(pattern=_USED, max_length=200)]
 Kind = Annotated[str, Field(pattern=_KIND)]
 CollectedPath = Annotated[str, Field(pattern=_COLLECTED, max_length=1024)]
 Capability = Annotated[str, Field(pattern=_CAPABILITY)]

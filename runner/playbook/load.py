@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from runner.playbook.errors import (
 )
 from runner.playbook.fields import SHAPES
 from runner.playbook.spec import API_VERSION, Playbook
+from runner.playbook.use import SECTIONS, borrow
 from runner.resources import directory
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -63,9 +64,21 @@ _OTHER_WORDS = {
 
 def load(text: str, path: str) -> Playbook:
     """Raises PlaybookErrors; `path` is what its lines begin with."""
-    playbook = load_document(text, path, Playbook, "playbook", checks.check)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+
+    def read(name: str) -> Node:
+        """The tree of a built-in playbook, which thereby is part of this one."""
+        other = read_text(files[name])
+        digest.update(other.encode())
+        return document.parse(other, str(files[name]))[0]
+
+    files = {path.stem: path for path in builtin()}
+    playbook = load_document(
+        text, path, Playbook, "playbook", checks.check,
+        lambda root: borrow(root, path, list(files), read),
+    )  # fmt: skip
     playbook._source = path  # noqa: SLF001
-    playbook._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
+    playbook._sha256 = digest.hexdigest()  # noqa: SLF001
     playbook._text = text  # noqa: SLF001
     return playbook
 
@@ -76,11 +89,15 @@ def load_document(
     model: type[Model],
     noun: str,
     check: Callable[[Any], Iterable[Problem]] = lambda _: (),
+    prepare: Callable[[Node], tuple[list[PlaybookError], dict[str, int]]] = lambda _: ([], {}),
 ) -> Model:
-    """A document of any kind of ours; `check` finds what one field alone does not show. Raises
-    PlaybookErrors."""
+    """A document of any kind of ours; `check` finds what one field alone does not show, `prepare`
+    may put items before those of the sections of `spec` before anything is checked, and says how
+    many. Raises PlaybookErrors."""
     root, errors = document.parse(text, path)
-    reader = _Reader(text, path, root, model)
+    found, borrowed = prepare(root)
+    errors.extend(found)
+    reader = _Reader(text, path, root, model, borrowed)
     errors.extend(reader.nulls())
     value = document.to_value(root)
     if not isinstance(root, MapNode):
@@ -166,20 +183,50 @@ def _wrong_version(value: Any) -> Problem | None:
 class _Reader:
     """Turns paths into places in one file."""
 
-    def __init__(self, text: str, path: str, root: Node, model: type[pydantic.BaseModel]) -> None:
+    def __init__(
+        self,
+        text: str,
+        path: str,
+        root: Node,
+        model: type[pydantic.BaseModel],
+        borrowed: Mapping[str, int] | None = None,
+    ) -> None:
+        self._borrowed = borrowed or {}
         self._model = model
         self._lines = text.splitlines()
         self._path = path
         self._root = root
 
+    def _field(self, loc: Sequence[str | int]) -> str:
+        """As the file counts."""
+        if len(loc) > 2 and loc[0] == "spec" and isinstance(loc[2], int):
+            loc = (*loc[:2], loc[2] - self._borrowed.get(str(loc[1]), 0), *loc[3:])
+        return field_path(loc)
+
+    def _of_borrowed(self, problem: Problem) -> PlaybookError | None:
+        """What is wrong with an item of another file is wrong with `use`."""
+        loc = problem.loc
+        if len(loc) < 3 or not isinstance(loc[2], int):
+            return None
+        if loc[2] >= self._borrowed.get(str(loc[1]), 0):
+            return None
+        at, _ = document.locate(self._root, ("spec", "use"))
+        section = str(loc[1])
+        _, name = document.locate(self._root, (*loc[:3], SECTIONS[section]))
+        words = name.text if isinstance(name, Scalar) else section
+        message = f"{words}: {problem.message}"
+        return PlaybookError(self._path, at.line, at.column, "spec.use", message)
+
     def error(self, problem: Problem) -> PlaybookError:
+        if (error := self._of_borrowed(problem)) is not None:
+            return error
         at, value = document.locate(self._root, problem.loc)
         line, column = at.line, at.column
         if isinstance(value, Scalar) and value is not self._root:
             line, column = value.line, value.column
             if (problem.line, problem.column) != (1, 1):
                 line, column = document.inside(value, self._lines, problem.line, problem.column)
-        return PlaybookError(self._path, line, column, field_path(problem.loc), problem.message)
+        return PlaybookError(self._path, line, column, self._field(problem.loc), problem.message)
 
     def errors(self, error: pydantic.ValidationError) -> Iterator[PlaybookError]:
         details = error.errors(include_url=False)
@@ -209,7 +256,7 @@ class _Reader:
             message = "has no value; give it one or leave it out"
             if node.text:
                 message += f' (quote it if it is a word: "{node.text}")'
-            yield PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+            yield PlaybookError(self._path, at.line, at.column, self._field(loc), message)
 
     def _detail(self, kind: str, loc: Loc, given: Any, context: dict[str, Any]) -> PlaybookError:
         if kind == "extra_forbidden":
@@ -217,7 +264,7 @@ class _Reader:
         if kind == "missing":
             at, _ = document.locate(self._root, loc[:-1])
             message = "required field is missing"
-            return PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+            return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
         if kind == "placed":
             place = Problem(loc, context["message"], context["line"], context["column"])
             return self.error(place)
@@ -250,13 +297,13 @@ class _Reader:
         part = _part_at(self._model, loc[:-1])
         if part is not None and name in part.refused:
             message = f"cannot be set: {part.refused[name]}"
-            return PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+            return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
         known = part.model_fields.items() if part is not None else ()
         hint = _hint(name, [info.alias or field for field, info in known])
         if name == "<<":
             hint = " (YAML 1.2 has no merge keys)"
         message = f"unknown field{hint}"
-        return PlaybookError(self._path, at.line, at.column, field_path(loc), message)
+        return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

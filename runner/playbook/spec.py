@@ -226,6 +226,12 @@ class FindingRule(Spec):
 class PlaybookSpec(Spec):
     """What to do. A playbook without steps judges by what the API says alone."""
 
+    includes: Annotated[tuple[fields.DnsLabel, ...], Field(max_length=50)] = ()
+    """Built-in playbooks that are run as well, each on the pods that it means itself."""
+    use: Annotated[tuple[fields.Used, ...], Field(max_length=100)] = ()
+    """Steps and rules of built-in playbooks, as if they stood here before one's own:
+    `crashloop/image-*`, PLAYBOOK/NAME with `*` and `?` as in a shell. A rule's `unless` forgets
+    what is not used."""
     targets: Targets = Targets()
     """Which pods to examine."""
     debugger: Debugger = Debugger()

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.cli.options import DEFAULT_PLAYBOOKS
+from runner.cli.options import load_playbooks
 from runner.permissions import LEASE, manifests, needs
 from runner.playbook import builtin, load, load_file
 
 ROOT = Path(__file__).parents[2]
 PLAYBOOKS = [load_file(path) for path in builtin()]
-DEFAULT = [playbook for playbook in PLAYBOOKS if playbook.metadata.name in DEFAULT_PLAYBOOKS]
+DEFAULT = load_playbooks((), None)
 API_ONLY = """\
 apiVersion: podmedic.io/v1alpha1
 kind: Playbook

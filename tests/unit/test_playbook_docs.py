@@ -17,6 +17,7 @@ def test_every_example_validates() -> None:
     assert [load(example, "docs/playbooks.md").name for example in examples] == [
         "database",
         "heap",
+        "start",
         "mode",
         "refused",
     ]

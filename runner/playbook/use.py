@@ -1,0 +1,104 @@
+"""`spec.use`: steps and rules of built-in playbooks, as if they stood in this one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from runner.playbook.document import ListNode, MapNode, Node, Scalar
+from runner.playbook.errors import PlaybookError, did_you_mean
+
+SECTIONS = {"steps": "name", "findings": "id", "workloads": "id"}
+"""The lists of a playbook that can be borrowed from, and what an item of each goes by."""
+
+
+def borrow(
+    root: Node, path: str, names: Sequence[str], read: Callable[[str], Node]
+) -> tuple[list[PlaybookError], dict[str, int]]:
+    """Puts what `spec.use` names before what the playbook says itself; returns how many items that
+    are, by section. `names` are the built-in playbooks, `read` gives the tree of one. What is not
+    as it should be is left for the validation of the whole, but for what only shows here."""
+    spec = _below(root, "spec")
+    errors = list(_unknown(path, _below(spec, "includes"), names))
+    used = _below(spec, "use")
+    if not isinstance(spec, MapNode) or not isinstance(used, ListNode):
+        return errors, {}
+    found: dict[str, list[MapNode]] = {section: [] for section in SECTIONS}
+    for at, item in enumerate(used.items):
+        if not isinstance(item, Scalar) or "/" not in item.text:
+            continue
+        name, _, pattern = item.text.partition("/")
+        field = f"spec.use[{at}]"
+        if name not in names:
+            hint = did_you_mean(name, names)
+            message = f'no built-in playbook is called "{name}"{hint}'
+            errors.append(PlaybookError(path, item.line, item.column, field, message))
+            continue
+        tree = read(name)
+        before = sum(map(len, found.values()))
+        for section, key in SECTIONS.items():
+            for node in _items(tree, section):
+                own = _text(node, key)
+                known = (_text(each, key) for each in found[section])
+                if fnmatchcase(own, pattern) and own not in known:
+                    found[section].append(node)
+        if sum(map(len, found.values())) == before:
+            known_names = [_text(n, key) for s, key in SECTIONS.items() for n in _items(tree, s)]
+            hint = did_you_mean(pattern, known_names)
+            message = f'playbook {name} has no step and no rule "{pattern}"{hint}'
+            errors.append(PlaybookError(path, item.line, item.column, field, message))
+    for section, nodes in found.items():
+        if nodes:
+            _put_first(spec, used, section, nodes)
+    return errors, {section: len(nodes) for section, nodes in found.items() if nodes}
+
+
+def _unknown(path: str, includes: Node | None, names: Sequence[str]) -> Iterator[PlaybookError]:
+    for at, item in enumerate(includes.items if isinstance(includes, ListNode) else ()):
+        if isinstance(item, Scalar) and item.text not in names:
+            hint = did_you_mean(item.text, names)
+            message = f'no built-in playbook is called "{item.text}"{hint}'
+            yield PlaybookError(path, item.line, item.column, f"spec.includes[{at}]", message)
+
+
+def _put_first(spec: MapNode, used: Node, section: str, nodes: Sequence[MapNode]) -> None:
+    present = spec.entries.get(section)
+    own = present[1].items if present is not None and isinstance(present[1], ListNode) else []
+    if present is not None and not isinstance(present[1], ListNode):
+        return
+    ids = {_text(node, "id") for node in (*nodes, *own) if isinstance(node, MapNode)}
+    borrowed = [_without_strangers(node, ids) for node in nodes]
+    key = present[0] if present is not None else Scalar(used.line, used.column, text=section)
+    spec.entries[section] = (
+        key,
+        ListNode(key.line, key.column, items=[*borrowed, *own]),
+    )
+
+
+def _without_strangers(node: MapNode, ids: set[str]) -> MapNode:
+    """A rule without those of its `unless` that stayed behind."""
+    unless = node.entries.get("unless")
+    if unless is None or not isinstance(unless[1], ListNode):
+        return node
+    kept = [i for i in unless[1].items if isinstance(i, Scalar) and i.text in ids]
+    entries = dict(node.entries)
+    if kept:
+        known = unless[1]
+        entries["unless"] = (unless[0], ListNode(known.line, known.column, items=list(kept)))
+    else:
+        del entries["unless"]
+    return MapNode(node.line, node.column, entries=entries)
+
+
+def _below(node: Node | None, key: str) -> Node | None:
+    entry = node.entries.get(key) if isinstance(node, MapNode) else None
+    return entry[1] if entry is not None else None
+
+
+def _items(root: Node, section: str) -> Iterator[MapNode]:
+    items = _below(_below(root, "spec"), section)
+    if isinstance(items, ListNode):
+        yield from (item for item in items.items if isinstance(item, MapNode))
+
+
+def _text(node: Node, key: str) -> str:
+    value = _below(node, key)
+    return value.text if isinstance(value, Scalar) else ""
