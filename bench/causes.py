@@ -1,5 +1,7 @@
 """How often the report names the cause: `python -m bench.causes --lab NAME [WORKLOAD…]`.
 
+With `--variants SEED` the broken ones get other names, ports and wordings (`lab/variants.py`).
+
 Deploys workloads of `lab/workloads/`, each into a namespace of its own, sweeps them all with one
 `podmedic run`, and holds the first finding of each against its `expected.yaml`.
 """
@@ -12,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import yaml
 
 from bench.measure import PODMEDIC, VOID, document, environment, run
 from lab.handle import Lab
+from lab.variants import variant
 
 WORKLOADS = Path(__file__).parents[1] / "lab" / "workloads"
 IMAGES = ("busybox", "python", "nginx", "redis", "postgres", "tools")
@@ -53,6 +56,14 @@ def cases(names: Sequence[str] = ()) -> list[Case]:
     if unknown:
         raise ValueError(f"no such workload: {', '.join(sorted(unknown))}")
     return [case for case in found if not names or case.name in names]
+
+
+def varied(case: Case, seed: int) -> Case:
+    """The same defect in other words; a healthy one stays as it is."""
+    if not case.broken:
+        return case
+    made = variant(case.manifest, case.expected, seed)
+    return replace(case, manifest=made.manifest, expected=made.expected)
 
 
 def _release(lab: Lab, namespace: str) -> None:
@@ -153,9 +164,13 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*")
     parser.add_argument("--lab", default="bench", help="a lab that is up (default: bench)")
     parser.add_argument("--settle", type=float, default=SETTLE_SECONDS, metavar="SECONDS")
+    parser.add_argument("--variants", type=int, metavar="SEED", help="variants of the broken ones")
     given = parser.parse_args()
     try:
-        result = measure(Lab.named(given.lab), cases(given.workloads), given.settle)
+        wanted = cases(given.workloads)
+        if given.variants is not None:
+            wanted = [varied(case, given.variants) for case in wanted]
+        result = measure(Lab.named(given.lab), wanted, given.settle)
     except (*VOID, ValueError) as error:
         print(f"bench.causes: void: {error}", file=sys.stderr)
         sys.exit(1)

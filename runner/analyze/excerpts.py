@@ -27,6 +27,8 @@ def evidence_of(
 ) -> tuple[Evidence, ...]:
     """What the rule refers to, in its order, but first `source`, where it found its match;
     `decisive` are lines that must be among the shown."""
+    if source.startswith("logs.fatal"):
+        source = "logs.last"  # where it was found
     found: list[Evidence] = []
     choose = _chooser(rule, decisive)
     references = [each for each in rule.evidence if each != source]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.analyze.control import compared
+from runner.analyze.last_words import fatal_line, words_of
 from runner.analyze.parse import ParseError, parse_output
 from runner.model.examination import Examination, TargetCondition
 from runner.model.pod import (
@@ -199,6 +200,11 @@ def _container(
         ),
         "envFrom": bool(spec.env_from),
         "envNames": [variable.name for variable in spec.env],
+        "unexpanded": [
+            {"name": variable.name, "reference": reference}
+            for variable in spec.env
+            for reference in variable.unexpanded
+        ],
         "command": list(spec.command),
         "args": list(spec.args),
         "ports": [port.container_port for port in spec.ports],
@@ -209,6 +215,7 @@ def _container(
         "livenessProbe": spec.liveness_probe is not None,
         "readinessProbe": spec.readiness_probe is not None,
         "startupProbe": spec.startup_probe is not None,
+        "postStart": _post_start(spec),
     }
     values.update(_limits(spec))
     if now is not None and state.running is not None and state.running.started_at is not None:
@@ -260,6 +267,13 @@ def _resource(spec: Container, kind: str, name: str) -> str:
     return str(amounts.get(name, "")) if isinstance(amounts, Mapping) else ""
 
 
+def _post_start(spec: Container) -> str:
+    hook = (spec.lifecycle or {}).get("postStart")
+    command = hook.get("exec") if isinstance(hook, Mapping) else None
+    words = command.get("command") if isinstance(command, Mapping) else None
+    return " ".join(str(word) for word in words) if isinstance(words, list) else ""
+
+
 def _limits(spec: Container) -> Iterator[tuple[str, int]]:
     processors = quantity(_resource(spec, "limits", "cpu"))
     if processors is not None and 0 < processors < _LARGEST:
@@ -307,8 +321,11 @@ def _logs(examination: Examination, unknown: dict[str, str]) -> dict[str, str]:
         found["last"] = found["previous"]
     elif "current" in found:
         found["last"] = found["current"]
+    if "last" in found:
+        found["fatal"] = fatal_line(found["last"])
+        found["fatalWords"] = words_of(found["fatal"], found["last"])
     reason = _missing(examination, "logs")
-    for name in ("current", "previous", "last"):
+    for name in ("current", "previous", "last", "fatal", "fatalWords"):
         if name not in found:
             if reason:
                 unknown[f"logs.{name}"] = reason

@@ -1,7 +1,6 @@
 """One pod or object, one playbook: which of its rules hold."""
 
 import hashlib
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 
 from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called
 from runner.analyze.facts import texts
+from runner.analyze.last_words import FRAME
 from runner.model.examination import Examination
 from runner.model.report import Evidence
 from runner.playbook.conditions import (
@@ -28,11 +28,6 @@ from runner.playbook.templates import Text, TextError
 MAX_ITEMS = 100
 MAX_MATCHES = 10_000
 _MAX_FRAMES = 200
-_FRAME = re.compile(
-    r"\s|at |from |goroutine \d+ \[|created by |stack backtrace:|note: run with |Node\.js v"
-    r"|Traceback \(most recent|[})\]]+;?$|[^\s()]+\([^()]*\)$"
-)
-"""A line of a stack trace in the languages that we meet, but for the error itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +221,7 @@ def finds(wanted: Match, text: str) -> Iterator[dict[str, str]]:
         if found:
             last = found.pop()
             groups = {name: value or "" for name, value in last.groupdict().items()}
+            groups = {**_no_groups(wanted.patterns), **groups}
             begin = text.rfind("\n", 0, last.start()) + 1
             end = text.find("\n", last.end())
             line = text[begin : end if end >= 0 else len(text)]
@@ -236,6 +232,12 @@ def finds(wanted: Match, text: str) -> Iterator[dict[str, str]]:
             }
 
 
+@lru_cache(maxsize=512)
+def _no_groups(patterns: tuple[str, ...]) -> Mapping[str, str]:
+    """Every name that one of the patterns has, so that words may ask whether it is there."""
+    return {name: "" for each in patterns for name in compile_pattern(each).groupindex}
+
+
 @lru_cache(maxsize=64)
 def _last_lines(text: str, count: int) -> str:
     """Replicas share a log, and many rules look at the same end of it. The frames of a stack trace
@@ -244,7 +246,7 @@ def _last_lines(text: str, count: int) -> str:
     begin, frames = len(lines), 0
     while begin > 0 and count > 0:
         begin -= 1
-        if frames < _MAX_FRAMES and _FRAME.match(lines[begin]):
+        if frames < _MAX_FRAMES and FRAME.match(lines[begin]):
             frames += 1
         else:
             count -= 1

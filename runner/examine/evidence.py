@@ -8,6 +8,7 @@ import msgspec
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine.context import Context, Redact
 from runner.examine.logs import read_log
+from runner.injection.endpoints import unexpanded
 from runner.model.examination import LogExcerpt
 from runner.model.pod import (
     Container,
@@ -29,13 +30,23 @@ _NO_LOG = (
 
 def _clean_container(container: Container, redact: Redact) -> Container:
     """Names of variables stay, their values go: the endpoints in them were read before."""
-    env = tuple(EnvVar(name=v.name, value_from=v.value_from) for v in container.env)
+    open_names = unexpanded(container)
+    env = tuple(
+        EnvVar(name=v.name, value_from=v.value_from, unexpanded=open_names.get(v.name, ()))
+        for v in container.env
+    )
     return msgspec.structs.replace(
         container,
         env=env,
         liveness_probe=_clean_probe(container.liveness_probe, redact),
         readiness_probe=_clean_probe(container.readiness_probe, redact),
         startup_probe=_clean_probe(container.startup_probe, redact),
+        lifecycle={
+            name: _clean_probe(hook, redact)
+            for name, hook in (container.lifecycle or {}).items()
+            if isinstance(hook, Mapping)
+        }
+        or None,
         command=redact.redact_argv(container.command)[0],
         args=redact.redact_argv(container.args)[0],
     )
@@ -144,6 +155,10 @@ async def app_log(
         if restarted and not previous and now.state.running is not None:
             # That was its successor's: the one that was looked at is the one before, by now.
             previous = True
+            data = await read(previous=previous)
+        elif previous and data.lstrip().startswith(_NO_LOG):
+            # It ended before we asked: from then on the plain log is that of the last instance.
+            asked = previous = False
             data = await read(previous=previous)
     except ClusterError as error:
         forbidden = error.reason is ErrorReason.FORBIDDEN

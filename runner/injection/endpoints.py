@@ -17,16 +17,30 @@ _DEFAULT_PORTS: Mapping[str, int] = {
     "elasticsearch": 9200, "memcached": 11211, "cassandra": 9042, "tcp": 0,
 }  # fmt: skip
 
+_CLIENTS: Mapping[str, int] = {
+    "psql": 5432, "pg_isready": 5432, "pg_dump": 5432, "createdb": 5432,
+    "mysql": 3306, "mysqladmin": 3306, "mariadb": 3306, "redis-cli": 6379, "mongosh": 27017,
+}  # fmt: skip
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _URL = re.compile(
     rf"(?P<scheme>[A-Za-z][A-Za-z0-9+]{{1,20}})://(?:[^\s/@\"']*@)?"
-    rf"(?P<hosts>{_HOST}(?::\d{{1,5}})?(?:,{_HOST}(?::\d{{1,5}})?)*)"
+    rf"(?P<hosts>{_HOST}(?::\d{{1,5}})?(?:,{_HOST}(?::\d{{1,5}})?)*)(?![A-Za-z0-9_.:%$-]*@)"
 )
 _HOST_PORT = re.compile(rf"(?P<host>{_HOST}):(?P<port>\d{{1,5}})(?:/.*)?")
 _PLAIN_HOST = re.compile(_HOST)
+_NETCAT = re.compile(
+    rf"\b(?:nc|ncat|netcat|telnet)\b(?:[ \t]+-[A-Za-z]+(?:[ \t]+\d+)?(?=[ \t]))*"
+    rf"[ \t]+(?P<host>{_HOST})[ \t]+(?P<port>\d{{1,5}})\b"
+)
+_CLIENT = re.compile(
+    rf"\b(?P<tool>{'|'.join(_CLIENTS)})\b[^\n;|&]{{0,200}}?[ \t](?:-h[ \t]?|--host[= \t])"
+    rf"(?P<host>[\"']?{_HOST}[\"']?)(?P<rest>[^\n;|&]{{0,200}})"
+)
+_CLIENT_PORT = re.compile(r"[ \t](?:-[pP][ \t]?|--port[= \t])(?P<port>\d{1,5})\b")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _HOST_NAME_SUFFIXES = ("HOST", "HOSTNAME", "ADDR", "ADDRESS", "SERVER", "ENDPOINT", "SERVICE_NAME")
+_OF_SERVICES = re.compile(r"_SERVICE_(?:HOST|PORT)(?:_\w+)?$|_PORT(?:_\d+_\w+)?$")
 _REFERENCE = re.compile(r"\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 # `main.go:71` in a script or a log format is a place in a program, though `.go` might be a domain.
 _SOURCE_FILE = re.compile(
@@ -73,6 +87,19 @@ def _token_endpoints(source: str, text: str) -> Iterator[Endpoint]:
             yield Endpoint(source, match["host"], port)
 
 
+def _spoken_endpoints(source: str, text: str) -> Iterator[Endpoint]:
+    """Where a script does not write HOST:PORT: `nc -z HOST PORT`, `psql -h HOST -p PORT`."""
+    for match in _NETCAT.finditer(text):
+        if _is_host(match["host"]) and 0 < int(match["port"]) < 65536:
+            yield Endpoint(source, match["host"], int(match["port"]))
+    for match in _CLIENT.finditer(text):
+        host = match["host"].strip("\"'")
+        if _is_host(host):
+            port = _CLIENT_PORT.search(match["rest"])
+            known = _CLIENTS[match["tool"]]
+            yield Endpoint(source, host, int(port["port"]) if port else known)
+
+
 def _literal_env(container: Container) -> dict[str, str]:
     """Env literals with `$(NAME)` references to earlier ones expanded, as the kubelet does."""
     values: dict[str, str] = {}
@@ -80,6 +107,23 @@ def _literal_env(container: Container) -> dict[str, str]:
         if variable.value_from is None:
             values[variable.name] = _REFERENCE.sub(lambda m: values.get(m[1], m[0]), variable.value)
     return values
+
+
+def unexpanded(container: Container) -> dict[str, tuple[str, ...]]:
+    """By the name of a variable, the names in its `$(NAME)` that the kubelet leaves as they stand:
+    no variable before it is called so. What ConfigMaps or Services add is not known here."""
+    if container.env_from:
+        return {}
+    known: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    for variable in container.env:
+        # $$(NAME) is meant as it stands.
+        names = _REFERENCE.findall(variable.value.replace("$$(", "")) if variable.value else []
+        open_names = tuple(n for n in names if n not in known and not _OF_SERVICES.search(n))
+        if open_names:
+            found[variable.name] = open_names
+        known.add(variable.name)
+    return found
 
 
 def _sibling_port(values: Mapping[str, str], name: str, suffix: str) -> int:
@@ -107,7 +151,11 @@ def endpoints_of(container: Container) -> tuple[Endpoint, ...]:
     for source, words in (("command", container.command), ("args", container.args)):
         for word in words:
             text = _REFERENCE.sub(lambda m: values.get(m[1], m[0]), word)
-            for endpoint in (*_url_endpoints(source, text), *_token_endpoints(source, text)):
+            for endpoint in (
+                *_url_endpoints(source, text),
+                *_token_endpoints(source, text),
+                *_spoken_endpoints(source, text),
+            ):
                 seen.setdefault((endpoint.host, endpoint.port), endpoint)
     return tuple(e for e in seen.values() if e.port < 65536)[:MAX_ENDPOINTS]
 

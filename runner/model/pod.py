@@ -48,9 +48,13 @@ class VolumeDevice(Value, frozen=True, kw_only=True):
 
 
 class EnvVar(Value, frozen=True, kw_only=True):
+    """`unexpanded` is ours: names that the value refers to, `$(NAME)`, and that nothing before it
+    defines. It stays when the value is taken away."""
+
     name: str
     value: str = ""
     value_from: dict[str, Any] | None = None
+    unexpanded: tuple[str, ...] = ()
 
 
 class ContainerPort(Value, frozen=True, kw_only=True):
@@ -77,6 +81,7 @@ class Container(Value, frozen=True, kw_only=True):
     liveness_probe: dict[str, Any] | None = None
     readiness_probe: dict[str, Any] | None = None
     startup_probe: dict[str, Any] | None = None
+    lifecycle: dict[str, Any] | None = None
     restart_policy: str = ""
     target_container_name: str = ""
 

@@ -28,6 +28,8 @@ CONTAINER = {
     "oomKilled": "true when the current or the latest exit was for memory",
     "envFrom": "true when it takes all of a ConfigMap or Secret as variables: more than envNames",
     "envNames": "names of its environment variables, as far as the spec spells them",
+    "unexpanded": "list of {name, reference}: variables whose value has a `$(REFERENCE)` that is "
+    "not replaced, since no variable before it has that name",
     "command": "list of words",
     "args": "list of words",
     "ports": "list of port numbers",
@@ -40,6 +42,7 @@ CONTAINER = {
     "livenessProbe": "true when it has one",
     "readinessProbe": "true when it has one",
     "startupProbe": "true when it has one",
+    "postStart": "command of its postStart hook, empty when there is none",
 }
 POD = {
     "namespace": "",
@@ -124,6 +127,10 @@ LOGS = {
     "current": "end of the log of the current instance of the target container",
     "previous": "end of the log of the instance before",
     "last": "end of the log of the instance that exited last, else of the current one",
+    "fatal": "the line of `last` that looks most like the reason to end, empty when none does: an "
+    "exception, a fatal error, an error near the end",
+    "fatalWords": "what that line says: of a JSON document its message and its error, of a line "
+    "that ends with a colon also the next ones",
 }
 
 MAPS: Mapping[str, Mapping[str, str]] = {

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -15,17 +15,19 @@ from runner.examine.evidence import clean_event
 from runner.injection import ServiceMap
 from runner.model.examination import Examination
 from runner.model.objects import Controller, EndpointSlice, Objects, Service
-from runner.model.pod import Event, PodCondition
+from runner.model.pod import Event, Pod, PodCondition
 from runner.model.report import Confidence, Finding, NotEvaluated, Severity
 from runner.permissions import OF_SERVICES, OF_WORKLOADS
 from runner.plan import PodPlan, Services, knowing_services
 from runner.playbook import Playbook
+from runner.select import app_statuses
 from runner.sweep.outside import Outside
 from runner.sweep.settings import Selection
 
 T = TypeVar("T")
 Annotated = TypeVar("Annotated", Controller, Service, EndpointSlice)
 
+_RECENT = timedelta(hours=1)
 _EVENTS = "type=Warning,involvedObject.kind!=Pod"
 _KINDS = {
     "deployments": "Deployment",
@@ -170,15 +172,26 @@ def services_of(objects: Objects) -> dict[str, list[Service]]:
     return found
 
 
-def with_failed_jobs(plans: Sequence[PodPlan], objects: Objects) -> tuple[PodPlan, ...]:
-    """The same plans, but that of the last failed pod of each Job that was given up: nothing can
-    be started in it, and yet its state and its log say why."""
+def with_failed_pods(
+    plans: Sequence[PodPlan], objects: Objects, now: datetime
+) -> tuple[PodPlan, ...]:
+    """The same plans, but those of failed pods that say why something is wrong now: nothing can be
+    started in them, and yet their state and their log tell. The last one of each Job that was
+    given up and of each workload whose pods were evicted within the hour, and each pod that
+    nobody owns: it is all there is."""
     failed = failed_jobs(objects)
     last: dict[str, PodPlan] = {}
-    for plan in plans if failed else ():
+    for plan in plans:
         pod = plan.pod
-        owner = next((o.uid for o in pod.metadata.owner_references if o.uid in failed), None)
-        if owner is None or pod.status.phase != "Failed" or plan.skip is None:
+        if pod.status.phase != "Failed" or plan.skip is None:
+            continue
+        owners = pod.metadata.owner_references
+        owner = next((o.uid for o in owners if o.uid in failed), None)
+        if owner is None and pod.status.reason == "Evicted" and now - _ended(pod) < _RECENT:
+            owner = next((o.uid for o in owners if o.controller and o.kind != "Job"), None)
+        if owner is None and not owners:
+            owner = pod.metadata.uid
+        if owner is None:
             continue
         if owner not in last or _begun(last[owner]) < _begun(plan):
             last[owner] = plan
@@ -187,6 +200,18 @@ def with_failed_jobs(plans: Sequence[PodPlan], objects: Objects) -> tuple[PodPla
         replace(plan, skip=None, held_back=plan.skip) if plan.pod.metadata.uid in chosen else plan
         for plan in plans
     )
+
+
+def _ended(pod: Pod) -> datetime:
+    """When its last container ended, else when it was created: an evicted pod may have none."""
+    ends = [
+        state.terminated.finished_at
+        for status, _ in app_statuses(pod)
+        for state in (status.state, status.last_state)
+        if state.terminated is not None and state.terminated.finished_at is not None
+    ]
+    created = pod.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)
+    return max([*ends, created])
 
 
 def _begun(plan: PodPlan) -> datetime:

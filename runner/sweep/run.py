@@ -30,7 +30,7 @@ from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import EventLists, choose_for_logs, list_events
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.nodes import list_nodes, with_nodes
-from runner.sweep.objects import clean_objects, with_backends, with_failed_jobs
+from runner.sweep.objects import clean_objects, with_backends, with_failed_pods
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
@@ -209,7 +209,7 @@ async def sweep(
     plans, done = split(earlier, plans, playbooks)
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
-    plans = with_backends(with_failed_jobs(plans, objects), objects)
+    plans = with_backends(with_failed_pods(plans, objects, outside.now()), objects)
     to_inject = sorted({p.pod.metadata.namespace for p in plans if will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}

@@ -168,9 +168,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because the host db.shop (env:DB_URL) does not resolve.",
     ),
     (
-        "host-unresolvable-unmentioned",
+        "host-unresolvable-unnamed",
         {"log": "socket.gaierror: [Errno -2] Name or service not known\n", "steps": steps("endpoint env:DB_URL db.shop 5432 dns=fail tcp=none\n")},
-        "Container app exits with code 1, and the host db.shop (env:DB_URL) of its configuration does not resolve.",
+        'Container app exits with code 1 after "socket.gaierror: [Errno -2] Name or service not known", and the host db.shop (env:DB_URL) of its configuration does not resolve.',
     ),
     (
         "connection-refused",
@@ -183,9 +183,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because queue:5672 (env:Q) does not answer.",
     ),
     (
-        "connection-unmentioned",
+        "connection-unnamed",
         {"log": "context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
-        "Container app exits with code 1, and queue:5672 (env:Q) of its configuration does not accept connections (timeout).",
+        'Container app exits with code 1 after "context deadline exceeded", and queue:5672 (env:Q) of its configuration does not accept connections (timeout).',
     ),
     (
         "file-missing",
@@ -316,8 +316,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "last-words",
-        {"log": "starting\nFATAL invalid config: replicas must be positive\n"},
-        "Container app exits with code 1; its last words are: FATAL invalid config: replicas must be positive",
+        {"log": "starting\nFATAL: the leap year was not expected\n"},
+        "Container app exits with code 1; its log says why: FATAL: the leap year was not expected",
     ),
     (
         "host-unresolvable-unmentioned",
@@ -337,7 +337,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "exits",
         {"state": exited(3), "log": "bye\n"},
-        "Container app exits with code 3: the application chose this code; its documentation or log says why.",
+        "Container app exits with code 3: the application chose this code; its documentation or log says why. The last line of its log: bye",
     ),
     (
         "not-ready",

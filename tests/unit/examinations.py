@@ -118,6 +118,7 @@ def examination(
     services: Sequence[Service] = (),
     command: Sequence[str] = (),
     changes: Sequence[Difference] = (),
+    unexpanded: Mapping[str, Sequence[str]] | None = None,
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise."""
     limits = {"memory": memory_limit, "cpu": cpu_limit}
@@ -125,7 +126,10 @@ def examination(
         name="app",
         image="registry.example.com/shop/web:2.3",
         command=tuple(command),
-        env=tuple(EnvVar(name=name) for name in env),
+        env=(
+            *(EnvVar(name=name) for name in env),
+            *(EnvVar(name=n, unexpanded=tuple(r)) for n, r in (unexpanded or {}).items()),
+        ),
         env_from=({"configMapRef": {"name": "web"}},) if env_from else (),
         ports=tuple(ContainerPort(container_port=port) for port in ports),
         volume_mounts=tuple(VolumeMount(name="v", mount_path=path) for path in mounts),

@@ -8,7 +8,9 @@ from runner.analyze import judge
 from runner.model.examination import TargetCondition
 from runner.model.report import Finding, StepOutcome
 from runner.playbook import resolve
-from tests.unit.crashloop_cases import CASES, WENT
+from tests.unit.crashloop_cases import CASES as STATE_CASES
+from tests.unit.crashloop_cases import WENT
+from tests.unit.crashloop_log_cases import CASES as LOG_CASES
 from tests.unit.examinations import (
     crashloop_steps as steps,
 )
@@ -23,6 +25,7 @@ from tests.unit.examinations import (
 )
 
 CRASHLOOP = resolve("crashloop")
+CASES = [*STATE_CASES, *LOG_CASES]
 
 
 def found(one: Any) -> list[Finding]:
@@ -109,7 +112,7 @@ def test_useful_without_any_step() -> None:
 def test_forbidden_logs_do_not_read_as_silence() -> None:
     one = examination(steps=steps(), unknown={"logs": "forbidden: get pods/log"})
     findings, questions = judge([CRASHLOOP], [one], {one.pod.metadata.uid: ["crashloop"]})
-    assert [each.rule for each in findings] == ["exits"]
+    assert [each.rule for each in findings] == ["exits-unexplained"]
     said = {(each.subject, each.reason, each.message) for each in questions}
     assert ("fact logs", "Forbidden", "forbidden: get pods/log") in said
     assert ("rule variable-missing", "FactMissing", "logs.last: forbidden: get pods/log") in said

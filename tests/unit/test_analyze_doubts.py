@@ -149,9 +149,9 @@ def test_a_host_that_the_last_words_do_not_blame_is_possible_at_most(log: str) -
 def test_the_fatal_line_wins_over_an_endpoint_that_was_only_mentioned(early: str) -> None:
     log = f"{early}\nFATAL invalid config: replicas must be positive\n"
     findings = told(log, TRACING)
-    assert brief(findings) == [("last-words", "likely"), ("connection-unmentioned", "possible")]
+    assert brief(findings) == [("configuration-invalid", "likely")]
     assert findings[0].message == (
-        "Container app exits with code 1; its last words are:"
+        "Container app exits with code 1 because it does not understand its configuration:"
         " FATAL invalid config: replicas must be positive"
     )
     assert "FATAL invalid config: replicas must be positive" in findings[0].evidence[0].excerpt
@@ -185,7 +185,10 @@ def test_the_port_is_not_taken_from_the_time_of_day(log: str, port: str) -> None
     ],
 )
 def test_no_target_is_made_up(log: str) -> None:
-    assert brief(told(log)) == [("exits", "possible")]
+    (finding,) = told(log)
+    assert (finding.rule, finding.confidence) == ("last-words", "likely")
+    last = log.splitlines()[-1]
+    assert finding.message == f"Container app exits with code 1; its log says why: {last}"
 
 
 def test_without_a_port_in_the_log_none_is_named() -> None:

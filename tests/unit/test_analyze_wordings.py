@@ -26,7 +26,7 @@ BY_LOG = [
     for log, target in [
         ("Error: connect ECONNREFUSED 10.96.3.4:6379", "10.96.3.4:6379"),
         ("dial tcp 10.96.3.4:5432: connect: connection refused", "10.96.3.4:5432"),
-        ('connection to server at "db" (10.96.3.4), port 5432 failed: Connection refused', "db"),
+        ('connection to server at "db" (10.96.3.4), port 5432 failed: Connection refused', "db:5432"),
         ("Could not connect to Redis at cache:6379: Connection refused", "cache:6379"),
         ("Connection to db:5432 refused. Check that the hostname and port are correct", "db:5432"),
         ("nc: can't connect to remote host (10.96.3.4): Connection refused", "10.96.3.4"),
@@ -36,7 +36,7 @@ BY_LOG = [
     for log, target in [
         ("Error: connect ETIMEDOUT 10.96.3.4:6379", "10.96.3.4:6379"),
         ("dial tcp 10.96.3.4:5432: i/o timeout", "10.96.3.4:5432"),
-        ('connection to server at "db" (10.96.3.4), port 5432 failed: timeout expired', "db"),
+        ('connection to server at "db" (10.96.3.4), port 5432 failed: timeout expired', "db:5432"),
         ("failed to connect to db:5432: connection timed out", "db:5432"),
     ]
 ] + [
@@ -136,10 +136,10 @@ OTHERS = [
     ("permission-denied", "cat: can't open '/etc/keys/token': Permission denied", "its user may not use /etc/keys/token"),
     ("permission-denied", "journal: cannot open /data/journal.log: Permission denied", "its user may not use /data/journal.log"),
     ("operation-not-permitted", "PermissionError: [Errno 1] Operation not permitted", "not permitted to it: PermissionError"),
-    ("last-words", 'level=fatal msg="invalid configuration" error="yaml: line 7: mapping values"', "yaml: line 7"),
-    ("last-words", '2026/11/26 03:00:01 [emerg] 1#1: unknown directive "proxy_passs"', "proxy_passs"),
-    ("last-words", "flag provided but not defined: --prot", "--prot"),
-    ("uncaught-exception", "Error: Cannot find module 'express'\nRequire stack:\n- /app/server.js", "Cannot find module 'express'"),
+    ("configuration-invalid", 'level=fatal msg="invalid configuration" error="yaml: line 7: mapping values"', "yaml: line 7"),
+    ("configuration-invalid", '2026/11/26 03:00:01 [emerg] 1#1: unknown directive "proxy_passs"', "proxy_passs"),
+    ("option-not-accepted", "flag provided but not defined: --prot", "--prot"),
+    ("module-missing", "Error: Cannot find module 'express'\nRequire stack:\n- /app/server.js", "library express"),
 ]  # fmt: skip
 
 

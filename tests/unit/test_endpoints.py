@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from runner.injection import endpoints_of
+from runner.injection.endpoints import unexpanded
 from runner.model.pod import Container
 
 
@@ -57,3 +58,47 @@ def test_a_place_in_a_program_is_no_host() -> None:
 
 def test_no_more_than_forty() -> None:
     assert len(endpoints_of(container({f"H{i}_HOST": f"host{i}" for i in range(90)}))) == 40
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("until nc -z -w 2 mq.messaging.svc 5672; do sleep 1; done", [("mq.messaging.svc", 5672)]),
+        ("nc -vz db 5432 && echo ok", [("db", 5432)]),
+        ("psql -h db -p 5433 -U app -c 'select 1'", [("db", 5433)]),
+        ('pg_isready -U app --host="db"; sleep 1', [("db", 5432)]),
+        ("redis-cli -h cache ping", [("cache", 6379)]),
+        ("nc -l -p 8080", []),
+        ("echo psql; sort -h file", []),
+    ],
+)
+def test_where_a_script_does_not_write_host_and_port_as_one(
+    script: str, expected: list[tuple[str, int]]
+) -> None:
+    found = endpoints_of(container(command=["sh", "-c", script]))
+    assert [(e.host, e.port) for e in found] == expected
+
+
+def test_what_stands_before_an_at_sign_is_no_host() -> None:
+    assert endpoints_of(container({"DB_URL": "postgres://app@$(DB_HOST):5432/app"})) == ()
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"URL": "http://$(HOST)/", "HOST": "db"}, {"URL": ("HOST",)}),
+        ({"HOST": "db", "URL": "http://$(HOST)/"}, {}),
+        ({"URL": "$$(HOST)"}, {}),
+        ({"URL": "http://$(CACHE_SERVICE_HOST):$(CACHE_PORT_6379_TCP_PORT)"}, {}),
+    ],
+)
+def test_references_to_what_comes_later(
+    env: dict[str, str], expected: dict[str, tuple[str, ...]]
+) -> None:
+    assert unexpanded(container(env)) == expected
+
+
+def test_what_a_config_map_may_add_is_not_called_missing() -> None:
+    assert (
+        unexpanded(container({"URL": "$(HOST)"}, envFrom=[{"configMapRef": {"name": "c"}}])) == {}
+    )

@@ -1,0 +1,142 @@
+"""The line of a log that says most about why the program ended.
+
+Programs do not agree on where that is: a trace in Python ends with it, one in Java names the
+cause last, a server says it and then tells that it shuts down, and what is written to stdout and
+stderr at the same moment may change places. So lines are weighed by what they look like.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+MAX_LINES = 400
+MAX_WORDS = 600
+_CLOSE, _NEAR = 4, 15  # lines from the end within which mere words, and errors, are believed
+_FAR = 60
+_MAX_LINE = 4000
+
+FRAME = re.compile(
+    r"\s|at |from |goroutine \d+ \[|created by |stack backtrace:|note: run with |Node\.js v"
+    r"|Traceback \(most recent|[})\]]+;?$|[^\s()]+\([^()]*\)$"
+)
+"""A line of a stack trace in the languages that we meet, but for the error itself."""
+
+_QUIET = re.compile(
+    r"^(?:\S*\d\S* +|\[[^\]]*\] *|\S+ +[-|] +){0,4}[\[<(|]*"
+    r"(?i:warn(?:ing)?|info|debug|notice|trace|hint|detail)\b"
+    r"|^(?:\S+ +){0,3}(?:WARN|WARNING|INFO|NOTICE|TRACE|DEBUG)[\]:]? |^[WID]\d{4} "
+    r"|\b(?i:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?i:warn|info|debug|notice|trace|[1-4]0\b)"
+    r"|(?i:\b(?:ignor(?:ed|ing)|skipp(?:ed|ing)|continuing|will retry|retrying"
+    r"|fall(?:s|ing)? back)\b)"
+)
+_FATAL = re.compile(
+    r"\b(?:FATAL|PANIC|EMERG(?:ENCY)?|ALERT|CRITICAL)\b|^(?i:fatal|panic|critical)\b"
+    r"|\[(?:emerg|alert|crit)\]"
+    r"|(?i:\blevel\\?\"?[=:] ?\\?\"?(?:fatal|panic|critical|emerg))"
+    r"|(?i:^(?:php )?fatal error\b|\bfatal error[:,]|^uncaught\b)"
+    r"|(?i:unhandled (?:exception|rejection|promise))"
+    r"|^thread '[^']*' .*panicked at |^\*\* \(|^F\d{4} |\\?\"level\\?\": ?60\b"
+)
+_THROWN = re.compile(
+    r"^(?:Caused by: |Exception in thread \"[^\"]*\" |Uncaught |[\w./-]+:\d+:in [`'][^']*': )?"
+    r"(?:[A-Za-z_$][\w$]*(?:\.|::))*"
+    r"[A-Z]\w*(?:Error|Exception|Exit|Fault|Failure|Violation|Panic)\b(?:[: (\[]|$)"
+    r"|^(?:[a-z_]\w*\.)+(?:[A-Z]\w+|\w*error): \S"
+    r"|^[\w./-]+:\d+:in [`'].*\((?:\w+::)*[A-Z]\w+\)$"
+)
+_ERROR = re.compile(
+    r"\b(?:ERROR|ERR|SEVERE)\b|^(?i:error)\b|(?i:[:\s\[]error[:\]])|^E\d{4} "
+    r"|(?i:\b(?:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?:err|error|50)\b)"
+    r"|^npm ERR!|^mysqld?: |^%3\|"
+)
+_HINT = re.compile(
+    r"(?i)\b(?:failed|failure|error(?![=_\w])|did not|no \w+ named|cannot|can't|could ?n[o']t"
+    r"|could not|unable to|no such|denied|refused|forbidden|unauthori[sz]ed|invalid|illegal"
+    r"|not (?:found|set|exist|allowed|permitted|supported|valid|a valid|writable|readable|empty)"
+    r"|missing|required|must (?:be|have|not|specify)|unknown|unexpected|unrecogni[sz]ed"
+    r"|unsupported|expired|timed out|mismatch|corrupt\w*|already (?:exists|in use|running)"
+    r"|exceeded|out of|does not|doesn't|is not|wrong|bad|abort\w*|killed|usage:|incompatible"
+    r"|conflict\w*|rejected|unclosed|unterminated|incomplete|incorrect|expect(?:ed|ing|s)"
+    r"|at line \d+|too (?:many|large|long|small|old|new)|not enough|needs?|requires?|lacks?"
+    r"|please|uninitiali[sz]ed|insufficient|unavailable|unreachable|no route|lost)\b"
+)
+_LEAVING = re.compile(
+    r"(?i)^.{0,60}\b(?:shutting down|shut down|exiting|exited|exit(?:ed)? (?:with )?(?:code|status)"
+    r"|terminat(?:ed|ing)|stopp(?:ed|ing)|aborting|giving up|bye|quitting"
+    r"|see above|a complete log of this run|for more information|run with)\b.{0,40}$"
+)
+_MORE = re.compile(r"[:\[{,]$|panicked at [^\n]*:\d+:$|validation errors? for \S+$")
+_MESSAGE_KEYS = ("message", "msg", "log", "short_message", "text", "event")
+_ERROR_KEYS = ("error", "err", "exception", "cause", "reason", "detail", "stack")
+
+
+def fatal_line(text: str) -> str:
+    """The line as the log has it, empty when none looks like a reason to end."""
+    lines = [line[:_MAX_LINE] for line in text.splitlines() if line.strip()][-MAX_LINES:]
+    best, chosen = 0, -1
+    distance = 0
+    for index in range(len(lines) - 1, -1, -1):
+        line = lines[index]
+        caused = line.lstrip().startswith("Caused by: ")
+        if FRAME.match(line) and not caused and index != len(lines) - 1:
+            continue
+        distance += 1
+        if distance > _FAR:
+            break
+        weight = _weight(line, distance)
+        if weight > best:
+            best, chosen = weight, index
+    return lines[chosen].strip() if chosen >= 0 else ""
+
+
+def _weight(line: str, distance: int) -> int:
+    if _QUIET.search(line):
+        return 0
+    if _LEAVING.match(line) and not _THROWN.match(line):
+        return 1 if distance == 1 and _ERROR.search(line) else 0
+    if _FATAL.search(line) or _THROWN.match(line.strip()):
+        return 4
+    if distance > _NEAR:
+        return 0
+    if _ERROR.search(line):
+        return 3
+    return 2 if distance <= _CLOSE and _HINT.search(line) else 0
+
+
+def words_of(line: str, text: str) -> str:
+    """What the line says, for people: of a JSON document its message and error, of one that ends
+    in the middle of a sentence also what follows."""
+    return " ".join(_said(line, text))[:MAX_WORDS]
+
+
+def _said(line: str, text: str) -> Iterator[str]:
+    begin = line.find("{")
+    if begin >= 0 and line.endswith("}"):
+        try:
+            told = json.loads(line[begin:])
+        except ValueError:
+            told = None
+        if isinstance(told, Mapping) and (words := list(_fields(told))):
+            yield ": ".join(words)
+            return
+    yield line
+    if _MORE.search(line):
+        yield from _following(line, text.splitlines())
+
+
+def _following(line: str, lines: Sequence[str]) -> Iterator[str]:
+    at = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].strip() == line), None)
+    if at is not None:
+        yield from (each.strip() for each in lines[at + 1 : at + 9] if each.strip(" \t^~{}[]()"))
+
+
+def _fields(told: Mapping[str, Any]) -> Iterator[str]:
+    for keys in (_MESSAGE_KEYS, _ERROR_KEYS):
+        for key in keys:
+            value = told.get(key)
+            if isinstance(value, Mapping):
+                value = next((value[k] for k in _MESSAGE_KEYS if value.get(k)), None)
+            if isinstance(value, str) and value.strip():
+                yield value.strip().splitlines()[0]
+                break

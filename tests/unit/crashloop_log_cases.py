@@ -1,0 +1,123 @@
+"""More pods for rules of the playbook crashloop: those that read the decisive line of a log, and
+those about what the kubelet says of a start."""
+
+from typing import Any
+
+from tests.unit.crashloop_cases import PULL
+from tests.unit.examinations import crashloop_steps as steps
+from tests.unit.examinations import event, exited, running, waiting
+
+HOOK = 'Exec lifecycle hook ([/bin/register]) for Container "app" failed: exec: "/bin/register": no such file'
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "image-pull-secret-missing",
+        {
+            "state": PULL,
+            "events": [
+                event("FailedToRetrieveImagePullSecret", "Unable to retrieve some image pull secrets (acme-pull); attempting to pull the image may not succeed.", container=""),
+                event("Failed", "failed to resolve reference: not found"),
+            ],
+        },
+        "Container app does not start because image registry.example.com/shop/web:2.3 cannot be pulled, and the Secret that should let it be pulled (acme-pull) cannot be had in namespace shop.",
+    ),
+    (
+        "memory-limit-too-small",
+        {
+            "state": waiting("ContainerCreating"),
+            "restarts": 0,
+            "memory_limit": "512m",
+            "events": [event("FailedMount", 'MountVolume.SetUp failed for volume "t" : write ca.crt: no space left on device', container="")],
+        },
+        "Container app does not start because its memory limit of 512m is thousandths of a byte (m means milli).",
+    ),
+    (
+        "script-interpreter-missing",
+        {
+            "log": "exec /scripts/run.sh: no such file or directory\n",
+            "mounts": ["/scripts"],
+            "steps": steps(mounts="mount /scripts\nfile /scripts/run.sh\n"),
+        },
+        "Container app does not start because the interpreter that the first line of /scripts/run.sh names is not in image registry.example.com/shop/web:2.3: the script itself is there.",
+    ),
+    (
+        "post-start-hook-fails",
+        {"state": exited(137), "log": "serving\n", "events": [event("FailedPostStartHook", HOOK)]},
+        f"The kubelet ends container app again and again because its postStart hook fails: {HOOK}",
+    ),
+    (
+        "service-variable-taken",
+        {"log": "ValueError: invalid literal for int() with base 10: 'tcp://10.96.3.4:6379'\n"},
+        "Container app exits with code 1 because it wants a number and finds tcp://10.96.3.4:6379: for each Service NAME of the namespace Kubernetes sets a variable NAME_PORT (REDIS_PORT for a Service redis), and the application reads one of that name.",
+    ),
+    (
+        "reference-not-expanded",
+        {"log": "bye\n", "unexpanded": {"DB_URL": ["DB_HOST"]}},
+        "Container app exits with code 1, and its variable DB_URL has $(DB_HOST) in it as it stands: there is no variable DB_HOST before DB_URL in its env.",
+    ),
+    (
+        "authentication-failed",
+        {"log": 'FATAL:  password authentication failed for user "shop"\n'},
+        'Container app exits with code 1 because the other side does not accept its credentials: password authentication failed for user "shop.',
+    ),
+    (
+        "database-missing",
+        {"log": 'FATAL:  database "shop" does not exist\n'},
+        "Container app exits with code 1 because, as its log says, the server has no database shop.",
+    ),
+    (
+        "table-missing",
+        {"log": 'ERROR:  relation "orders" does not exist\nLINE 1: select 1 from orders\n'},
+        "Container app exits with code 1 because, as its log says, orders does not exist in its database: the schema is older than the program, or was never made.",
+    ),
+    (
+        "migration-failed",
+        {"log": "error: Dirty database version 12. Fix and force version.\n"},
+        "Container app exits with code 1 because a migration of its database fails: Dirty database version 12. Fix and force version..",
+    ),
+    (
+        "option-not-accepted",
+        {"state": exited(2), "log": "usage: web [-h]\nweb: error: unrecognized arguments: --prot\n"},
+        "Container app exits with code 2 because its command line is not accepted: unrecognized arguments: --prot.",
+    ),
+    (
+        "module-missing",
+        {"log": "ModuleNotFoundError: No module named 'flask'\n"},
+        "Container app exits with code 1 because the module or library flask that it needs is not where it looks for it in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "heap-exhausted",
+        {"state": exited(3), "log": "java.lang.OutOfMemoryError: Java heap space\n", "memory_limit": "1Gi"},
+        "Container app exits with code 3 because it gets no more memory: java.lang.OutOfMemoryError: Java heap space. The kernel did not kill it: the limit is one of its own, below the container's 1Gi.",
+    ),
+    (
+        "limit-reached",
+        {"log": "OSError: [Errno 24] Too many open files\n"},
+        "Container app exits with code 1 because it reaches a limit of open files: Too many open files.",
+    ),
+    (
+        "value-not-accepted",
+        {"log": 'strconv.Atoi: parsing "10k": invalid syntax\n'},
+        'Container app exits with code 1 because a value is not of the kind that it wants: strconv.Atoi: parsing "10k": invalid syntax',
+    ),
+    (
+        "configuration-invalid",
+        {"log": "starting\nFATAL invalid config: replicas must be positive\n"},
+        "Container app exits with code 1 because it does not understand its configuration: FATAL invalid config: replicas must be positive",
+    ),
+    (
+        "init-still-running",
+        {"state": running(), "restarts": 0, "init": True, "log": "starting\nwaiting for rabbitmq\n"},
+        "The pod does not start because its init container app still runs. The last line of its log: waiting for rabbitmq",
+    ),
+    (
+        "evicted",
+        {"state": exited(137), "phase": "Failed", "pod_reason": "Evicted", "pod_message": 'Usage of EmptyDir volume "work" exceeds the limit "24Mi". ', "log": "packing\n"},
+        'The kubelet evicted the pod: Usage of EmptyDir volume "work" exceeds the limit "24Mi".',
+    ),
+    (
+        "exits-unexplained",
+        {"state": exited(3), "log": ""},
+        "Container app exits with code 3: the application chose this code; its documentation or log says why.",
+    ),
+]  # fmt: skip

@@ -1,0 +1,55 @@
+"""Which line of a log says why a program ended."""
+
+import pytest
+
+from runner.analyze.last_words import fatal_line, words_of
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("starting\nFATAL: no rates\nshutting down\n", "FATAL: no rates"),
+        ("starting\nERROR no rates\nERROR exiting\n", "ERROR no rates"),
+        ("FATAL old\n" + "working\n" * 61, ""),
+        ("ERROR old\n" + "working\n" * 15, ""),
+        ("cannot read rates\n" + "working\n" * 4, ""),
+        ("cannot read rates\n" + "working\n" * 3, "cannot read rates"),
+        ("INFO errors=0 failed=0\nbye\n", ""),
+        ("WARN cannot reach the tracer, continuing\nbye\n", ""),
+        ('level=info msg="error budget left"\n', ""),
+        ("error_rate=0.0 last_error=none\n", ""),
+        ("RuntimeError: no rates\nWARN: cannot flush\n", "RuntimeError: no rates"),
+        (
+            ('Exception in thread "main" a.b.StartException: x\n\tat a.B.c(B.java:1)\n'
+            "Caused by: java.io.IOException: disk\n\tat a.B.d(B.java:2)\n\t... 4 more\n"),
+            "Caused by: java.io.IOException: disk",
+        ),
+        # written to stdout and stderr at once
+        ("ERROR:  relation exists\napplying 42.sql\n", "ERROR:  relation exists"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_line_that_says_most(log: str, line: str) -> None:
+    assert fatal_line(log) == line
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ('{"level":"fatal","msg":"cannot start","error":"no rates"}\n', "cannot start: no rates"),
+        ('{"level":"fatal","error":{"message":"no rates"}}\n', "no rates"),
+        ('2026 {"level":"fatal","n":1}\n', '2026 {"level":"fatal","n":1}'),
+        (
+            "thread 'main' panicked at src/main.rs:9:5:\nno rates\nnote: run with\n",
+            "thread 'main' panicked at src/main.rs:9:5: no rates note: run with",
+        ),
+        ("FATAL: no rates\nbye\n", "FATAL: no rates"),
+    ],
+)
+def test_what_it_says(log: str, words: str) -> None:
+    assert words_of(fatal_line(log), log) == words
+
+
+def test_a_log_without_lines_ends() -> None:
+    assert fatal_line("x" * 300_000) == ""
+    assert len(words_of("FATAL " + "x" * 5000, "")) == 600
