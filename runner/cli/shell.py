@@ -64,6 +64,7 @@ class _Request:
     start_seconds: float
     ttl_seconds: int
     timeout_seconds: float | None
+    new: bool
     command: str | None
     stdin: bool
     detach_keys: bytes
@@ -135,6 +136,11 @@ class _Request:
     show_default=True,
     help="Seconds after which the container ends by itself, whatever becomes of podmedic.",
 )
+@click.option(
+    "--new",
+    is_flag=True,
+    help="Inject a container for --command although one of ours that stays would do.",
+)
 @options.start_timeout_option
 @options.cap_option
 @detach_keys_option
@@ -151,7 +157,7 @@ class _Request:
 def shell(  # one argument per option
     pod: str, command: str | None, namespace: str, container: str, image: str | None, profile: str,
     strategy: str, run_as_user: int | None, stdin: bool, timeout_seconds: float, ttl_seconds: int,
-    start_seconds: float, cap: int, detach_keys: bytes, record: Path | None,
+    new: bool, start_seconds: float, cap: int, detach_keys: bytes, record: Path | None,
     verbose: bool, context: str | None, kubeconfig: str | None, impersonate: str | None,
     qps: float, burst: int, policy_file: Path | None,
 ) -> int:  # fmt: skip
@@ -211,6 +217,7 @@ def shell(  # one argument per option
         ttl_seconds=ttl_seconds,
         # As with kubectl's --request-timeout, 0 is no limit.
         timeout_seconds=timeout_seconds or None,
+        new=new,
         command=command,
         stdin=stdin,
         detach_keys=detach_keys,
@@ -238,6 +245,7 @@ async def _run(request: _Request, said: Said) -> int:
             run_id=f"shell-{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             start_seconds=request.start_seconds,
             ttl_seconds=request.ttl_seconds,
+            again_seconds=_again_seconds(request),
             terminal=request.command is None,
             needs=terminal_needs() if request.command is None else command_needs(),
         )
@@ -254,10 +262,20 @@ async def _run(request: _Request, said: Said) -> int:
             with _recorded(request, reached, redact) as kept:
                 if request.command is None:
                     return kept.of(await _sit(cluster, request, reached, said, kept.recorder))
-                said.now, said.code = "the command and its container were ended", UNKNOWN
-                async with ended_afterwards(cluster, reached.place):
-                    code = await _exec(cluster, request, reached, request.command, kept.recorder)
+                stays = reached.injection.reused
+                what = "the command was" if stays else "the command and its container were"
+                said.now, said.code = f"{what} ended", UNKNOWN
+                mark = asked.run_id if stays else reached.place.container
+                async with ended_afterwards(cluster, reached.place, mark=mark, alone=stays):
+                    code = await _exec(cluster, request, reached, mark, kept.recorder)
                     return kept.of(code)
+
+
+def _again_seconds(request: _Request) -> float | None:
+    """A terminal is left and come back to, which what is begun by an exec cannot be."""
+    if request.new or request.command is None:
+        return None
+    return request.timeout_seconds or request.ttl_seconds
 
 
 @dataclass(slots=True)
@@ -316,7 +334,7 @@ async def _sit(
 
 
 async def _exec(
-    cluster: Cluster, request: _Request, reached: Reached, text: str, recorder: Recorder | None
+    cluster: Cluster, request: _Request, reached: Reached, mark: str, recorder: Recorder | None
 ) -> int:
     output = Output()
 
@@ -326,9 +344,11 @@ async def _exec(
         await output.write(is_error, data)
 
     command = Command(
-        text=text,
+        text=request.command or "",
+        mark=mark,
+        alone=reached.injection.reused,
         timeout_seconds=request.timeout_seconds,
-        seconds_left=seconds_left(reached.started_at, request.ttl_seconds, _now()),
+        seconds_left=seconds_left(reached.started_at, reached.ttl_seconds, _now()),
         stdin=read_stdin() if request.stdin else None,
     )
     try:
@@ -358,8 +378,9 @@ def _tell(reached: Reached) -> None:
     injection, place = reached.injection, reached.place
     note = f": {reached.strategy_note}" if reached.strategy_note else ""
     why = f" ({injection.profile_reason})" if injection.profile_reason else ""
+    again = " (it was there and is used again)" if injection.reused else ""
     complain(
-        f"container {place.container} in pod {place.namespace}/{place.pod}, image "
+        f"container {place.container}{again} in pod {place.namespace}/{place.pod}, image "
         f"{injection.image}, profile {injection.profile}{why}, target {reached.target}, strategy "
         f"{injection.strategy}{note}"
     )

@@ -4,7 +4,7 @@ read back. What the text prints is explained in docs/log-transport.md."""
 from runner.program.build import FILE_LIMIT_BYTES, MAX_PROGRAM_BYTES, TERMINATION_LOG, build
 from runner.program.collect import Told, collector, told
 from runner.program.decode import decode
-from runner.program.hold import holder, received
+from runner.program.hold import held_seconds, holder, received
 from runner.program.summary import summary
 from runner.program.values import (
     AttemptRecord,
@@ -31,6 +31,7 @@ __all__ = [
     "build",
     "collector",
     "decode",
+    "held_seconds",
     "holder",
     "received",
     "summary",

@@ -1,5 +1,6 @@
 """What a container runs that stays, for programs that come through exec. Pure."""
 
+import re
 from collections.abc import Sequence
 
 # `wait` is interrupted by a signal at once, a command in the foreground is not: without it the
@@ -16,12 +17,20 @@ case $_p in *"$2") eval "$_p";; esac
 echo "podmedic: the program did not arrive whole" >&2; exit 97
 """
 _LAST = ": whole"
+_SLEEP = re.compile(r"^sleep ([0-9]{1,9}) & wait", re.MULTILINE)
 
 
 def holder(ttl_seconds: int) -> str:
     """The text of `["/bin/sh", "-c", text]` that waits so long and ends at once when told to. It
     holds nothing that Kubernetes expands."""
     return _HOLDER.format(seconds=ttl_seconds)
+
+
+def held_seconds(text: str) -> int | None:
+    """How long `holder` made this text wait; None when it did not make it."""
+    found = _SLEEP.search(text)
+    seconds = int(found[1]) if found is not None else -1
+    return seconds if text == holder(seconds) else None
 
 
 def received(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runner.cluster import Cluster, ClusterError, Ended, Place, Stream, StreamOutcome
-from runner.shell.program import called, ending
+from runner.shell.program import called, ending, ending_alone
 
 # For the request that ends the container; without it the container ends by its own TTL.
 _ENDING_SECONDS = 5.0
@@ -23,9 +23,11 @@ Write = Callable[[bool, bytes], Awaitable[None]]
 class Command:
     """A script for the container's shell. It is ended after `timeout_seconds`, None for no limit
     of its own, and before the container is, in `seconds_left`. `stdin` None leaves its stdin
-    empty."""
+    empty. Its processes are known by `mark`; `alone`: it leaves none of them."""
 
     text: str
+    mark: str
+    alone: bool
     timeout_seconds: float | None
     seconds_left: float
     stdin: AsyncIterator[bytes] | None = None
@@ -38,28 +40,29 @@ def seconds_left(started_at: datetime, ttl_seconds: float, now: datetime) -> flo
 
 
 @asynccontextmanager
-async def ended_afterwards(cluster: Cluster, place: Place) -> AsyncIterator[None]:
+async def ended_afterwards(
+    cluster: Cluster, place: Place, *, mark: str, alone: bool
+) -> AsyncIterator[None]:
     """Ends the container when the context is left, and all that runs in it: a process goes on
-    when its stream is closed."""
+    when its stream is closed. `alone`: ends the command and leaves the container."""
     try:
         yield
     finally:
-        await asyncio.shield(asyncio.ensure_future(_end(cluster, place)))
+        argv = ending_alone(mark) if alone else ending(place.container)
+        await asyncio.shield(asyncio.ensure_future(_end(cluster, place, argv)))
 
 
-async def _end(cluster: Cluster, place: Place) -> None:
+async def _end(cluster: Cluster, place: Place, argv: tuple[str, ...]) -> None:
     # What may fail here is what ended the command: the container is gone, or the way to it.
     with contextlib.suppress(ClusterError):
-        await cluster.streams.run(
-            place, ending(place.container), limit_bytes=4096, timeout_seconds=_ENDING_SECONDS
-        )
+        await cluster.streams.run(place, argv, limit_bytes=4096, timeout_seconds=_ENDING_SECONDS)
 
 
 async def run_command(cluster: Cluster, place: Place, command: Command, write: Write) -> Ended:
     """How the command ended; UNKNOWN with reason `Timeout` when it did not.
 
     Raises ClusterError when the stream cannot be opened, and whatever `write` raises."""
-    argv = called(command.text, place.container)
+    argv = called(command.text, command.mark, alone=command.alone)
     seconds, whose = command.seconds_left, ", the rest of the container's --ttl,"
     if command.timeout_seconds is not None and command.timeout_seconds <= seconds:
         seconds, whose = command.timeout_seconds, ""

@@ -108,7 +108,23 @@ _CALLER = """: {mark} {name}
 exec 3>&2 2>/dev/null
 echo 1000 >/proc/self/oom_score_adj
 ( exec "$0" -c "$1" 2>&3 3>&- )
-exit $?
+{afterwards}exit $?
+"""
+# In a container that stays nothing of the command may. The runtime gives each exec a process group
+# of its own; where it did not, the group is somebody else's.
+_ALONE = """_c=$?
+read -r _p _b _b _b _g _b </proc/self/stat
+[ "$_p" != "$_g" ] || { trap '' TERM; kill -TERM 0; }
+(exit $_c)
+"""
+_ENDING_ALONE = f"""for _p in /proc/[0-9]*; do
+  _l=''; IFS= read -r _l <"$_p/cmdline" || :
+  case $_l in *"{_COMMAND_MARK} $1$2"*) _n="$_n ${{_p#/proc/}}" ;; esac
+done 2>/dev/null
+for _s in TERM KILL; do
+  for _p in $_n; do kill -$_s "-$_p" || kill -$_s "$_p"; done 2>/dev/null
+  [ $_s = KILL ] || sleep 1
+done
 """
 # So long a container waits for the first command or the first line of a terminal, and so often it
 # looks whether a command still runs.
@@ -118,9 +134,11 @@ _NOTICE_SECONDS = 60
 _TTL = re.compile(r"this container ends: its ([0-9]{1,7}) s have passed")
 
 
-def called(text: str, name: str) -> tuple[str, ...]:
-    """The command for exec that runs `text` in the POSIX shell, and that `holder(name)` sees."""
-    return ("/bin/sh", "-c", _CALLER.format(mark=_COMMAND_MARK, name=name), "/bin/sh", text)
+def called(text: str, name: str, *, alone: bool = False) -> tuple[str, ...]:
+    """The command for exec that runs `text` in the POSIX shell, and that `holder(name)` sees.
+    `alone`: what it leaves running ends with it, for the container does not."""
+    script = _CALLER.format(mark=_COMMAND_MARK, name=name, afterwards=_ALONE if alone else "")
+    return ("/bin/sh", "-c", script, "/bin/sh", text)
 
 
 def holder(name: str, ttl_seconds: int, unattended_seconds: int = UNATTENDED_SECONDS) -> str:
@@ -158,5 +176,14 @@ def terminal_ttl(command: Sequence[str], name: str) -> int | None:
 
 def ending(name: str) -> tuple[str, ...]:
     """The command that ends `holder(name)`, and with it all that runs in its container."""
+    return _looking_for(_ENDING, name)
+
+
+def ending_alone(name: str) -> tuple[str, ...]:
+    """The command that ends `called(..., name, alone=True)` and what that has started."""
+    return _looking_for(_ENDING_ALONE, name)
+
+
+def _looking_for(script: str, name: str) -> tuple[str, ...]:
     half = len(name) // 2
-    return ("/bin/sh", "-c", _ENDING, "sh", name[:half], name[half:])
+    return ("/bin/sh", "-c", script, "sh", name[:half], name[half:])

@@ -28,6 +28,7 @@ from runner.plan import (
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
 from runner.select import condition_status
+from runner.shell.again import Again, find_again
 from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
 from runner.sweep import Selection
 from runner.sweep.evidence import list_events
@@ -67,13 +68,16 @@ class Asked:
     run_id: str
     start_seconds: float
     ttl_seconds: int
+    # A container of ours that stays is used instead if it does for so long; None: never.
+    again_seconds: float | None
     terminal: bool
     needs: tuple[Need, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """A container of ours that runs. `body` is what was sent; `pod_note` says which of a
+    """A container of ours that runs; with `injection.reused` one that an earlier run left there
+    and that stays. `body` is what was sent; `pod_note` says which of a
     workload's pods it is in, `strategy_note` why it sees less than it might, or they are empty;
     `latest` is the pod as the watch knows it, `end` waits so many seconds for the container's,
     None if it has not ended by then."""
@@ -85,6 +89,7 @@ class Reached:
     pod_note: str
     strategy_note: str
     started_at: datetime
+    ttl_seconds: int
     latest: Callable[[], Pod]
     end: Callable[[float], Awaitable[StateTerminated | None]]
 
@@ -94,9 +99,10 @@ async def no_pod(cluster: Cluster, what: str, namespace: str) -> str:
     return f"there is no {what} in namespace {namespace}{why and f'; {why}'}"
 
 
-def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> tuple[PodPlan, str]:
-    """The same decisions as for a sweep of this one pod, and which of several it is; raises
-    NotReachedError. Of a workload's pods one that is ill, if there is one, else the newest."""
+def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> tuple[PodPlan, str, Again | None]:
+    """The same decisions as for a sweep of this one pod, which of several it is, and the container
+    that is used again; raises NotReachedError. Of a workload's pods one that is ill, if there is
+    one, else the newest."""
     made = with_policy(make_plans(gathered, now), asked.policy)
     plans = sorted(with_debt(made, asked.debt, now), key=lambda plan: _rank(plan, now))
     plan = looking_anywhere(plans[0])
@@ -113,10 +119,18 @@ def _the_plan(asked: Asked, gathered: Gathered, now: datetime) -> tuple[PodPlan,
         raise NotReachedError(
             f"{where} has no container {asked.container}: it has {', '.join(names)}"
         )
+    if asked.again_seconds is not None:
+        # The cap is on containers that are added.
+        uncapped = looking_anywhere(next(each for each in made if each.pod is plan.pod))
+        again = find_again(
+            uncapped, asked.policy, asked.run_id, now, needed_seconds=asked.again_seconds
+        )
+        if again is not None:
+            return uncapped, note, again
     why = plan.skip or plan.held_back
     if why is not None:
         raise NotReachedError(f"{where}: {why.message} ({why.reason})")
-    return plan, note
+    return plan, note, None
 
 
 def _rank(plan: PodPlan, now: datetime) -> tuple[bool, bool, float]:
@@ -194,10 +208,11 @@ async def reach(
     if not gathered.selected:
         what = f"pod {asked.name}" if asked.kind == "Pod" else f"pod of {asked.kind} {asked.name}"
         raise NotReachedError(await no_pod(cluster, what, asked.namespace))
-    pod_plan, pod_note = _the_plan(asked, gathered, now())
+    pod_plan, pod_note, again = _the_plan(asked, gathered, now())
     _must_reach(pod_plan.pod, pod_plan.injections[0])
+    needs = [n for n in asked.needs if again is None or n.resource != "pods/ephemeralcontainers"]
     _, events = await asyncio.gather(
-        require(cluster, asked.needs, [asked.namespace], command="podmedic rbac --shell"),
+        require(cluster, needs, [asked.namespace], command="podmedic rbac --shell"),
         list_events(cluster, [asked.namespace]),
     )
     pod, uid = pod_plan.pod, pod_plan.pod.metadata.uid
@@ -221,7 +236,10 @@ async def reach(
     hub.start(gathered.scopes)
     hub.start_events(events.versions)
     try:
-        plan, injection, body = await _inject(ctx, asked, pod_plan)
+        if again is None:
+            plan, injection, body = await _inject(ctx, asked, pod_plan)
+        else:
+            plan, injection, body = pod_plan.injections[0], again.injection, again.body
         yield Reached(
             place=Place(
                 namespace=asked.namespace, pod=pod.metadata.name, container=injection.container
@@ -232,6 +250,7 @@ async def reach(
             pod_note=pod_note,
             strategy_note=plan.choice.message,
             started_at=_started_at(hub.latest(uid), injection.container) or now(),
+            ttl_seconds=asked.ttl_seconds if again is None else again.ttl_seconds,
             latest=lambda: hub.latest(uid),
             end=partial(end_of, hub, uid, injection.container),
         )

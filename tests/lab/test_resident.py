@@ -166,3 +166,61 @@ def test_only_a_playbook_that_needs_it_may_exec(lab: Lab, namespace: str, tmp_pa
     run = pm.podmedic(lab, *command, directory=out)
     assert (run.code, "create pods/exec" in run.stderr) == (3, True)
     assert pm.generations(lab, namespace) == before
+
+
+def _shell(lab: Lab, namespace: str, pod: str, *words: str, directory: Path) -> pm.Outcome:
+    image = ("--image", "busybox:1.36")
+    return pm.podmedic(lab, "shell", pod, "-n", namespace, *image, *words, directory=directory)
+
+
+def test_a_command_goes_into_the_container_that_is_there(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Also at the cap. It is the command that ends, with all that it started, and the container
+    that stays for the next sweep."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    path, out = resident(tmp_path), tmp_path / "out"
+    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    pm.run(lab, namespace, path, directory=tmp_path / "first")
+    carried = pm.ephemeral_containers(lab, namespace)
+    ((web, (name,)),) = carried.items()
+
+    said = _shell(
+        lab, namespace, web, "-v", "--cap", "1", "--command", "sleep 601 & echo one; exit 7",
+        directory=out,
+    )  # fmt: skip
+    assert (said.code, said.stdout) == (7, "one\n"), said.stderr
+    assert f"container {name} (it was there and is used again) in pod" in said.stderr
+    late = _shell(
+        lab, namespace, web, "--timeout", "2", "--command", "sleep 602; exit 7", directory=out
+    )
+    assert late.code == 255
+    assert "did not end within 2 s and was ended (Timeout)" in late.stderr
+    processes = lab.kubectl("exec", web, "-n", namespace, "-c", "app", "--", "ps", "-o", "args")
+    assert "podmedic resident" in processes
+    assert not {"sleep 601", "sleep 602"} & set(processes.splitlines())
+    assert pm.ephemeral_containers(lab, namespace) == carried
+    again = pm.run(lab, namespace, path, directory=tmp_path / "again")
+    assert again.report["pods"][0]["injections"][0]["reused"] is True
+
+
+def test_a_command_has_a_container_of_its_own_where_the_one_that_is_there_is_another(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """By another profile or user; where less of its time is left than the command may take; and
+    where it is asked for."""
+    lab.images("busybox")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
+    pm.wait_ready(lab, namespace, "web")
+    path, out = resident(tmp_path, ttlSeconds=600), tmp_path / "out"
+    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    pm.run(lab, namespace, path, directory=tmp_path / "first")
+    ((web, _),) = pm.ephemeral_containers(lab, namespace).items()
+    counts = []
+    for words in ([], ["--profile=general"], ["--run-as-user=1234"], ["--timeout=900"], ["--new"]):
+        done = _shell(lab, namespace, web, *words, "--command", "exit 7", directory=out)
+        assert (done.code, done.stderr) == (7, "")
+        counts.append(len(pm.ephemeral_containers(lab, namespace)[web]))
+    assert counts == [1, 2, 3, 4, 5]

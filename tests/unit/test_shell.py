@@ -2,8 +2,10 @@
 
 import os
 import pty
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from runner.shell.command import seconds_left
 from runner.shell.find import plain_lines
 from runner.shell.keys import DetachKeys, parse_keys
 from runner.shell.modes import Modes
-from runner.shell.program import called, ending, holder, terminal, terminal_ttl
+from runner.shell.program import called, ending, ending_alone, holder, terminal, terminal_ttl
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -128,6 +130,51 @@ def test_nothing_is_added_to_what_a_command_says() -> None:
     text = "echo out; echo err >&2; cat; kill -9 \"$(exec sh -c 'echo $PPID')\""
     done = subprocess.run(called(text, "n"), input=b"in", capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (137, b"out\nin", b"err\n")
+
+
+def test_what_a_command_leaves_running_ends_with_it_in_a_container_that_stays() -> None:
+    """Its exit code and its output stay its own."""
+    text = "sleep 600 & echo $!; echo err >&2; exit 7"
+    done = subprocess.run(
+        called(text, "podmedic-abcdefghijkl-7", alone=True),
+        check=False, capture_output=True, timeout=20, start_new_session=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (7, b"err\n")
+    deadline = time.monotonic() + 10
+    while _runs(int(done.stdout)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_command_is_ended_with_what_it_started_and_no_other(tmp_path: Path) -> None:
+    """Also one that does not end when it is asked to."""
+    names = ("podmedic-abcdefghijkl-5", "podmedic-abcdefghijkl-6")
+    text = "trap '' TERM; sleep 600 & echo $!; wait; wait"
+    processes = [
+        subprocess.Popen(
+            called(text, name, alone=True), stdout=subprocess.PIPE, start_new_session=True
+        )
+        for name in names
+    ]
+    try:
+        children = [int(p.stdout.readline()) for p in processes if p.stdout is not None]
+        assert subprocess.run(ending_alone(names[0]), check=False, timeout=20).returncode == 0
+        assert processes[0].wait(timeout=10) == -signal.SIGTERM
+        assert [_runs(child) for child in children] == [False, True]
+        assert processes[1].poll() is None
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def _runs(pid: int) -> bool:
+    """A zombie that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @SHELLS
