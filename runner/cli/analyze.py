@@ -32,9 +32,9 @@ _MAX_REPORT_BYTES = 1 << 30
     "--output",
     "outputs",
     multiple=True,
-    metavar="DIR|json|yaml|name|wide",
+    metavar="DIR|json|yaml|name|wide|markdown",
     help="Directory for the new report.json and report.html, which are not written otherwise; "
-    "json, yaml, name or wide print the result.",
+    "json, yaml, name, wide or markdown print the result.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")

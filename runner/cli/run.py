@@ -25,9 +25,9 @@ from runner.record import Options
     "--output",
     "outputs",
     multiple=True,
-    metavar="DIR|json|yaml|name|wide",
+    metavar="DIR|json|yaml|name|wide|markdown",
     help=f"Directory for report.json and report.html [default: {DEFAULT_DIRECTORY}]; "
-    "json, yaml, name or wide also print the result.",
+    "json, yaml, name, wide or markdown (for a chat) also print the result.",
 )
 @click.option(
     "--dry-run",

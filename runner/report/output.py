@@ -1,4 +1,4 @@
-"""`-o json|yaml|name|wide`: the report on stdout, as kubectl users expect it."""
+"""`-o json|yaml|name|wide|markdown`: the report on stdout, as kubectl users expect it."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,7 @@ import msgspec
 
 from runner.model.report import PodResult, Report
 from runner.report.document import to_json
+from runner.report.markdown import to_markdown
 from runner.report.plain import cells, one_line
 
 _COLUMNS = (
@@ -66,4 +67,5 @@ OUTPUTS: dict[str, Callable[[Report], str]] = {
     "yaml": _yaml,
     "name": _name,
     "wide": _wide,
+    "markdown": to_markdown,
 }
