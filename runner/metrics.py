@@ -23,10 +23,10 @@ from runner.report.plain import one_line
 OTHER = "other"
 LAST_SUCCESS = "podmedic_run_last_success_timestamp_seconds"
 _LAST_SUCCESS_HELP = "When a run last ended that was neither aborted nor interrupted."
-# 200 series: 15 of fixed number, 33 findings, 11 not evaluated, 31 API requests, 100 steps.
+# 200 series: 17 of fixed number, 33 findings, 11 not evaluated, 31 API requests, 98 steps.
 _PLAYBOOKS = 10
 _API_REQUESTS = 30
-_STEPS = 95
+_STEPS = 93
 _LABEL_CHARACTERS = 100
 
 Labels = tuple[str, ...]
@@ -137,6 +137,11 @@ def _counts(
         ("healthy",): summary.workloads_healthy,
     }
     _family(registry, "pods", "Selected pods by how their examination ended.", ("outcome",), pods)
+    rules: dict[Labels, int] = {
+        (answer,): summary.rules.get(answer, 0) for answer in ("evaluated", "not-evaluated")
+    }
+    asked = "Rules asked of pods, each once for each pod."
+    _family(registry, "rules", asked, ("answer",), rules)
     _family(registry, "workloads", "Workloads by verdict.", ("verdict",), workloads)
 
     known = _playbooks(report)

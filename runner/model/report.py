@@ -354,6 +354,8 @@ class Summary(Record, frozen=True, kw_only=True):
     not_evaluated: int
     # Added to the pods by this run; they leave a pod only with it.
     ephemeral_containers: int = 0
+    # Rules asked of pods, each once for each pod: `evaluated` and `not-evaluated`.
+    rules: dict[str, int] = {}
 
 
 class Report(Record, frozen=True, kw_only=True):

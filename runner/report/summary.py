@@ -69,9 +69,14 @@ def verdicts(
 
 
 def summarize(
-    pods: Sequence[PodResult], findings: Sequence[Finding], not_evaluated: Sequence[NotEvaluated]
+    pods: Sequence[PodResult],
+    findings: Sequence[Finding],
+    not_evaluated: Sequence[NotEvaluated],
+    rules_asked: int = 0,
 ) -> Summary:
-    """The counts of a report; every outcome is named, also those that did not occur."""
+    """The counts of a report; every outcome is named, also those that did not occur. `rules_asked`
+    counts each rule once for each pod that it was asked of."""
+    unanswered = sum(len(q.pods) for q in not_evaluated if q.subject.startswith("rule "))
     counts = Counter(verdicts(pods, findings, not_evaluated).values())
     outcomes = Counter(pod.outcome for pod in pods)
     steps = Counter(step.outcome for pod in pods for step in pod.steps)
@@ -85,6 +90,10 @@ def summarize(
         steps={outcome.value: steps[outcome] for outcome in StepOutcome},
         not_evaluated=len(not_evaluated),
         ephemeral_containers=sum(len(added(pod)) for pod in pods),
+        rules={
+            "evaluated": max(rules_asked - unanswered, 0),
+            "not-evaluated": min(unanswered, rules_asked),
+        },
     )
 
 

@@ -63,12 +63,17 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         api_version=API_VERSION,
         kind="Report",
         run=run,
-        summary=summarize(pods, findings, not_evaluated),
+        summary=summarize(pods, findings, not_evaluated, _rules_asked(seen, playbooks)),
         pods=pods,
         findings=findings,
         not_evaluated=not_evaluated,
         changes=seen.changes,
     )
+
+
+def _rules_asked(seen: Seen, playbooks: Sequence[Playbook]) -> int:
+    rules = {playbook.name: len(playbook.spec.findings) for playbook in playbooks}
+    return sum(rules.get(name, 0) for pod in seen.pods if not pod.skipped for name in pod.playbooks)
 
 
 def _told(pod: SeenPod, result: PodResult) -> PodResult:

@@ -289,7 +289,7 @@ def rich_report() -> Report:
         api_version=API_VERSION,
         kind="Report",
         run=_run(),
-        summary=summarize(pods, findings, not_evaluated),
+        summary=summarize(pods, findings, not_evaluated, rules_asked=40),
         pods=pods,
         findings=findings,
         not_evaluated=not_evaluated,

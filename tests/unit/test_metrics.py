@@ -35,6 +35,8 @@ podmedic_pods{outcome="error"} 2.0
 podmedic_pods{outcome="timeout"} 1.0
 podmedic_pods{outcome="skipped"} 1.0
 podmedic_pods{outcome="unknown"} 0.0
+podmedic_rules{answer="evaluated"} 38.0
+podmedic_rules{answer="not-evaluated"} 2.0
 podmedic_workloads{verdict="broken"} 2.0
 podmedic_workloads{verdict="suspicious"} 2.0
 podmedic_workloads{verdict="not-examined"} 2.0
@@ -138,8 +140,8 @@ def test_overflow_is_added_up_under_other() -> None:
 
     series = _series(build_registry(report, api_requests=requests))
 
-    assert 'podmedic_steps{outcome="passed",playbook="other",step="other"} 12.0' in series
-    assert 'podmedic_steps{outcome="failed",playbook="other",step="other"} 13.0' in series
+    assert 'podmedic_steps{outcome="passed",playbook="other",step="other"} 13.0' in series
+    assert 'podmedic_steps{outcome="failed",playbook="other",step="other"} 14.0' in series
     assert 'podmedic_api_requests{code="other",verb="other"} 93.0' in series
 
 

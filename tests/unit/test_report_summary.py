@@ -89,6 +89,7 @@ def test_the_summary_of_a_rich_report() -> None:
         steps={"passed": 14, "failed": 9, "timeout": 0, "error": 0, "not-evaluated": 0},
         not_evaluated=2,
         ephemeral_containers=14,
+        rules={"evaluated": 38, "not-evaluated": 2},
     )
 
 
