@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,9 +14,10 @@ from runner.cli.conversation import detach_keys_option, hold_conversation, how_t
 from runner.cli.main import complain
 from runner.cli.meant import connected
 from runner.cli.pod_command import UNKNOWN, PodCommand, Said, interruptible, pod_name
+from runner.cli.record import About, prepare_directory, record_option, recorded
 from runner.cli.terminal import require_terminal
 from runner.policy import Policy
-from runner.shell.find import Sought, find, last_lines
+from runner.shell.find import Sought, as_it_stands, find, last_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class _Request:
     policy: Policy
     connection: options.Connection
     detach_keys: bytes
+    record: Path | None
 
 
 @click.command(cls=PodCommand, short_help="Come back to a shell that was left.")
@@ -41,11 +44,12 @@ class _Request:
     help="Ephemeral container of the shell. Default: the only one that runs.",
 )
 @detach_keys_option
+@record_option
 @options.connection_options
 @options.policy_options
 def attach(  # one argument per option
-    pod: str, namespace: str, container: str, detach_keys: bytes, context: str | None,
-    kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
+    pod: str, namespace: str, container: str, detach_keys: bytes, record: Path | None,
+    context: str | None, kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
     policy_file: Path | None,
 ) -> int:  # fmt: skip
     """Come back to a shell in POD that `podmedic shell` began and that was left: by its detach
@@ -71,11 +75,17 @@ def attach(  # one argument per option
             burst=burst,
         ),
         detach_keys=detach_keys,
+        record=record,
     )
+    if record is not None:
+        prepare_directory(record)
     return asyncio.run(interruptible(partial(_run, request)))
 
 
 async def _run(request: _Request, said: Said) -> int:
+    # Imported here: a misspelt option needs none of it.
+    from runner.cli.execute import LazyRedactor  # noqa: PLC0415
+
     async with connected(request.connection) as cluster:
         sought = Sought(
             namespace=request.namespace or cluster.default_namespace,
@@ -93,9 +103,21 @@ async def _run(request: _Request, said: Said) -> int:
                 click.echo(f"| {line}", err=True)
             said.now = f"container {found.place.container} goes on"
             said.code = UNKNOWN
-            return await hold_conversation(
-                cluster, found.place, found.end, detach_keys=request.detach_keys, begin=False
+            container: dict[str, Any] = {}
+            if request.record is not None:
+                container = await as_it_stands(cluster, found.place)
+            about = About(
+                place=found.place, pod=found.pod, target=found.target, container=container, facts={}
             )
+            with recorded(request.record, lambda: about, LazyRedactor(), tell=True) as kept:
+                return await hold_conversation(
+                    cluster,
+                    found.place,
+                    found.end,
+                    detach_keys=request.detach_keys,
+                    begin=False,
+                    kept=kept,
+                )
 
 
 def _now() -> datetime:

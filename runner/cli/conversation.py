@@ -7,10 +7,10 @@ import click
 
 from runner.cli.main import complain
 from runner.cli.pod_command import UNKNOWN
+from runner.cli.record import Kept
 from runner.cli.terminal import LocalTerminal
 from runner.cluster import Cluster, Place
 from runner.model.pod import StateTerminated
-from runner.shell.cast import Recorder
 from runner.shell.keys import DEFAULT_DETACH_KEYS, parse_keys
 from runner.shell.session import converse
 
@@ -59,10 +59,10 @@ async def hold_conversation(
     *,
     detach_keys: bytes,
     begin: bool,
-    recorder: Recorder | None = None,
+    kept: Kept,
 ) -> int:
     """The exit code of the shell; 0 when it was left by the keys, UNKNOWN when it is not known."""
-    terminal = LocalTerminal(recorder)
+    terminal = LocalTerminal(kept.recorder)
     back = f"`podmedic attach {place.pod} -n {place.namespace}` comes back to it"
     with terminal.raw():
         left = await converse(cluster, place, terminal, detach_keys, begin=begin)
@@ -72,7 +72,7 @@ async def hold_conversation(
         return 0
     ended = await end(_END_SECONDS)
     if ended is not None:
-        return ended.exit_code
+        return kept.of(ended.exit_code)
     why = f": {left.ended.message}" if left.ended.message else ""
     complain(f"the connection was lost{why}; unless container {place.container} has ended, {back}")
     return UNKNOWN

@@ -2,16 +2,30 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from runner.cli.main import complain
+from runner.cli.terminal import terminal_size
+from runner.cluster import Place
 from runner.examine.context import Redact
-from runner.report.files import write_atomically
-from runner.shell import Reached
+from runner.model.pod import Pod
+from runner.report.files import OutputError, write_atomically
 from runner.shell.cast import Recorder
+
+record_option = click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    metavar="DIR",
+    help="Keep what is shown as asciicast v2, redacted, and the container's exact spec.",
+)
 
 
 def prepare_directory(directory: Path) -> None:
@@ -25,17 +39,65 @@ def prepare_directory(directory: Path) -> None:
         raise click.UsageError(f"--record {directory}: {error.strerror}") from error
 
 
-class Recording:
-    """`write` and `resize` while it goes on, then `save`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What was sat at: `facts` is what is known of how the container was made, `container` the
+    container itself, as it was sent or stands in the pod."""
+
+    place: Place
+    pod: Pod
+    target: str
+    container: Mapping[str, Any]
+    facts: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Kept:
+    """What becomes of the recording, if there is one. `exit_code` None: not known, or the session
+    goes on."""
+
+    recorder: Recorder | None = None
+    exit_code: int | None = None
+
+    def of(self, code: int) -> int:
+        self.exit_code = code
+        return code
+
+
+@contextmanager
+def recorded(
+    directory: Path | None, about: Callable[[], About], redact: Redact, *, tell: bool
+) -> Iterator[Kept]:
+    """Saves it however the session is left, and says where if that is to be told."""
+    if directory is None:
+        yield Kept()
+        return
+    recording = _Recording(directory, terminal_size())
+    kept = Kept(recording.recorder)
+    try:
+        yield kept
+    finally:
+        with suppress(OSError):  # a terminal that hung up
+            try:
+                path = recording.save(about(), redact, kept.exit_code)
+            except OutputError as error:
+                complain(f"{error}; the session is not recorded")
+            else:
+                if tell:
+                    complain(f"recorded in {path}")
+
+
+class _Recording:
+    """`recorder` hears of the session while it goes on, then `save`."""
 
     def __init__(self, directory: Path, size: tuple[int, int] | None) -> None:
         self._directory = directory
         self._began = datetime.now(UTC)
         self.recorder = Recorder(time.monotonic, size or (80, 24))
 
-    def save(self, reached: Reached, redact: Redact, exit_code: int | None) -> Path:
-        """Raises OutputError. `exit_code` None: not known, or the session goes on."""
-        place, pod = reached.place, reached.latest()
+    def save(self, about: About, redact: Redact, exit_code: int | None) -> Path:
+        """Raises OutputError."""
+        place, pod = about.place, about.pod
         stem = f"{place.container}-{self._began:%Y%m%dT%H%M%SZ}"
         cast, redactions = self.recorder.cast(
             redact,
@@ -47,17 +109,15 @@ class Recording:
             "pod": place.pod,
             "uid": pod.metadata.uid,
             "node": pod.spec.node_name,
-            "targetContainer": reached.target,
-            "strategy": reached.injection.strategy,
-            "strategyNote": reached.strategy_note,
-            "profile": reached.injection.profile,
+            "targetContainer": about.target,
+            **about.facts,
             "beganAt": self._began.isoformat(),
             "leftAt": datetime.now(UTC).isoformat(),
             "exitCode": exit_code,
             "cast": f"{stem}.cast",
             "redactions": redactions,
             "leftOutBytes": self.recorder.left_out_bytes,
-            "container": reached.body,
+            "container": about.container,
         }
         described = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         path = self._directory / f"{stem}.cast"

@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,16 +22,14 @@ from runner.cli.pod_command import (
     interruptible,
     pod_or_workload,
 )
-from runner.cli.record import Recording, as_shown, prepare_directory
+from runner.cli.record import About, Kept, as_shown, prepare_directory, record_option, recorded
 from runner.cli.stdio import Output, read_stdin
-from runner.cli.terminal import require_terminal, terminal_size
+from runner.cli.terminal import require_terminal
 from runner.cluster import Cluster, ClusterError, Ended, ErrorReason, StreamOutcome
 from runner.debt import DebtLimits
-from runner.examine.context import Redact
 from runner.permissions import command_needs, terminal_needs
 from runner.playbook import Playbook
 from runner.policy import Policy
-from runner.report.files import OutputError
 from runner.shell import Asked, Command, Reached, document, reach, run_command
 from runner.shell.cast import Recorder
 from runner.shell.command import ended_afterwards, seconds_left
@@ -144,13 +141,7 @@ class _Request:
 @options.start_timeout_option
 @options.cap_option
 @detach_keys_option
-@click.option(
-    "--record",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    metavar="DIR",
-    help="Keep what is shown as asciicast v2, redacted, and the container's exact spec.",
-)
+@record_option
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr what was injected, and how.")
 @options.connection_options
 @options.policy_options
@@ -259,9 +250,10 @@ async def _run(request: _Request, said: Said) -> int:
                 complain(reached.pod_note)
             if request.verbose:
                 _tell(reached)
-            with _recorded(request, reached, redact) as kept:
+            tell = request.verbose or request.command is None
+            with recorded(request.record, partial(_about, reached), redact, tell=tell) as kept:
                 if request.command is None:
-                    return kept.of(await _sit(cluster, request, reached, said, kept.recorder))
+                    return await _sit(cluster, request, reached, said, kept)
                 stays = reached.injection.reused
                 what = "the command was" if stays else "the command and its container were"
                 said.now, said.code = f"{what} ended", UNKNOWN
@@ -278,41 +270,22 @@ def _again_seconds(request: _Request) -> float | None:
     return request.timeout_seconds or request.ttl_seconds
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What becomes of the recording, if there is one."""
-
-    recorder: Recorder | None = None
-    exit_code: int | None = None
-
-    def of(self, code: int) -> int:
-        self.exit_code = code
-        return code
-
-
-@contextmanager
-def _recorded(request: _Request, reached: Reached, redact: Redact) -> Iterator[_Kept]:
-    """Saves it however the session is left."""
-    if request.record is None:
-        yield _Kept()
-        return
-    recording = Recording(request.record, terminal_size())
-    kept = _Kept(recording.recorder)
-    try:
-        yield kept
-    finally:
-        with suppress(OSError):  # a terminal that hung up
-            try:
-                path = recording.save(reached, redact, kept.exit_code)
-            except OutputError as error:
-                complain(f"{error}; the session is not recorded")
-            else:
-                if request.verbose or request.command is None:
-                    complain(f"recorded in {path}")
+def _about(reached: Reached) -> About:
+    return About(
+        place=reached.place,
+        pod=reached.latest(),
+        target=reached.target,
+        container=reached.body,
+        facts={
+            "strategy": reached.injection.strategy,
+            "strategyNote": reached.strategy_note,
+            "profile": reached.injection.profile,
+        },
+    )
 
 
 async def _sit(
-    cluster: Cluster, request: _Request, reached: Reached, said: Said, recorder: Recorder | None
+    cluster: Cluster, request: _Request, reached: Reached, said: Said, kept: Kept
 ) -> int:
     place, note = reached.place, reached.strategy_note
     if not request.verbose:
@@ -329,7 +302,7 @@ async def _sit(
         reached.end,
         detach_keys=request.detach_keys,
         begin=True,
-        recorder=recorder,
+        kept=kept,
     )
 
 

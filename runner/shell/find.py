@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
-from runner.cluster import Cluster, ClusterError, Place, Scope
+from runner.cluster import Cluster, ClusterError, Place, Resource, Scope
 from runner.examine import PodHub
+from runner.model.base import Value
 from runner.model.pod import Pod, StateRunning, StateTerminated
 from runner.permissions import attach_needs
 from runner.policy import Policy, of_namespace
@@ -18,6 +20,7 @@ from runner.shell.program import terminal_ttl
 from runner.shell.reach import NotReachedError, end_of, no_pod
 from runner.sweep.permissions import require
 
+_PODS = Resource(plural="pods")
 _LOG_BYTES = 64 * 1024
 _LOG_LINES = 12
 _LOG_SECONDS = 10.0
@@ -43,6 +46,8 @@ class Found:
     """A shell that runs; `end` as of `runner.shell.Reached`."""
 
     place: Place
+    pod: Pod
+    target: str
     started_at: datetime
     ttl_seconds: int
     end: Callable[[float], Awaitable[StateTerminated | None]]
@@ -138,12 +143,44 @@ async def find(
     try:
         yield Found(
             place=Place(namespace=sought.namespace, pod=sought.pod, container=shell.name),
+            pod=pod,
+            target=_target_of(pod, shell.name),
             started_at=(shell.running.started_at if shell.running else None) or now(),
             ttl_seconds=shell.ttl_seconds,
             end=partial(end_of, hub, pod.metadata.uid, shell.name),
         )
     finally:
         await hub.stop()
+
+
+def _target_of(pod: Pod, name: str) -> str:
+    """The container that it was made for, by its own word where it did not enter it."""
+    container = pod.ephemeral_container(name)
+    if container is None:
+        return ""
+    said = next((v.value for v in container.env if v.name == "PODMEDIC_TARGET"), "")
+    return container.target_container_name or said
+
+
+class _Spec(Value, frozen=True, kw_only=True):
+    ephemeral_containers: tuple[dict[str, Any], ...] = ()
+
+
+class _Whole(Value, frozen=True, kw_only=True):
+    spec: _Spec = _Spec()
+
+
+async def as_it_stands(cluster: Cluster, place: Place) -> dict[str, Any]:
+    """The container with every field that the API server has of it; by a LIST, for nobody needs
+    `get` on pods for a shell. Raises ClusterError."""
+    async for page in cluster.objects.pages(
+        _PODS, place.namespace, _Whole, field_selector=f"metadata.name={place.pod}"
+    ):
+        for pod in page:
+            for container in pod.spec.ephemeral_containers:
+                if container.get("name") == place.container:
+                    return container
+    return {"name": place.container}
 
 
 async def last_lines(cluster: Cluster, place: Place) -> tuple[str, ...]:

@@ -301,6 +301,41 @@ def test_a_session_is_recorded_with_what_it_ran_in(
     assert len(the_pod(lab, namespace).spec.ephemeral_containers) == before
 
 
+def test_a_shell_that_is_come_back_to_is_recorded_too(
+    lab: Lab, namespace: str, web: str, tmp_path: Path
+) -> None:
+    """From then on, with the container as it stands in the pod; a session that goes on has no exit
+    code."""
+    folder = tmp_path / "evidence"
+    with sit(lab, namespace, web, "--record", str(folder)) as at:
+        at.expect(r"[$#] ")
+        at.run("echo before-$((40 + 2))", "before-42")
+        at.type(DETACH)
+        assert at.exit_code() == 0
+    (left,) = folder.glob("*.json")
+    assert json.loads(left.read_text())["exitCode"] is None
+    again = tmp_path / "again"
+    with come_back(lab, namespace, web, "--record", str(again)) as at:
+        at.type("\n")
+        at.expect(r"[$#] ")
+        at.run("echo DB_PASSWORD=hunter2-Zq81", "Zq81")
+        at.type("exit 6\n")
+        assert at.exit_code() == 6
+        told = at.expect(r"podmedic: recorded in (\S+)")[1].decode()
+    cast, described = sorted(again.iterdir(), key=lambda path: path.suffix)
+    assert (told, cast.suffix) == (str(cast), ".cast")
+    header, *events = (json.loads(line) for line in cast.read_text().splitlines())
+    assert (header["version"], header["width"], header["height"]) == (2, 90, 20)
+    shown = "".join(event[2] for event in events if event[1] == "o")
+    assert "echo DB_PASSWORD=[redacted:" in shown
+    assert "Zq81" not in cast.read_text()
+    assert "before-42" not in cast.read_text()
+    document = json.loads(described.read_text())
+    assert (document["pod"], document["exitCode"], document["targetContainer"]) == (web, 6, "app")
+    (pod,) = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+    assert [document["container"]] == pod["spec"]["ephemeralContainers"]
+
+
 def test_a_connection_that_is_lost_is_no_exit(
     lab: Lab, namespace: str, web: str, tmp_path: Path
 ) -> None:
