@@ -56,6 +56,23 @@ class Seconds(click.ParamType[float]):
         return number
 
 
+class UserAndGroup(click.ParamType[tuple[int, int | None]]):
+    """Numbers, `1000` or `1000:0`: names are the image's affair."""
+
+    name = "user"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int | None]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([0-9]{1,10})(?::([0-9]{1,10}))?", str(value))
+        ids = [int(number) for number in found.groups() if number is not None] if found else []
+        if not ids or max(ids) >= 1 << 31:
+            self.fail(f"{value!r} is not UID or UID:GID, numbers below 2147483648", param, ctx)
+        return ids[0], ids[1] if len(ids) > 1 else None
+
+
 class Share(click.ParamType[int | Fraction]):
     """A number of pods, or a part of them: `3`, `25%`; `0` lifts the limit."""
 

@@ -111,10 +111,10 @@ class _Request:
 )
 @click.option(
     "--run-as-user",
-    type=click.IntRange(0, 2**31 - 1),
+    type=options.UserAndGroup(),
     default=None,
-    metavar="UID",
-    help="Default: the target container's user.",
+    metavar="UID[:GID]",
+    help="Default: the user and group of the target container, as far as they are known.",
 )
 @click.option("-i", "--stdin", is_flag=True, help="Pass stdin to the command.")
 @click.option(
@@ -147,8 +147,9 @@ class _Request:
 @options.policy_options
 def shell(  # one argument per option
     pod: str, command: str | None, namespace: str, container: str, image: str | None, profile: str,
-    strategy: str, run_as_user: int | None, stdin: bool, timeout_seconds: float, ttl_seconds: int,
-    new: bool, start_seconds: float, cap: int, detach_keys: bytes, record: Path | None,
+    strategy: str, run_as_user: tuple[int, int | None] | None, stdin: bool,
+    timeout_seconds: float, ttl_seconds: int, new: bool, start_seconds: float, cap: int,
+    detach_keys: bytes, record: Path | None,
     verbose: bool, context: str | None, kubeconfig: str | None, impersonate: str | None,
     qps: float, burst: int, policy_file: Path | None,
 ) -> int:  # fmt: skip
@@ -170,7 +171,7 @@ def shell(  # one argument per option
         options.check_image("--image", image)
     if namespace:
         options.make_selection((namespace,), "", "", all_namespaces=False)
-    if run_as_user == 0 and profile == "restricted":
+    if run_as_user is not None and run_as_user[0] == 0 and profile == "restricted":
         raise click.UsageError(
             "--run-as-user 0: profile restricted runs as no root; --profile baseline would"
         )

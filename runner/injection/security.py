@@ -45,8 +45,11 @@ def security_context(
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
         }
-        user = user or FALLBACK_ID
-        group = group or user
+        if not user:
+            user, group = FALLBACK_ID, group or FALLBACK_ID
+        elif group is None:
+            # Or 0, where the image does not know the user: only newer runtimes tell.
+            group = user
     elif profile == "general":
         context = {"capabilities": {"add": ["SYS_PTRACE"]}}
     elif profile == "netadmin":

@@ -59,6 +59,8 @@ def own_security_context(
 ) -> dict[str, Any]:
     """The profile's, with the playbook's `securityContext` laid over it."""
     own = as_api(debugger.security_context)
+    if own.get("runAsUser", user) != user:
+        group = group or None  # root's group is no other user's
     context = security_context(
         debugger.profile,
         own.get("runAsUser", user),

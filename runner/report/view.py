@@ -235,7 +235,7 @@ def _row(
         verdict=verdict,
         cause=(top.message or top.title) if top else _sentence(verdict, results),
         confidence=top.confidence if top else None,
-        pods=_pods(verdict, len(shown), results),
+        pods=_pods(verdict, len(shown) if top else sum(map(_is_ill, results)), results),
         restarts=sum(container.restart_count for pod in affected for container in pod.containers),
         evidence=evidence,
         decisive=decisive_line(evidence.excerpt, top.message) if top and evidence else "",
@@ -252,8 +252,7 @@ def _sentence(verdict: Verdict, results: Sequence[PodResult]) -> str:
     if verdict is Verdict.HEALTHY:
         return "Nothing was found"
     if verdict in _FOUND:  # a pod says so, but no finding explains it
-        wanted = {PodOutcome.FAILED, PodOutcome.WARNED}
-        return _most_common(pod for pod in results if pod.outcome in wanted) or "No cause was found"
+        return _most_common(filter(_is_ill, results)) or "No cause was found"
     errors = [pod for pod in results if pod.outcome in _UNEXAMINED]
     decided = [pod for pod in errors if pod.outcome is not PodOutcome.SKIPPED] or errors
     if not decided:
@@ -277,6 +276,11 @@ def _why(reason: str, message: str) -> str:
     if reason and message and reason.casefold() not in message.casefold():
         return f"{reason}: {message}"
     return message or reason
+
+
+def _is_ill(pod: PodResult) -> bool:
+    """Says so itself, where no finding names it."""
+    return pod.outcome in (PodOutcome.FAILED, PodOutcome.WARNED)
 
 
 def _pods(verdict: Verdict, shown: int, results: Sequence[PodResult]) -> str:

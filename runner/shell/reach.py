@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from runner.cluster import Cluster, ClusterError, Place
+from runner.cluster import Cluster, ClusterError, ErrorReason, Place
 from runner.debt import DebtLimits, over_cap
 from runner.examine import Context, Limits, PodHub
 from runner.examine.classify import Stage
@@ -36,6 +36,8 @@ from runner.sweep.existence import why_empty
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require
 from runner.sweep.plans import make_plans, with_debt, with_policy
+
+_ANOTHER_PROFILE = "; `--profile auto` takes the least that the namespace allows"
 
 
 class NotReachedError(Exception):
@@ -171,7 +173,8 @@ async def _inject(
             built.body.update(stdin=True, tty=True)
         sent = await send(ctx, pod_plan, plan, built)
         if isinstance(sent, Injected):
-            raise NotReachedError(f"{sent.message} ({sent.reason})")
+            how = _ANOTHER_PROFILE if sent.reason == ErrorReason.POD_SECURITY.value else ""
+            raise NotReachedError(f"{sent.message} ({sent.reason}){how}")
         verdict = await wait_for(ctx, uid, name, sent.generation, deadline_seconds=None)
         if verdict.stage is Stage.RUNNING:
             return plan, sent.injection, built.body

@@ -334,3 +334,30 @@ def test_a_protected_namespace(lab: Lab, namespace: str, web: str, tmp_path: Pat
     done = shell(lab, namespace, web, "--policy", str(policy), "--command", "true")
     assert done.returncode == 125
     assert f"namespace {namespace} is not allowed by policy strict".encode() in done.stderr
+
+
+def test_the_group_of_the_target_can_be_named(lab: Lab, namespace: str) -> None:
+    """The pod names the user alone, the image does not know it, and this runtime tells nothing.
+    Another profile than the namespace allows is refused with the one that would do."""
+    lab.images("busybox")
+    lab.kubectl("label", "ns", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    context = {"runAsUser": 1000, "runAsNonRoot": True,
+               "seccompProfile": {"type": "RuntimeDefault"}}  # fmt: skip
+    own = {
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    }
+    tight = pm.deployment("tight", SLEEP, container=own, spec={"securityContext": context})
+    pm.apply(lab, namespace, tight)
+    pm.wait_ready(lab, namespace, "tight")
+    pod = the_pod(lab, namespace, "tight").metadata.name
+
+    def files() -> bytes:
+        words = ("--run-as-user", "1000:0", "--command", "id -u; id -g; ls -d /proc/1/root/bin")
+        return shell(lab, namespace, pod, "--strategy", "auto", *words).stdout
+
+    until(lambda: files() == b"1000\n0\n/proc/1/root/bin\n")
+    refused = shell(lab, namespace, pod, "--profile", "general", "--command", "true")
+    assert refused.returncode == 125
+    assert b"(PodSecurity); `--profile auto` takes the least that the namespace" in refused.stderr
+    odd = shell(lab, namespace, pod, "--run-as-user", "app", "--command", "true")
+    assert (odd.returncode, b"'app' is not UID or UID:GID" in odd.stderr) == (125, True)

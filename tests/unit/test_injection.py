@@ -135,6 +135,26 @@ def test_security_context(
     assert body(given, profile=profile)["securityContext"] == expected
 
 
+@pytest.mark.parametrize(
+    ("seen", "own", "expected"),
+    [
+        # As of a user that the image does not know.
+        ((1000, 0), {}, (1000, 0)),
+        ((1000, 5), {}, (1000, 5)),
+        ((0, 0), {}, (65532, 65532)),
+        ((1000, 0), {"runAsUser": 7}, (7, 7)),
+        ((1000, 0), {"runAsUser": 7, "runAsGroup": 0}, (7, 0)),
+    ],
+)
+def test_the_ids_that_the_runtime_tells(
+    seen: tuple[int, int], own: dict[str, int], expected: tuple[int, int]
+) -> None:
+    """/proc/PID/root is shown to who has the same user and the same group."""
+    given = pod(running(user={"linux": {"uid": seen[0], "gid": seen[1]}}))
+    context = body(given, securityContext=own)["securityContext"]
+    assert (context["runAsUser"], context["runAsGroup"]) == expected
+
+
 def test_shared_processes_need_no_target() -> None:
     given = pod(running(), spec={"shareProcessNamespace": True})
     assert "targetContainerName" not in body(given, "target")

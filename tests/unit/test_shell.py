@@ -37,12 +37,13 @@ def test_options_become_a_playbook() -> None:
         image="busybox:1.36",
         profile="general",
         strategy="own-image",
-        run_as_user=7,
+        run_as_user=(7, 0),
         container="api",
     )
     debugger = made.spec.debugger
     assert (debugger.image, debugger.profile) == ("busybox:1.36", "general")
     assert (debugger.strategy, debugger.security_context.run_as_user) == (("own-image",), 7)
+    assert debugger.security_context.run_as_group == 0
     assert made.spec.targets.container == "api"
     least = document(
         image=None, profile="restricted", strategy="auto", run_as_user=None, container=""
