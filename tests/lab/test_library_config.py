@@ -69,3 +69,51 @@ def test_configuration_that_the_container_does_not_have(
     assert "mounts /etc/app.conf by subPath" in texts["subpath-outdated"]
     assert "another value of LEVEL" in texts["variable-outdated"]
     assert "hunter2" not in (run.directory / "report.json").read_text()
+
+
+def test_an_ill_pod_beside_a_healthy_one(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """The second of two pods got another ConfigMap, and is not ready with it."""
+    lab.images("busybox", "tools")
+    pm.apply(lab, namespace, config("good", "info"), config("bad", "debug"))
+    probe = {"exec": {"command": ["grep", "-q", "info", "/conf/app.conf"]}, "periodSeconds": 1}
+    container = {
+        "volumeMounts": [{"name": "conf", "mountPath": "/conf"}],
+        "readinessProbe": probe,
+    }
+
+    def web(name: str) -> dict[str, Any]:
+        volumes = [{"name": "conf", "configMap": {"name": name}}]
+        of = pm.deployment("web", SLEEP, container=container, spec={"volumes": volumes})
+        of["spec"] |= {
+            "serviceName": "web",
+            "replicas": 2,
+            "updateStrategy": {"rollingUpdate": {"partition": 1}},
+        }
+        return of | {"kind": "StatefulSet"}
+
+    pm.apply(lab, namespace, web("good"))
+    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=90s")
+    before = lab.kubectl("get", "pod", "web-1", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
+    pm.apply(lab, namespace, web("bad"))
+    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=delete", "--timeout=60s")
+    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=create", "--timeout=60s")
+    lab.kubectl(
+        "wait", "pod/web-1", "-n", namespace, "--timeout=60s",
+        "--for=jsonpath={.status.containerStatuses[0].started}=true",
+    )  # fmt: skip
+    assert before != lab.kubectl(
+        "get", "pod", "web-1", "-n", namespace, "-o", "jsonpath={.metadata.uid}"
+    )
+    run = pm.run(lab, namespace, "config-drift", directory=tmp_path / "out")
+    found = {
+        (f["rule"], f["message"], tuple(p["name"] for p in f["pods"]))
+        for f in run.report["findings"]
+    }
+    message = (
+        "The file /conf/{} that container app mounts is another one than in healthy pods of "
+        "StatefulSet web."
+    )
+    assert found == {
+        ("configuration-differs", message.format(name), ("web-1",))
+        for name in ("LEVEL", "app.conf")
+    }, steps_of(run.report)

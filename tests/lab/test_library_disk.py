@@ -5,7 +5,7 @@ from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP, wait_crashing, wait_planned
 
 
 def said_of(report: dict[str, Any], names: set[str]) -> dict[str, set[str]]:
@@ -64,6 +64,7 @@ def test_volumes_that_are_not_there_or_may_not_be_written(
         "refused": {"volume-write-refused"},
         "closed": {"volume-not-writable"},
         "absent": {"volume-not-mountable"},
+        "crashes": {"volume-write-refused"},
         "quiet": set[str](),
     }
     pm.apply(
@@ -71,6 +72,11 @@ def test_volumes_that_are_not_there_or_may_not_be_written(
         pm.deployment("refused", f"echo x >/data/db; {SLEEP}", container=as_user,
                       spec={**own, "initContainers": [closed]}),
         pm.deployment("closed", SLEEP, container=as_user, spec={**own, "initContainers": [closed]}),
+        # Nobody can enter it: its image is looked at, as its user.
+        pm.deployment(
+            "crashes", "sleep 1; echo x >/data/db || exit 1", container=as_user,
+            spec={**own, "initContainers": [closed]},
+        ),
         pm.deployment("absent", SLEEP, container=mount, spec=absent),
         pm.deployment("quiet", SLEEP, container=as_user, spec=own),
     )  # fmt: skip
@@ -79,6 +85,7 @@ def test_volumes_that_are_not_there_or_may_not_be_written(
     plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
     for name in entered:
         wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    wait_crashing(lab, namespace, "crashes", 1)
     run = pm.run(lab, namespace, "volume-mount", directory=tmp_path / "out")
     assert said_of(run.report, set(expected)) == expected, steps_of(run.report)
     messages = {f["rule"]: f["message"] for f in run.report["findings"]}

@@ -5,8 +5,13 @@ import os
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from runner.analyze import judge
+from runner.model.examination import Examination
+from runner.playbook import resolve
+from tests.unit.examinations import STARTED, examination, running, step
 from tests.unit.library import Case, check, rules_without_a_case
 from tests.unit.test_library_disk import ROOT, entered
 from tests.unit.test_playbook_scripts import SHELLS, run, step_of
@@ -26,7 +31,7 @@ CASES = [
         [("variable-outdated", ("Container app was started with another value of LEVEL than its "
           "ConfigMap has now: variables never follow."))],
     ),
-    Case({"variables": "unreadable\n"}),
+    Case({"variables": "unreadable: x\n"}, unanswered=["variable-outdated"]),
     Case(
         {"files": "volume 3539 /conf\n"},
         [("configuration-changed-since-start", ("What is mounted at /conf changed while container app "
@@ -40,8 +45,49 @@ def test_what_is_said(case: Case) -> None:
     check(NAME, case)
 
 
+def replica(name: str, *, image_id: str, files: str, ill: bool) -> Examination:
+    one = examination(
+        pod=name, state=running(), ready=not ill, restarts=0, steps=[step("files", files, playbook=NAME)]
+    )  # fmt: skip
+    [status] = one.pod.status.container_statuses
+    status = msgspec.structs.replace(status, image_id=image_id)
+    of = msgspec.structs.replace(one.pod.status, container_statuses=(status,))
+    return msgspec.structs.replace(one, pod=msgspec.structs.replace(one.pod, status=of))
+
+
+@pytest.mark.parametrize(
+    ("image_id", "files", "said"),
+    [
+        ("web@sha256:1", "file aa /conf/a\nfile bb /conf/b\n", {}),
+        (
+            "web@sha256:2",
+            "file aa /conf/a\nfile bc /conf/b\nfile cc /conf/new\nvolume 1 /conf\n",
+            {
+                "image-differs": (
+                    "Container app runs another image than healthy pods of Deployment web do, though "
+                    "all name registry.example.com/shop/web:2.3: what that name stands for changed "
+                    "between two pulls."
+                ),
+                "configuration-differs": (
+                    "The file /conf/b that container app mounts is another one than in healthy pods of "
+                    "Deployment web."
+                ),
+            },
+        ),
+        ("", "", {}),
+    ],
+)
+def test_beside_a_healthy_pod(image_id: str, files: str, said: dict[str, str]) -> None:
+    well = replica("web-0", image_id="web@sha256:1", files="file aa /conf/a\nfile bb /conf/b\n", ill=False)  # fmt: skip
+    ill = replica("web-1", image_id=image_id, files=files, ill=True)
+    applies = {one.pod.metadata.uid: [NAME] for one in (well, ill)}
+    beside = {well.pod.metadata.uid: [NAME]}
+    findings, _ = judge([resolve(NAME)], [well, ill], applies, STARTED, beside)
+    assert {f.rule: f.message for f in findings} == said
+
+
 def test_every_rule_has_a_case() -> None:
-    assert rules_without_a_case(NAME, CASES) == set()
+    assert rules_without_a_case(NAME, CASES) == {"image-differs", "configuration-differs"}
 
 
 def config_volume(path: Path, **files: str) -> None:
@@ -63,9 +109,10 @@ def test_files(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "plain" / "c").write_text("c")
     step = step_of(NAME, "files")
     env = {"PODMEDIC_MOUNTS": f"{tmp_path}/conf\n{tmp_path}/plain\n/no/such"}
-    [row] = run(step, shell, **env)
+    rows = run(step, shell, **env)
+    [row] = [row for row in rows if row["kind"] == "volume"]
     assert row["path"] == f"{tmp_path}/conf"
-    assert int(row["age"]) > 10_000_000
+    assert int(row["value"]) > 10_000_000
     out = run(step.model_copy(update={"parse": None}), shell, **env)
     whole = hashlib.sha256(b"password: hunter2\n").hexdigest()
     assert "hunter2" not in out

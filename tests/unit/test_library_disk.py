@@ -27,8 +27,9 @@ DISK_FULL = [
          ("inodes-used-up", ("The file system at /data has less than a tenth of its inodes left: it "
           "holds very many small files."))],
     ),
+    Case({"deleted": "deleted 63 7 web|/x\nunreadable: some\n"}, unanswered=["deleted-file-held"]),
     Case(
-        {"deleted": "deleted 64 7 web|/var/log/web.log\n"},
+        {"deleted": "deleted 64 7 web|/var/log/web.log\nunreadable: some\n"},
         [("deleted-file-held", ("web in container app holds /var/log/web.log open, which was deleted: "
           "its room is free only when it is closed."))],
     ),
@@ -61,6 +62,10 @@ DISK_FULL = [
 ]  # fmt: skip
 OK = "volume ok rw write-yes enter-yes 0:0:755 ext4 /data\nvolume ok ro write-no enter-yes 0:0:755 ext4 /conf\n"
 VOLUME_MOUNT = [
+    Case(
+        {"volumes": "unreadable: all\n"},
+        unanswered=["volume-hangs", "volume-stale", "volume-not-accessible", "volume-not-writable"],
+    ),
     Case({"volumes": OK}, known={"log": "cannot open /other/x: permission denied\n"}),
     Case(
         {"volumes": "volume hangs rw write-no enter-no - nfs4 /share\n"

@@ -28,7 +28,11 @@ DEADLOCK = (
 JVM = [
     Case(jvm()),
     Case({"threads": "jvm=no\n"}),
-    Case({"threads": "jvm=yes\naskable=no\nreason=it does not catch SIGQUIT\n"}),
+    Case({"threads": "unreadable: x\n"}, unanswered=["threads-deadlocked", "heap-nearly-full"]),
+    Case(
+        {"threads": "jvm=yes\naskable=no\nreason=it does not catch SIGQUIT\n"},
+        unanswered=["threads-deadlocked", "threads-blocked", "thread-spins"],
+    ),
     Case(
         jvm(deadlocked=2, deadlock_threads="a, b", blocked_long=9),
         [("threads-deadlocked", DEADLOCK)],

@@ -27,7 +27,7 @@ def python(**changed: object) -> dict[str, str]:
 PYTHON = [
     Case(python()),
     Case({"dumps": "python=no\n"}),
-    Case({"dumps": "python=yes\nreadable=no\n"}),
+    Case({"dumps": "python=yes\nreadable=no\n"}, unanswered=["event-loop-blocked"]),
     Case(
         python(loop_blocked=1, loop_place="slow (main.py:3)"),
         [("event-loop-blocked", ("The event loop (asyncio) of container app was in slow (main.py:3) in "
@@ -63,6 +63,7 @@ LEAK = (
 PROFILE = [
     Case(go()),
     Case({"goroutines": "go=no\n"}),
+    Case({"goroutines": "unreadable: x\n"}, unanswered=["goroutines-leak", "profiles-exposed"]),
     Case({"goroutines": "go=yes\nprofiles=no\n"}),
     Case(go(goroutines=500, top=250, top_grew=5), [("goroutines-leak", LEAK)]),
     Case(go(goroutines=20_000, top=10_000, top_grew=5), [("goroutines-leak", LEAK)]),

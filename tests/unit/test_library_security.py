@@ -86,7 +86,13 @@ CASES = [
         [("vulnerabilities-high", (f"Packages in the image of container app ({IMAGE}) have known "
           "vulnerabilities of severity high."))],
     ),
-    Case({"scan": "scanned=no\n"}),
+    Case(
+        {"scan": "scanned=no\n", "executables": "unreadable: some\n"},
+        unanswered=[
+            *("vulnerabilities-critical", "vulnerabilities-high", "vulnerabilities-medium"),
+            *("program-in-memory", "program-deleted"),
+        ],
+    ),
 ]  # fmt: skip
 
 
