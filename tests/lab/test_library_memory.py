@@ -5,6 +5,7 @@ from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.lab.test_library_runtimes import program
 from tests.lab.test_sweep import SLEEP, wait_planned
 
 # The pods that have something, and what is said of each.
@@ -13,6 +14,8 @@ EXPECTED = {
     "workers": {"child-killed-at-limit"},
     "leaky": {"memory-leak"},
     "cache": {"only-cache-grows"},
+    "heap": {"heap-too-large"},
+    "hidden": set[str](),
     "quiet": set[str](),
 }
 # Whatever reads /dev/zero for a line takes memory until it is killed.
@@ -29,7 +32,7 @@ SCRIPTS = {
 def test_what_was_killed_what_leaks_and_what_does_neither(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
-    lab.images("busybox", "tools")
+    lab.images("busybox", "java", "redis", "tools")
     limit: dict[str, Any] = {"resources": {"limits": {"memory": "64Mi"}}}
     # What grew from the start is a leak only after a minute: ready then, which can be awaited.
     old = {"readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 65}}
@@ -45,6 +48,19 @@ def test_what_was_killed_what_leaks_and_what_does_neither(
                 spec=volume if name == "killed" else None,
             ),
         )  # fmt: skip
+    java = {
+        "command": ["java", "-XX:+UseSerialGC", "/app/Main.java", "quiet"],
+        "env": [{"name": "JAVA_TOOL_OPTIONS", "value": "-Xmx220m"}],
+        "resources": {"limits": {"memory": "256Mi"}},
+        "volumeMounts": [{"name": "app", "mountPath": "/app"}],
+    }
+    pm.apply(
+        lab, namespace, program("main", "Main.java"),
+        pm.deployment("heap", "", image="eclipse-temurin:17", container={**java, **old},
+                      spec={"volumes": [{"name": "app", "configMap": {"name": "main"}}]}),
+        # Its user is known to its image alone, so that we do not get the same.
+        pm.deployment("hidden", SLEEP, image="redis:7"),
+    )  # fmt: skip
     pm.wait_ready(lab, namespace, *EXPECTED)
     plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
     for name in EXPECTED:
@@ -61,3 +77,8 @@ def test_what_was_killed_what_leaks_and_what_does_neither(
     assert {len(names) for names in pm.ephemeral_containers(lab, namespace).values()} == {1}
     killed = next(f for f in run.report["findings"] if f["rule"] == "child-killed-at-limit")
     assert any("oom_kills=1" in each["excerpt"] for each in killed["evidence"])
+    unseen = {
+        each["subject"]: {pod["name"].split("-")[0] for pod in each["pods"]}
+        for each in run.report["notEvaluated"]
+    }
+    assert unseen["rule memory-leak"] == unseen["rule child-killed-at-limit"] == {"hidden"}, unseen
