@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.analyze.control import compared
-from runner.analyze.last_words import fatal_line, words_of
+from runner.analyze.log_facts import MAX_TEXT, log_facts
 from runner.analyze.parse import ParseError, parse_output
 from runner.model.examination import Examination, TargetCondition
 from runner.model.pod import (
@@ -26,7 +26,6 @@ from runner.playbook.conditions import Facts
 from runner.playbook.spec import Playbook, Step
 
 MAX_EVENTS = 200
-MAX_TEXT = 256 * 1024
 INLINE_BYTES = 64 * 1024  # what a report shows of one output
 _LARGEST = 2**52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +54,12 @@ def facts(
             for spec, init in _containers(examination.pod)
         ],
         "steps": steps,
-        "logs": _logs(examination, unknown),
+        "logs": log_facts(
+            examination,
+            lives_again=_lives_again(examination),
+            missing=_missing(examination, "logs"),
+            unknown=unknown,
+        ),
     }
     values["container"] = next(
         (each for each in values["containers"] if each["name"] == examination.target_container), {}
@@ -309,29 +313,9 @@ def _event_time(event: Event) -> tuple[datetime, int, str]:
     return when, event.count or 1, event.metadata.name
 
 
-def _logs(examination: Examination, unknown: dict[str, str]) -> dict[str, str]:
-    """Texts by name; empty when there is no log, left out when it could not be read."""
-    found: dict[str, str] = {}
-    for log in examination.logs:
-        if log.container == examination.target_container:
-            found["previous" if log.previous else "current"] = log.text[-MAX_TEXT:]
+def _lives_again(examination: Examination) -> bool:
     _, status = container_status(examination)
-    running = status is not None and status.state.running is not None
-    if running and status is not None and status.restart_count and "previous" in found:
-        found["last"] = found["previous"]
-    elif "current" in found:
-        found["last"] = found["current"]
-    if "last" in found:
-        found["fatal"] = fatal_line(found["last"])
-        found["fatalWords"] = words_of(found["fatal"], found["last"])
-    reason = _missing(examination, "logs")
-    for name in ("current", "previous", "last", "fatal", "fatalWords"):
-        if name not in found:
-            if reason:
-                unknown[f"logs.{name}"] = reason
-            else:
-                found[name] = ""
-    return found
+    return status is not None and status.state.running is not None and status.restart_count > 0
 
 
 def _steps(

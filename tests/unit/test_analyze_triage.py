@@ -157,6 +157,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Service front sends its port 80 to port 9090 of the pods of Deployment web, where nothing listens: connections are refused.",
     ),
     (
+        "fails-again-and-again",
+        healthy(steps=steps(), log="serving\n" + 'ERROR pq: password authentication failed for user "shop"\n' * 4),
+        'Container app runs, but its log says again and again: ERROR pq: password authentication failed for user "shop"',
+    ),
+    (
         "refused-again-and-again",
         healthy(
             steps=steps(),

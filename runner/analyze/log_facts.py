@@ -1,0 +1,53 @@
+"""What conditions get to see of the logs of one container."""
+
+from functools import lru_cache
+from typing import Any
+
+from runner.analyze.last_words import fatal_line, words_of
+from runner.analyze.repeats import repeats
+from runner.model.examination import Examination
+
+MAX_TEXT = 256 * 1024
+_NAMES = ("current", "previous", "last", "fatal", "fatalWords")
+
+
+def log_facts(
+    examination: Examination, *, lives_again: bool, missing: str, unknown: dict[str, str]
+) -> dict[str, Any]:
+    """Texts by name and `repeats`; empty when there is no log, left out when it could not be
+    read."""
+    found: dict[str, Any] = {}
+    for log in examination.logs:
+        if log.container == examination.target_container:
+            found["previous" if log.previous else "current"] = log.text[-MAX_TEXT:]
+    if lives_again and "previous" in found:
+        found["last"] = found["previous"]
+    elif "current" in found:
+        found["last"] = found["current"]
+    if "last" in found:
+        found["fatal"], found["fatalWords"] = _last_words(found["last"])
+    for name in _NAMES:
+        if name not in found:
+            if missing:
+                unknown[f"logs.{name}"] = missing
+            else:
+                found[name] = ""
+    if "current" in found:
+        found["repeats"] = _repeats(found["current"])
+    else:
+        unknown["logs.repeats"] = missing
+    return found
+
+
+# Replicas share a log, and each playbook asks.
+
+
+@lru_cache(maxsize=64)
+def _last_words(text: str) -> tuple[str, str]:
+    line = fatal_line(text)
+    return line, words_of(line, text)
+
+
+@lru_cache(maxsize=64)
+def _repeats(text: str) -> list[dict[str, Any]]:
+    return repeats(text)

@@ -1,0 +1,240 @@
+"""Errors that a log says again and again: a program that runs, and whose work fails.
+
+A line counts when it is of a kind that a program cannot mend by itself (a connection that is
+refused, a name that does not resolve, credentials that are rejected …), and lines count as the
+same when they differ in numbers only. An answer that a client gets is none, nor is an error that
+was followed by better news.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runner.analyze.last_words import FRAME
+
+MAX_LINES = 400
+MAX_FOUND = 5
+_LEAST, _LEAST_TIMED = 3, 4
+_CLOSE = 4  # lines from the end within which it must stand, when the log tells no time
+_MAX_LINE = 1000
+_MAX_WORDS = 300
+_PATIENCE = timedelta(seconds=60)
+
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile("(?i)" + "|".join(patterns))
+
+
+_KINDS: Mapping[str, re.Pattern[str]] = {
+    "refused": _any(
+        r"connection (?:was )?refused", r"ECONNREFUSED", r"actively refused", r"connect\w* refused"
+    ),
+    "unresolved": _any(
+        r"no such host", r"name or service not known", r"name resolution", r"ENOTFOUND",
+        r"EAI_AGAIN", r"getaddrinfo", r"gaierror", r"UnknownHost", r"could(?: no|n')t resolve",
+        r"NXDOMAIN", r"bad address",
+    ),
+    "rejected": _any(
+        r"authentication (?:failed|error|required)", r"password authentication", r"access denied",
+        r"login failed", r"invalid (?:credentials|password|token|api key|username)", r"WRONGPASS",
+        r"NOAUTH", r"ACCESS_REFUSED", r"unauthori[sz]ed", r"unauthenticated", r"\b401\b",
+        r"AccessDenied(?!Exception)", r"ExpiredToken", r"InvalidAccessKeyId",
+        r"SignatureDoesNotMatch", r"SaslAuthentication", r"token (?:has )?expired",
+        r"authenticat\w+ fail", r"not authori[sz]ed",
+    ),
+    "denied": _any(
+        r"permission denied", r"EACCES", r"is forbidden: User", r"operation not permitted",
+        r"EPERM\b", r"AccessDeniedException", r"read-only file system", r"EROFS",
+    ),
+    "untrusted": _any(
+        r"x509:", r"certificate (?:verify failed|has expired|is not trusted|signed by unknown)",
+        r"CERTIFICATE_VERIFY_FAILED", r"PKIX path", r"self[- ]signed certificate",
+        r"unable to get local issuer", r"handshake fail", r"tls: ",
+    ),
+    "silent": _any(
+        r"i/o timeout", r"ETIMEDOUT", r"connect(?:ion)? timed out", r"timeout expired",
+        r"deadline exceeded", r"no route to host", r"network is unreachable", r"EHOSTUNREACH",
+        r"ServerSelectionTimeout", r"(?:connect|connection|request|read)\w* time(?:d )?-?out",
+    ),
+    "full": _any(r"no space left on device", r"ENOSPC", r"disk quota exceeded", r"disk is full"),
+    "limit": _any(
+        r"too many open files", r"EMFILE", r"can't start new thread",
+        r"unable to create native thread",
+    ),
+    "schema": _any(
+        r"(?:relation|table|column|database) \S+ does not exist", r"no such table",
+        r"unknown (?:database|column)", r"Table '[^']*' doesn't exist", r"UndefinedTable",
+        r"invalid object name",
+    ),
+    "broken": _any(
+        r"\b(?:broker|leader|coordinator|master|primary|upstream|backend)s? (?:is |are )?"
+        r"(?:not available|unavailable|down|not reachable|transport failure)",
+        r"connection (?:was )?(?:reset|closed|lost|aborted)", r"ECONNRESET", r"broken pipe",
+        r"service unavailable", r"\b50[234]\b (?:bad gateway|service|gateway)",
+        r"status(?: code)?:? 50[0234]\b", r"circuit ?breaker (?:is )?open", r"unexpected EOF",
+    ),
+}  # fmt: skip
+"""What a program complains of and cannot mend, the most telling first."""
+
+_ACCESS_LOG = re.compile(r"\bHTTP/[0-9.]+\"? \d{3}\b|\"(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) ")
+_IDLE_TALK = re.compile(
+    r"(?i)^(?:\S*\d\S* +|\[[^\]]*\] *|\S+ +[-|] +){0,4}[\[<(|]*(?:debug|trace)\b"
+    r"|\blevel\\?\"?[=:] ?\\?\"?(?:debug|trace|10\b)|^\S+ (?:DEBUG|TRACE)\b"
+    r"|\b(?:errors?|failed|failures|timeouts?|refused)=\d"
+)
+_BETTER = re.compile(
+    r"(?i)\b(?:connected|reconnected|connection (?:established|restored|successful)|recovered"
+    r"|succeeded|success(?:ful(?:ly)?)?|established|ready|resumed|online|healthy|ok|200)\b"
+)
+_NOT_BETTER = re.compile(
+    r"(?i)\b(?:not|never|no longer|un|cannot|isn't|in)[ -]?(?:yet )?(?:\w+ )?"
+    r"(?:connected|ready|healthy|ok)\b"
+)
+_TIMES: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),
+    (re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"), "%Y/%m/%d %H:%M:%S"),
+    (re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d"), "%d %b %Y %H:%M:%S"),
+    (re.compile(r"\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d"), "%d/%b/%Y:%H:%M:%S"),
+    (re.compile(r"(?<=^[IWEF])\d{4} \d\d:\d\d:\d\d"), "%m%d %H:%M:%S"),
+    (re.compile(r"[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d"), "%b %d %H:%M:%S"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "%H:%M:%S"),
+)  # fmt: skip
+_EPOCH = re.compile(r"\"(?:ts|time|timestamp)\": ?(\d{10})(?:\.\d+|\d{3})?\b")
+_STAMP = re.compile(
+    r"^(?:\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d{1,2} \w{3} \d{4})[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
+    r"(?:Z| ?UTC|[+-]\d\d:?\d\d)?\]?|\d\d:\d\d:\d\d(?:[.,]\d+)?)[ :]*"
+)
+_VARIES = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|0x[0-9a-f]+|\d+")
+_ADDRESS = re.compile(
+    r"[\s\"'(/@=\[](?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*[A-Za-z0-9]):(?P<port>\d{2,5})\b"
+    r"|^(?P<h2>[a-z][\w.-]*):(?P<p2>\d{2,5})\b"
+)
+
+
+@dataclass(slots=True)
+class _Same:
+    kind: str
+    line: str
+    count: int = 0
+    at: list[int] = field(default_factory=list)
+    times: list[datetime] = field(default_factory=list)
+    stamps: list[str] = field(default_factory=list)
+
+
+def repeats(log: str) -> list[dict[str, Any]]:
+    """The most frequent first: what is still going on at the end of the log."""
+    lines = [
+        line[:_MAX_LINE] for line in log.splitlines() if line.strip() and not FRAME.match(line)
+    ][-MAX_LINES:]
+    found: dict[str, _Same] = {}
+    end: datetime | None = None
+    for index, line in enumerate(lines):
+        when = _time_of(line)
+        end = when[0] if when else end
+        kind = _kind(line)
+        if not kind:
+            continue
+        one = found.setdefault(
+            f"{kind} {_VARIES.sub('#', _STAMP.sub('', line))}", _Same(kind, line)
+        )
+        one.count, one.line = one.count + 1, line
+        one.at.append(index)
+        if when:
+            one.times.append(when[0])
+            one.stamps.append(when[1])
+    going_on = [one for one in found.values() if _goes_on(one, lines, end)]
+    going_on.sort(key=lambda one: (-one.count, one.at[-1]))
+    return [_told(one, lines) for one in going_on[:MAX_FOUND]]
+
+
+def _kind(line: str) -> str:
+    if _IDLE_TALK.search(line) or _ACCESS_LOG.search(line):
+        return ""
+    return next((kind for kind, pattern in _KINDS.items() if pattern.search(line)), "")
+
+
+def _goes_on(one: _Same, lines: Sequence[str], end: datetime | None) -> bool:
+    after = lines[one.at[-1] + 1 :]
+    if any(_BETTER.search(line) and not _NOT_BETTER.search(line) for line in after):
+        return False
+    if len(one.times) >= _LEAST_TIMED and len(one.times) == one.count and end is not None:
+        span = one.times[-1] - one.times[0]
+        gap = span / (one.count - 1)
+        if span >= timedelta(seconds=2) and end - one.times[-1] <= max(3 * gap, _PATIENCE):
+            return True
+    near = [index for index in one.at if index >= len(lines) - 4 * _CLOSE]
+    return len(near) >= _LEAST and len(after) < _CLOSE
+
+
+def _told(one: _Same, lines: Sequence[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "kind": one.kind,
+        "line": one.line.strip(),
+        "words": _words(one, lines),
+        "count": one.count,
+        "lines": len(lines),
+        "first": one.stamps[0] if one.stamps else "",
+        "last": one.stamps[-1] if one.stamps else "",
+        "target": _target(one.line),
+    }
+    if len(one.times) >= 2 and one.times[-1] > one.times[0]:
+        minutes = (one.times[-1] - one.times[0]).total_seconds() / 60
+        told["perMinute"] = round((len(one.times) - 1) / minutes, 1)
+    return told
+
+
+def _words(one: _Same, lines: Sequence[str]) -> str:
+    """The line without its time, and with … for what differs from one time to the next."""
+    said = [_STAMP.sub("", lines[index]).split() for index in one.at[-8:]]
+    same = [each for each in said if len(each) == len(said[-1])]
+    return " ".join(_common(words) for words in zip(*same, strict=True))[:_MAX_WORDS]
+
+
+def _common(words: Sequence[str]) -> str:
+    """What they begin and end with."""
+    if all(word == words[0] for word in words):
+        return words[0]
+    begin = _beginning(words)
+    end = _beginning([word[len(begin) :][::-1] for word in words])[::-1]
+    return f"{begin}…{end}"
+
+
+def _beginning(words: Sequence[str]) -> str:
+    shortest = min(words, key=len)
+    same = (i for i, c in enumerate(shortest) if any(word[i] != c for word in words))
+    return shortest[: next(same, len(shortest))]
+
+
+def _target(line: str) -> str:
+    for match in _addresses(_STAMP.sub(" ", line)):
+        return match
+    return ""
+
+
+def _addresses(text: str) -> Iterator[str]:
+    for match in _ADDRESS.finditer(text):
+        host, port = match["host"] or match["h2"], match["port"] or match["p2"]
+        if not host.isdigit() and not host.endswith((".go", ".py", ".java", ".rb", ".js", ".cs")):
+            yield f"{host}:{port}"
+
+
+def _time_of(line: str) -> tuple[datetime, str] | None:
+    head = line[:120]
+    if epoch := _EPOCH.search(line):
+        when = datetime.fromtimestamp(int(epoch[1]), UTC)
+        return when, f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    for pattern, layout in _TIMES:
+        if match := pattern.search(head):
+            try:
+                return _parsed(match[0].replace("T", " ", 1), layout), match[0]
+            except ValueError:
+                continue
+    return None
+
+
+def _parsed(text: str, layout: str) -> datetime:
+    # A leap year, for those that tell none: only differences count.
+    prefix, form = ("", layout) if "%Y" in layout else ("2000 ", "%Y " + layout)
+    return datetime.strptime(prefix + " ".join(text.split()), form).replace(tzinfo=UTC)
