@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+# A hyphen is none: words with one are to be found again.
+_SPECIAL = re.compile(r"[.^$*+?{}\[\]\\|()]")
 _TABLE = Path(__file__).parent / "wordings.yaml"
 
 
@@ -50,7 +52,7 @@ def filled(text: str, names: Mapping[str, str]) -> str:
 
 def filled_pattern(pattern: str, names: Mapping[str, str]) -> str:
     """The pattern with these names put in, as they stand."""
-    return _put(pattern, {name: re.escape(word) for name, word in names.items()})
+    return _put(pattern, {name: _SPECIAL.sub(r"\\\g<0>", word) for name, word in names.items()})
 
 
 def _put(text: str, names: Mapping[str, str]) -> str:

@@ -12,9 +12,12 @@ from typing import Any
 
 MAX_LINES = 400
 MAX_WORDS = 600
+_MAX_FIELD = 400
 _CLOSE, _NEAR = 4, 15  # lines from the end within which mere words, and errors, are believed
 _FAR = 60
 _MAX_LINE = 4000
+_MAX_BEFORE = 160
+_MERE_ERROR = 3
 
 FRAME = re.compile(
     r"\s|at |from |goroutine \d+ \[|created by |stack backtrace:|note: run with |Node\.js v"
@@ -100,14 +103,29 @@ def _weight(line: str, distance: int) -> int:
     if distance > _NEAR:
         return 0
     if _ERROR.search(line):
-        return 3
+        return _MERE_ERROR
     return 2 if distance <= _CLOSE and _HINT.search(line) else 0
 
 
 def words_of(line: str, text: str) -> str:
     """What the line says, for people: of a JSON document its message and error, of one that ends
-    in the middle of a sentence also what follows."""
-    return " ".join(_said(line, text))[:MAX_WORDS]
+    in the middle of a sentence also what follows. Before an error among errors stand the ones
+    right before it: the last one often tells no more than that it ends now."""
+    before = _errors_before(line, text)
+    return " ".join([*before, *_said(line, text)])[:MAX_WORDS]
+
+
+def _errors_before(line: str, text: str) -> Sequence[str]:
+    if not line or _weight(line, 1) != _MERE_ERROR or line.endswith("}"):
+        return ()
+    lines = [each.strip() for each in text.splitlines() if each.strip()]
+    at = next((i for i in range(len(lines) - 1, -1, -1) if lines[i] == line), 0)
+    found: list[str] = []
+    for each in reversed(lines[max(at - 2, 0) : at]):
+        if _weight(each, 1) != _MERE_ERROR or len(each) > _MAX_BEFORE:
+            break
+        found.insert(0, each)
+    return found
 
 
 def _said(line: str, text: str) -> Iterator[str]:
@@ -138,5 +156,5 @@ def _fields(told: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(value, Mapping):
                 value = next((value[k] for k in _MESSAGE_KEYS if value.get(k)), None)
             if isinstance(value, str) and value.strip():
-                yield value.strip().splitlines()[0]
+                yield " ".join(value.split())[:_MAX_FIELD]
                 break

@@ -91,6 +91,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 3 because it gets no more memory: java.lang.OutOfMemoryError: Java heap space. The kernel did not kill it: the limit is one of its own, below the container's 1Gi.",
     ),
     (
+        "unhandled-exception",
+        {"state": exited(134), "log": "Unhandled exception. System.ArgumentException: no rates\n   at A.B() in /src/B.cs:line 3\n"},
+        "Container app ends with exit code 134 after an error that its code does not handle: System.ArgumentException: no rates",
+    ),
+    (
         "limit-reached",
         {"log": "OSError: [Errno 24] Too many open files\n"},
         "Container app exits with code 1 because it reaches a limit of open files: Too many open files.",

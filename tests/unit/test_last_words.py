@@ -44,6 +44,8 @@ def test_the_line_that_says_most(log: str, line: str) -> None:
             "thread 'main' panicked at src/main.rs:9:5: no rates note: run with",
         ),
         ("FATAL: no rates\nbye\n", "FATAL: no rates"),
+        ("ERROR: a\nok\nERROR: b\nERROR: c\nERROR: d\n", "ERROR: b ERROR: c ERROR: d"),
+        ("ERROR: a\nFATAL: b\n", "FATAL: b"),
     ],
 )
 def test_what_it_says(log: str, words: str) -> None:

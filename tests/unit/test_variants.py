@@ -92,3 +92,13 @@ def test_another_language_says_it() -> None:
     assert all("efused" in script for script in scripts)
     assert len({re.sub(r"[a-z]+-[a-z]+|[0-9]+", "", script) for script in scripts}) >= 5
     assert all("7001" not in script for script in scripts)
+    for one in made:
+        service = yaml.safe_load(one.manifest.split("---")[1])
+        assert str(service["spec"]["ports"][0]["port"]) in one.expected["says"]
+
+
+def test_names_in_what_must_be_said_are_changed_as_in_the_manifest() -> None:
+    speaks = {"failure": "dns", "names": {"host": "ledger-db", "port": 7001}}
+    made = variant(MANIFEST, {**EXPECTED, "speaks": speaks}, 3)
+    service = yaml.safe_load(made.manifest.split("---")[1])
+    assert made.expected["says"][0] == service["metadata"]["name"]
