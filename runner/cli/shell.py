@@ -175,6 +175,8 @@ def shell(  # one argument per option
         raise click.UsageError(
             "--run-as-user 0: profile restricted runs as no root; --profile baseline would"
         )
+    if command is not None and not command.strip():
+        raise click.UsageError("--command: there is nothing to run; without it, a terminal")
     if command is not None and "\0" in command:
         raise click.UsageError("--command: a NUL byte cannot be passed to a command")
     kind, name = pod_or_workload(pod)

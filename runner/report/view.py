@@ -79,12 +79,12 @@ def plural(count: int, noun: str) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """The verdict in words: `3 workloads broken, 1 suspicious, 12 healthy, 2 could not …`."""
+    """The verdict in words: `3 workloads broken, 1 suspicious, 12 healthy, 2 not examined`."""
     counts = (
         (summary.workloads_broken, "broken"),
         (summary.workloads_suspicious, "suspicious"),
         (summary.workloads_healthy, "healthy"),
-        (summary.workloads_not_examined, "could not be examined"),
+        (summary.workloads_not_examined, "not examined"),
     )
     said = [(count, word) for count, word in counts if count]
     if not said:

@@ -95,7 +95,7 @@ async def test_the_first_screen_shows_everything_but_the_healthy(page: Page, sit
     assert await page.evaluate(NAMES) == NOT_HEALTHY
     assert await page.evaluate(OPENED) == []
     assert await _text(page, "h1") == (
-        "2 workloads broken, 2 suspicious, 4 healthy, 2 could not be examined"
+        "2 workloads broken, 2 suspicious, 4 healthy, 2 not examined"
     )
     assert (await _text(page, "header time")).endswith(" ago (2026-11-23 03:12:40 UTC)") or (
         await _text(page, "header time")

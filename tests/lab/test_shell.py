@@ -265,6 +265,7 @@ def test_125_says_that_nothing_was_run(lab: Lab, namespace: str, web: str, tmp_p
         ([web, "--run-as-user", "0", "--command", "true"],
          "--run-as-user 0: profile restricted runs as no root; --profile baseline would"),
         (["svc/web", "--command", "true"], "svc/web: the name of a pod is expected"),
+        ([web, "--command", " "], "--command: there is nothing to run; without it, a terminal"),
         ([web, "--policy", str(policy), "--command", "true"],
          "image busybox:1.36 is not allowed: ghcr.io/* (policy/image)"),
         ([web, "--kubeconfig", "/no/such", "--command", "true"], "/no/such"),

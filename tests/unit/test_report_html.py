@@ -94,9 +94,7 @@ def _hash(text: str) -> str:
 def test_the_page_says_the_essential_without_its_script() -> None:
     page = Parsed(to_html(rich_report()))
 
-    assert page.text_of("h1") == [
-        "2 workloads broken, 2 suspicious, 4 healthy, 2 could not be examined"
-    ]
+    assert page.text_of("h1") == ["2 workloads broken, 2 suspicious, 4 healthy, 2 not examined"]
     assert page.text_of("span", **{"class": "badge"})[:7] == [
         "broken", "broken", "suspicious", "suspicious", "not examined", "not examined", "healthy",
     ]  # fmt: skip

@@ -130,12 +130,12 @@ def test_a_pod_that_is_named_as_not_evaluated_makes_its_workload_not_examined() 
     [
         (
             (3, 1, 12, 2, 0),
-            "3 workloads broken, 1 suspicious, 12 healthy, 2 could not be examined",
+            "3 workloads broken, 1 suspicious, 12 healthy, 2 not examined",
         ),
         ((1, 0, 0, 0, 0), "1 workload broken"),
         ((0, 0, 5, 0, 0), "5 workloads healthy"),
         ((0, 0, 5, 0, 1), "5 workloads healthy, 1 question without an answer"),
-        ((0, 0, 0, 2, 3), "2 workloads could not be examined"),
+        ((0, 0, 0, 2, 3), "2 workloads not examined"),
         ((0, 0, 0, 0, 0), "Nothing was examined: no pod was selected"),
     ],
 )

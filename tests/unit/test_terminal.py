@@ -14,7 +14,7 @@ from runner.report.plain import cells, is_terminal_safe
 from tests.unit.report_samples import HOSTILE, large_report, pod, report_of, rich_report, workload
 
 EXPECTED = """\
-2 workloads broken, 2 suspicious, 4 healthy, 2 could not be examined
+2 workloads broken, 2 suspicious, 4 healthy, 2 not examined
 broken        Deployment/ledger  (shop, 6 of 6 pods, 84 restarts, certain)
               app exits with code 1 because LEDGER_URL is not set.
               | KeyError: 'LEDGER_URL'
