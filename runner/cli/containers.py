@@ -20,6 +20,7 @@ from runner.model.base import Value
 from runner.model.pod import ObjectMeta, Pod
 from runner.report import one_line
 from runner.report.output import table
+from runner.report.view import plural
 from runner.select import workload_of
 from runner.sweep.existence import why_empty
 
@@ -151,10 +152,12 @@ def _rollout_value(rollout: Rollout) -> dict[str, Any]:
 def _advice(found: Sequence[Rollout], limits: DebtLimits) -> str:
     pods, containers = sum(r.pods for r in found), sum(r.containers for r in found)
     size = sum(r.bytes for r in found)
-    carried = f"{containers} ephemeral containers in {pods} pods, about {size} bytes."
+    words = f"{plural(containers, 'ephemeral container')} in {plural(pods, 'pod')}"
+    carried = f"{words}, about {size} bytes."
     lines = [f"{carried} They leave a pod only with the pod."]
     due = [
-        f"{r.command}   # {r.pods} pods, {r.containers} containers, {r.bytes} bytes"
+        f"{r.command}   # {plural(r.pods, 'pod')}, {plural(r.containers, 'container')}, "
+        f"{r.bytes} bytes"
         for r in found
         if r.due
     ]

@@ -58,6 +58,6 @@ def test_containers_tells_who_what_and_the_way_out(
     assert table.splitlines()[0].split() == [
         "NAMESPACE", "POD", "CONTAINER", "FROM", "STATE", "AGE", "BYTES", "WORKLOAD", "NODE", "IMAGE",
     ]  # fmt: skip
-    assert "2 ephemeral containers in 1 pods" in table
+    assert "2 ephemeral containers in 1 pod," in table
     after = pod_json(lab, namespace)
     assert after["metadata"]["generation"] == before["metadata"]["generation"] + 2
