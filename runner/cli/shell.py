@@ -322,9 +322,9 @@ async def _exec(
     command = Command(
         text=request.command or "",
         mark=mark,
-        alone=reached.injection.reused,
+        alone_seconds=request.ttl_seconds if reached.injection.reused else None,
         timeout_seconds=request.timeout_seconds,
-        seconds_left=seconds_left(reached.started_at, reached.ttl_seconds, _now()),
+        seconds_left=seconds_left(reached.ends_at, _now()),
         stdin=read_stdin() if request.stdin else None,
     )
     try:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from runner.cluster import Cluster, ClusterError, Ended, Place, Stream, StreamOutcome
 from runner.shell.program import called, ending, ending_alone
@@ -23,20 +23,20 @@ Write = Callable[[bool, bytes], Awaitable[None]]
 class Command:
     """A script for the container's shell. It is ended after `timeout_seconds`, None for no limit
     of its own, and before the container is, in `seconds_left`. `stdin` None leaves its stdin
-    empty. Its processes are known by `mark`; `alone`: it leaves none of them."""
+    empty. Its processes are known by `mark`; with `alone_seconds` it leaves none of them, and
+    none is left after that time although podmedic is killed."""
 
     text: str
     mark: str
-    alone: bool
+    alone_seconds: int | None
     timeout_seconds: float | None
     seconds_left: float
     stdin: AsyncIterator[bytes] | None = None
 
 
-def seconds_left(started_at: datetime, ttl_seconds: float, now: datetime) -> float:
+def seconds_left(ends_at: datetime, now: datetime) -> float:
     """Until shortly before the container ends by itself, at least 0."""
-    left = (started_at + timedelta(seconds=ttl_seconds) - now).total_seconds()
-    return max(left - _MARGIN_SECONDS, 0.0)
+    return max((ends_at - now).total_seconds() - _MARGIN_SECONDS, 0.0)
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def run_command(cluster: Cluster, place: Place, command: Command, write: W
     """How the command ended; UNKNOWN with reason `Timeout` when it did not.
 
     Raises ClusterError when the stream cannot be opened, and whatever `write` raises."""
-    argv = called(command.text, command.mark, alone=command.alone)
+    argv = called(command.text, command.mark, alone_seconds=command.alone_seconds)
     seconds, whose = command.seconds_left, ", the rest of the container's --ttl,"
     if command.timeout_seconds is not None and command.timeout_seconds <= seconds:
         seconds, whose = command.timeout_seconds, ""

@@ -107,13 +107,18 @@ exit $_c
 _CALLER = """: {mark} {name}
 exec 3>&2 2>/dev/null
 echo 1000 >/proc/self/oom_score_adj
-( exec "$0" -c "$1" 2>&3 3>&- )
+{before}( exec "$0" -c "$1" 2>&3 3>&- )
 {afterwards}exit $?
 """
-# In a container that stays nothing of the command may. The runtime gives each exec a process group
-# of its own; where it did not, the group is somebody else's.
+# In a container that stays nothing of the command may, nor may it outlast its time when nobody is
+# there to end it. The runtime gives each exec a process group of its own; where it did not, the
+# group is somebody else's.
+_TIMED = """read -r _p _b _b _b _g _b </proc/self/stat
+[ "$_p" != "$_g" ] || {{
+  sleep {seconds}; trap '' TERM; kill -TERM 0; sleep 2; kill -KILL 0
+}} </dev/null >/dev/null 3>&- &
+"""
 _ALONE = """_c=$?
-read -r _p _b _b _b _g _b </proc/self/stat
 [ "$_p" != "$_g" ] || { trap '' TERM; kill -TERM 0; }
 (exit $_c)
 """
@@ -134,10 +139,16 @@ _NOTICE_SECONDS = 60
 _TTL = re.compile(r"this container ends: its ([0-9]{1,7}) s have passed")
 
 
-def called(text: str, name: str, *, alone: bool = False) -> tuple[str, ...]:
-    """The command for exec that runs `text` in the POSIX shell, and that `holder(name)` sees.
-    `alone`: what it leaves running ends with it, for the container does not."""
-    script = _CALLER.format(mark=_COMMAND_MARK, name=name, afterwards=_ALONE if alone else "")
+def called(text: str, name: str, *, alone_seconds: int | None = None) -> tuple[str, ...]:
+    """The command for exec that runs `text` in the POSIX shell, and that `holder(name)` sees. With
+    `alone_seconds` it and what it leaves running end by themselves, for the container does not:
+    after that time, or with the command."""
+    alone = alone_seconds is not None
+    script = _CALLER.format(
+        mark=_COMMAND_MARK, name=name,
+        before=_TIMED.format(seconds=alone_seconds) if alone else "",
+        afterwards=_ALONE if alone else "",
+    )  # fmt: skip
     return ("/bin/sh", "-c", script, "/bin/sh", text)
 
 
@@ -180,7 +191,7 @@ def ending(name: str) -> tuple[str, ...]:
 
 
 def ending_alone(name: str) -> tuple[str, ...]:
-    """The command that ends `called(..., name, alone=True)` and what that has started."""
+    """The command that ends `called(..., name, alone_seconds=...)` and what that has started."""
     return _looking_for(_ENDING_ALONE, name)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -90,8 +90,7 @@ class Reached:
     body: Mapping[str, Any]
     pod_note: str
     strategy_note: str
-    started_at: datetime
-    ttl_seconds: int
+    ends_at: datetime
     latest: Callable[[], Pod]
     end: Callable[[float], Awaitable[StateTerminated | None]]
 
@@ -252,8 +251,7 @@ async def reach(
             body=body,
             pod_note=pod_note,
             strategy_note=plan.choice.message,
-            started_at=_started_at(hub.latest(uid), injection.container) or now(),
-            ttl_seconds=asked.ttl_seconds if again is None else again.ttl_seconds,
+            ends_at=_ends_at(hub.latest(uid), injection.container, asked, again, now()),
             latest=lambda: hub.latest(uid),
             end=partial(end_of, hub, uid, injection.container),
         )
@@ -279,7 +277,14 @@ async def end_of(
             return None  # what ended the session has ended the watch
 
 
-def _started_at(pod: Pod, container: str) -> datetime | None:
+def _ends_at(
+    pod: Pod, container: str, asked: Asked, again: Again | None, now: datetime
+) -> datetime:
+    """When what runs there ends by itself: with its container, or so long from now."""
     status = pod.ephemeral_container_status(container)
     running = status.state.running if status is not None else None
-    return running.started_at if running is not None else None
+    started_at = (running.started_at if running is not None else None) or now
+    ttl = timedelta(seconds=asked.ttl_seconds)
+    if again is None:
+        return started_at + ttl
+    return min(now + ttl, started_at + timedelta(seconds=again.ttl_seconds))

@@ -82,6 +82,16 @@ def start_run(
     )
 
 
+def start_shell(lab: Lab, namespace: str, pod: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, "shell", pod, "-n", namespace, *arguments],
+        env=environment(lab),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def kill(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)

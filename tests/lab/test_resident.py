@@ -10,6 +10,7 @@ from lab.handle import Lab
 from runner.journal import FILE_NAME
 from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of, used
+from tests.lab.test_shell import until
 from tests.lab.test_sweep import SLEEP, wait_planned
 
 DEBUGGER = {"image": "busybox:1.36", "lifetime": "resident"}
@@ -198,9 +199,21 @@ def test_a_command_goes_into_the_container_that_is_there(
     )
     assert late.code == 255
     assert "did not end within 2 s and was ended (Timeout)" in late.stderr
-    processes = lab.kubectl("exec", web, "-n", namespace, "-c", "app", "--", "ps", "-o", "args")
-    assert "podmedic resident" in processes
-    assert not {"sleep 601", "sleep 602"} & set(processes.splitlines())
+    killed = pm.start_shell(
+        lab, namespace, web, "--image=busybox:1.36", "--ttl=5", "--command=echo up; sleep 603"
+    )
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "up\n"
+    pm.kill(killed, signal.SIGKILL)
+
+    def processes() -> set[str]:
+        words = ("exec", web, "-n", namespace, "-c", "app", "--", "ps", "-o", "args")
+        return {line.strip() for line in lab.kubectl(*words).splitlines()}
+
+    assert "sleep 603" in processes()
+    until(lambda: "sleep 603" not in processes())
+    assert not {"sleep 601", "sleep 602"} & processes()
+    assert any("podmedic resident" in line for line in processes())
     assert pm.ephemeral_containers(lab, namespace) == carried
     again = pm.run(lab, namespace, path, directory=tmp_path / "again")
     assert again.report["pods"][0]["injections"][0]["reused"] is True

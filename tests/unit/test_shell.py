@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -137,7 +137,7 @@ def test_what_a_command_leaves_running_ends_with_it_in_a_container_that_stays() 
     """Its exit code and its output stay its own."""
     text = "sleep 600 & echo $!; echo err >&2; exit 7"
     done = subprocess.run(
-        called(text, "podmedic-abcdefghijkl-7", alone=True),
+        called(text, "podmedic-abcdefghijkl-7", alone_seconds=60),
         check=False, capture_output=True, timeout=20, start_new_session=True,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (7, b"err\n")
@@ -147,13 +147,25 @@ def test_what_a_command_leaves_running_ends_with_it_in_a_container_that_stays() 
         time.sleep(0.05)
 
 
+@SHELLS
+def test_a_command_in_a_container_that_stays_ends_in_its_time(shell_argv: list[str]) -> None:
+    """Although nobody ends it, and although it does not end when it is asked to."""
+    _, _, script, *_ = called("", "podmedic-abcdefghijkl-4", alone_seconds=1)
+    text = "trap '' TERM; echo one; sleep 600; sleep 600"
+    done = subprocess.run(
+        [*shell_argv, "-c", script, "/bin/sh", text],
+        check=False, capture_output=True, timeout=20, start_new_session=True,
+    )  # fmt: skip
+    assert (done.returncode < 0, done.stdout) == (True, b"one\n")
+
+
 def test_a_command_is_ended_with_what_it_started_and_no_other(tmp_path: Path) -> None:
     """Also one that does not end when it is asked to."""
     names = ("podmedic-abcdefghijkl-5", "podmedic-abcdefghijkl-6")
     text = "trap '' TERM; sleep 600 & echo $!; wait; wait"
     processes = [
         subprocess.Popen(
-            called(text, name, alone=True), stdout=subprocess.PIPE, start_new_session=True
+            called(text, name, alone_seconds=60), stdout=subprocess.PIPE, start_new_session=True
         )
         for name in names
     ]
@@ -219,7 +231,7 @@ def test_a_terminal_begins_with_the_first_line(shell_argv: list[str]) -> None:
 
 @pytest.mark.parametrize(("ttl_seconds", "left"), [(60, 59.0), (1, 0.0), (0, 0.0)])
 def test_a_command_ends_before_its_container(ttl_seconds: int, left: float) -> None:
-    assert seconds_left(NOW, ttl_seconds, NOW) == left
+    assert seconds_left(NOW + timedelta(seconds=ttl_seconds), NOW) == left
 
 
 @pytest.mark.parametrize(
