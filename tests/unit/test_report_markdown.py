@@ -17,7 +17,7 @@ RICH = to_markdown(rich_report())
 
 def test_the_rows_of_the_page() -> None:
     lines = RICH.splitlines()
-    assert lines[0] == "### 2 workloads broken, 2 suspicious, 4 healthy, 2 could not be examined"
+    assert lines[0] == "### 2 workloads broken, 2 suspicious, 4 healthy, 2 not examined"
     broken = [line for line in lines if line.startswith("- **broken**")]
     assert broken[0].startswith("- **broken** **Deployment/ledger** in shop (6 of 6 pods, ")
     assert "Not examined or not evaluated:" in lines
