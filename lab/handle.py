@@ -97,6 +97,10 @@ class Lab:
         """Makes images and pushes them to the lab's registry, where they are missing."""
         images.ensure(names, Registry(self.registry))
 
+    def tag(self, name: str, reference: str) -> None:
+        """Lets a reference of the test's own stand for an image, whatever it stood for before."""
+        images.tag(name, reference, Registry(self.registry))
+
     @contextlib.contextmanager
     def namespace(self, prefix: str = "test") -> Iterator[str]:
         """A new namespace that is ready for pods; deleted at the end, without waiting for it."""

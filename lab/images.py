@@ -36,6 +36,12 @@ def ensure(names: Sequence[str], registry: Registry) -> None:
         _push(path, definition.references, registry)
 
 
+def tag(name: str, reference: str, registry: Registry) -> None:
+    """Pushes an image that can be made under another reference, in place of what that stood for."""
+    packages.ensure(["skopeo"])
+    _push(store.built(find(name)), (repository_path(reference),), registry)
+
+
 def find(name: str) -> Definition:
     """The definition behind a short name or an image reference."""
     known = definitions()

@@ -117,3 +117,32 @@ def test_an_ill_pod_beside_a_healthy_one(lab: Lab, namespace: str, tmp_path: Pat
         ("configuration-differs", message.format(name), ("web-1",))
         for name in ("LEVEL", "app.conf")
     }, steps_of(run.report)
+
+
+def test_one_name_for_two_images(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """The tag was moved before the second pod pulled it, and what it got is not ready."""
+    lab.images("busybox", "debian", "tools")
+    reference = f"moving:{namespace}"
+    lab.tag("busybox", reference)
+    container = {
+        "imagePullPolicy": "Always",
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/bin/busybox"]}, "periodSeconds": 1},
+    }
+    web = pm.deployment("web", SLEEP, image=reference, container=container)
+    web["spec"] |= {"serviceName": "web", "replicas": 2}
+    pm.apply(lab, namespace, web | {"kind": "StatefulSet"})
+    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=90s")
+    quiet = pm.run(lab, namespace, "config-drift", directory=tmp_path / "before")
+    assert quiet.report["findings"] == []
+    lab.tag("debian", reference)
+    # Returns when it is gone.
+    lab.kubectl("delete", "pod", "web-1", "-n", namespace, "--timeout=60s")
+    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=create", "--timeout=60s")
+    lab.kubectl(
+        "wait", "pod/web-1", "-n", namespace, "--timeout=90s",
+        "--for=jsonpath={.status.containerStatuses[0].started}=true",
+    )  # fmt: skip
+    run = pm.run(lab, namespace, "config-drift", directory=tmp_path / "out")
+    assert [(f["rule"], [p["name"] for p in f["pods"]]) for f in run.report["findings"]] == [
+        ("image-differs", ["web-1"])
+    ], steps_of(run.report)
