@@ -257,11 +257,19 @@ def test_scan(shell: list[str], tmp_path: Path, written: str) -> None:
     """What a scanner writes comes from a hostile image: nothing of it but words gets through."""
     (tmp_path / "report").write_text(written)
     trivy = tmp_path / "trivy"
-    trivy.write_text(f"#!/bin/sh\ncat {tmp_path}/report\n")
+    # Called within the target's root, and told to heed nothing that lies there.
+    trivy.write_text(
+        f'#!/bin/sh\n[ "$(pwd -P)" = {tmp_path}/root ] || exit 1\n'
+        'case "$*" in *" --config /dev/null --ignorefile /dev/null "*" .") ;; *) exit 1 ;; esac\n'
+        f"cat {tmp_path}/report\n"
+    )
+    (tmp_path / "root").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("root")
     trivy.chmod(0o755)
     step = step_of(NAME, "scan")
     path = f"{tmp_path}:{os.environ['PATH']}"
-    found = run(step, shell, path=path, PODMEDIC_ROOT=str(tmp_path))
+    found = run(step, shell, path=path, PODMEDIC_ROOT=str(link))
     if written != REPORT:
         none = {"scanned": "yes", "critical": "0", "critical_fixable": "0", "high": "0",
                 "high_fixable": "0", "medium": "0"}  # fmt: skip
@@ -271,9 +279,7 @@ def test_scan(shell: list[str], tmp_path: Path, written: str) -> None:
         "scanned": "yes", "critical": "2", "critical_fixable": "1", "high": "0", "high_fixable": "0",
         "medium": "1",
     }  # fmt: skip
-    out = run(
-        step.model_copy(update={"parse": None}), shell, path=path, PODMEDIC_ROOT=str(tmp_path)
-    )
+    out = run(step.model_copy(update={"parse": None}), shell, path=path, PODMEDIC_ROOT=str(link))
     assert out.splitlines()[:2] == [
         "vulnerability CRITICAL openssl 3.0.1 3.0.2 CVE-1",
         "vulnerability CRITICAL zlib_x 1:1.2+d~1 - CVE-2",
