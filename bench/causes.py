@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from bench.measure import PODMEDIC, VOID, document, environment, run
+from bench.measure import PODMEDIC, VOID, VoidError, document, environment, run
 from lab.handle import Lab
 from lab.variants import variant
 
@@ -146,8 +146,10 @@ def measure(lab: Lab, wanted: Sequence[Case], settle_seconds: float) -> dict[str
         directory = Path(folder) / "report"
         done = run(
             [PODMEDIC, "run", *where, "-o", directory, "-q"], environment=environment(lab)
-        ).must_end_with(0, 1)
+        ).must_end_with(0, 1, 3)
         report = json.loads((directory / "report.json").read_bytes())
+        if done.code == 3:
+            raise VoidError(f"the sweep was cut short: {report['run']['aborted']}")
     found = [judge(case, report, namespaces[case.name]) for case in wanted]
     right = sum(one["ok"] for one in found)
     return {

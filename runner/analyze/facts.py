@@ -56,7 +56,7 @@ def facts(
         "steps": steps,
         "logs": log_facts(
             examination,
-            lives_again=_lives_again(examination),
+            container_status(examination)[1],
             missing=_missing(examination, "logs"),
             unknown=unknown,
         ),
@@ -311,11 +311,6 @@ def ordered_events(examination: Examination) -> list[Event]:
 def _event_time(event: Event) -> tuple[datetime, int, str]:
     when = event.last_timestamp or event.event_time or event.first_timestamp or _EPOCH
     return when, event.count or 1, event.metadata.name
-
-
-def _lives_again(examination: Examination) -> bool:
-    _, status = container_status(examination)
-    return status is not None and status.state.running is not None and status.restart_count > 0
 
 
 def _steps(

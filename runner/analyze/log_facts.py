@@ -6,17 +6,24 @@ from typing import Any
 from runner.analyze.last_words import fatal_line, words_of
 from runner.analyze.repeats import repeats
 from runner.model.examination import Examination
+from runner.model.pod import ContainerStatus
 
 MAX_TEXT = 256 * 1024
 _NAMES = ("current", "previous", "last", "fatal", "fatalWords")
 
 
 def log_facts(
-    examination: Examination, *, lives_again: bool, missing: str, unknown: dict[str, str]
+    examination: Examination,
+    status: ContainerStatus | None,
+    *,
+    missing: str,
+    unknown: dict[str, str],
 ) -> dict[str, Any]:
     """Texts by name and `repeats`; empty when there is no log, left out when it could not be
     read."""
     found: dict[str, Any] = {}
+    running = status is not None and status.state.running is not None
+    lives_again = running and status is not None and status.restart_count > 0
     for log in examination.logs:
         if log.container == examination.target_container:
             found["previous" if log.previous else "current"] = log.text[-MAX_TEXT:]
@@ -33,7 +40,7 @@ def log_facts(
             else:
                 found[name] = ""
     if "current" in found:
-        found["repeats"] = _repeats(found["current"])
+        found["repeats"] = _repeats(found["current"]) if running else []
     else:
         unknown["logs.repeats"] = missing
     return found

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runner.analyze.last_words import FRAME
+from runner.playbook.fields import compile_pattern
 
 MAX_LINES = 400
 MAX_FOUND = 5
@@ -23,11 +24,11 @@ _MAX_WORDS = 300
 _PATIENCE = timedelta(seconds=60)
 
 
-def _any(*patterns: str) -> re.Pattern[str]:
-    return re.compile("(?i)" + "|".join(patterns))
+def _any(*patterns: str) -> Any:
+    return compile_pattern("(?i)" + "|".join(patterns))
 
 
-_KINDS: Mapping[str, re.Pattern[str]] = {
+_KINDS: Mapping[str, Any] = {
     "refused": _any(
         r"connection (?:was )?refused", r"ECONNREFUSED", r"actively refused", r"connect\w* refused"
     ),
@@ -36,17 +37,17 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
         r"EAI_AGAIN", r"getaddrinfo", r"gaierror", r"UnknownHost", r"could(?: no|n')t resolve",
         r"NXDOMAIN", r"bad address",
     ),
+    "denied": _any(
+        r"permission denied", r"EACCES", r"is forbidden: User", r"operation not permitted",
+        r"EPERM\b", r"AccessDeniedException", r"read-only file system", r"EROFS",
+    ),
     "rejected": _any(
         r"authentication (?:failed|error|required)", r"password authentication", r"access denied",
         r"login failed", r"invalid (?:credentials|password|token|api key|username)", r"WRONGPASS",
         r"NOAUTH", r"ACCESS_REFUSED", r"unauthori[sz]ed", r"unauthenticated", r"\b401\b",
-        r"AccessDenied(?!Exception)", r"ExpiredToken", r"InvalidAccessKeyId",
+        r"AccessDenied", r"ExpiredToken", r"InvalidAccessKeyId",
         r"SignatureDoesNotMatch", r"SaslAuthentication", r"token (?:has )?expired",
         r"authenticat\w+ fail", r"not authori[sz]ed",
-    ),
-    "denied": _any(
-        r"permission denied", r"EACCES", r"is forbidden: User", r"operation not permitted",
-        r"EPERM\b", r"AccessDeniedException", r"read-only file system", r"EROFS",
     ),
     "untrusted": _any(
         r"x509:", r"certificate (?:verify failed|has expired|is not trusted|signed by unknown)",
@@ -71,14 +72,20 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
     "broken": _any(
         r"\b(?:broker|leader|coordinator|master|primary|upstream|backend)s? (?:is |are )?"
         r"(?:not available|unavailable|down|not reachable|transport failure)",
-        r"connection (?:was )?(?:reset|closed|lost|aborted)", r"ECONNRESET", r"broken pipe",
-        r"service unavailable", r"\b50[234]\b (?:bad gateway|service|gateway)",
-        r"status(?: code)?:? 50[0234]\b", r"circuit ?breaker (?:is )?open", r"unexpected EOF",
+        r"connection (?:to \S+ )?(?:was )?lost", r"service unavailable",
+        r"\b50[234]\b (?:bad gateway|service|gateway)",
+        r"status(?: code)?:? 50[0234]\b", r"circuit ?breaker (?:is )?open",
     ),
 }  # fmt: skip
 """What a program complains of and cannot mend, the most telling first."""
 
 _ACCESS_LOG = re.compile(r"\bHTTP/[0-9.]+\"? \d{3}\b|\"(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) ")
+# What a server says of those who come to it: the other side has the trouble.
+_VISITORS = re.compile(
+    r"TLS handshake error from|\[\d+\](?: \S+){0,3} FATAL:  |\[MY-\d+\]|<0\.\d+\.0>"
+    r"|\"c\": ?\"ACCESS\"|(?i:\bclient:|\b(?:from|by|peer|remote|client)[ =:]+(?:user \S+ )?\"?"
+    r"(?:\d{1,3}\.){3}\d)|sshd|(?i:reset by peer)"
+)
 _IDLE_TALK = re.compile(
     r"(?i)^(?:\S*\d\S* +|\[[^\]]*\] *|\S+ +[-|] +){0,4}[\[<(|]*(?:debug|trace)\b"
     r"|\blevel\\?\"?[=:] ?\\?\"?(?:debug|trace|10\b)|^\S+ (?:DEBUG|TRACE)\b"
@@ -125,6 +132,9 @@ class _Same:
 
 def repeats(log: str) -> list[dict[str, Any]]:
     """The most frequent first: what is still going on at the end of the log."""
+    kinds = {kind: pattern for kind, pattern in _KINDS.items() if pattern.search(log)}
+    if not kinds:
+        return []
     lines = [
         line[:_MAX_LINE] for line in log.splitlines() if line.strip() and not FRAME.match(line)
     ][-MAX_LINES:]
@@ -133,7 +143,7 @@ def repeats(log: str) -> list[dict[str, Any]]:
     for index, line in enumerate(lines):
         when = _time_of(line)
         end = when[0] if when else end
-        kind = _kind(line)
+        kind = _kind(line, kinds)
         if not kind:
             continue
         one = found.setdefault(
@@ -149,10 +159,13 @@ def repeats(log: str) -> list[dict[str, Any]]:
     return [_told(one, lines) for one in going_on[:MAX_FOUND]]
 
 
-def _kind(line: str) -> str:
-    if _IDLE_TALK.search(line) or _ACCESS_LOG.search(line):
+def _kind(line: str, kinds: Mapping[str, Any]) -> str:
+    kind = next((kind for kind, pattern in kinds.items() if pattern.search(line)), "")
+    if not kind or _IDLE_TALK.search(line):
         return ""
-    return next((kind for kind, pattern in _KINDS.items() if pattern.search(line)), "")
+    if "upstream" not in line and (_ACCESS_LOG.search(line) or _VISITORS.search(line)):
+        return ""
+    return kind
 
 
 def _goes_on(one: _Same, lines: Sequence[str], end: datetime | None) -> bool:

@@ -25,7 +25,7 @@ def every(seconds: int, line: str, times: int = 6) -> list[str]:
         ("refused", "mq:5672", "2026-11-28T{time}Z ERROR amqp: dial tcp mq:5672: connect: connection refused, attempt {n}"),
         ("refused", "10.96.1.4:6379", "[ioredis] Unhandled error event: Error: connect ECONNREFUSED 10.96.1.4:6379"),
         ("refused", "kafka:9092", "[2026-11-28 {time},123] WARN [Producer clientId=p-1] Connection to node -1 (kafka/10.96.1.7) could not be established: connection refused kafka:9092"),
-        ("refused", "", "2026/11/28 {time} [error] 7#7: *{n} connect() failed (111: Connection refused) while connecting to upstream"),
+        ("refused", "10.96.1.9:8080", '2026/11/28 {time} [error] 7#7: *{n} connect() failed (111: Connection refused) while connecting to upstream, client: 10.244.0.1, server: _, request: "GET / HTTP/1.1", upstream: "http://10.96.1.9:8080/", host: "shop"'),
         ("unresolved", "", '{"level":"error","ts":1764316442.{n},"msg":"lookup db.shop: no such host"}'),
         ("unresolved", "", "redis.exceptions.ConnectionError: Error -2 connecting to cache: Name or service not known"),
         ("rejected", "", '2026-11-28 {time}.001 ERROR pq: password authentication failed for user "shop"'),
@@ -86,6 +86,12 @@ HEALTHY: list[Sequence[str]] = [
     # what clients did
     every(1, '10.0.0.7 - - [28/Nov/2026:{time} +0000] "GET /admin HTTP/1.1" 401 19 "-" "curl/8.5"', 20),
     every(1, '2026/11/28 {time} [error] 7#7: *{n} open() "/usr/share/nginx/html/wp-login.php" failed (2: No such file or directory), client: 10.0.0.7, request: "GET /wp-login.php HTTP/1.1"', 20),
+    # what a server says of those who come
+    every(1, "2026/11/28 {time} http: TLS handshake error from 10.0.0.{n}:4711: remote error: tls: bad certificate", 20),
+    every(1, '2026-11-28 {time}.001 UTC [5{n}] FATAL:  password authentication failed for user "root"', 20),
+    every(1, "2026-11-28T{time}.1Z 1{n} [Warning] [MY-010926] [Server] Access denied for user 'root'@'10.0.0.9'", 20),
+    every(1, "{time} write tcp 10.0.0.1:80->10.0.0.9:3{n}: write: broken pipe", 20),
+    every(1, "{time} WARN login failed for bob from 10.0.0.9", 20),
     every(1, "DEBUG {time} pool: connection refused, next host", 20),
     # another one each time
     [f"user {name} not found: unauthorized guest" for name in ("ann", "bob")],
