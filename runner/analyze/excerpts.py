@@ -110,8 +110,21 @@ def _evidence(
         yield from _log(rest, examination, choose)
     elif root == "steps":
         yield from _step(rest, examination, playbook, choose)
+    elif root == "pod":
+        yield from _of_pod(rest, examination, choose)
     else:
         yield from _of_container(rest, examination, choose)
+
+
+def _of_pod(rest: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:
+    pod = examination.pod
+    if rest == "message":
+        source, text = "status of the pod", pod.status.message
+    else:
+        kind = rest.split(".")[1]
+        source = f"condition {kind} of the pod"
+        text = next((c.message for c in pod.status.conditions if c.type == kind), "")
+    yield Evidence(source=source, excerpt=choose(text), pod=pod.metadata.name)
 
 
 def _log(which: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:

@@ -9,7 +9,7 @@ import click
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.plan import program_problems
-from runner.playbook import PlaybookErrors, builtin, json_schema, load_file
+from runner.playbook import Playbook, PlaybookErrors, builtin, json_schema, load_file
 from runner.playbook.checks import Problem
 from runner.playbook.load import places, read_text
 from runner.policy import json_schema as policy_schema
@@ -45,8 +45,12 @@ def _checked(file: Path, policy_file: Path | None) -> str:
     if problems:
         raise places(file, [Problem(("spec", "steps"), problem) for problem in problems])
     options.allowed(policy_file, [playbook])
-    steps, findings = len(playbook.spec.steps), len(playbook.spec.findings)
+    steps, findings = len(playbook.spec.steps), _rules(playbook)
     return f"playbook {playbook.metadata.name}, {steps} steps, {findings} findings"
+
+
+def _rules(playbook: Playbook) -> int:
+    return len(playbook.spec.findings) + len(playbook.spec.workloads)
 
 
 @click.command(name="list", short_help="List the built-in playbooks.")
@@ -59,7 +63,7 @@ def list_() -> None:
             (
                 playbook.metadata.name,
                 str(len(playbook.spec.steps)),
-                str(len(playbook.spec.findings)),
+                str(_rules(playbook)),
                 one_line(playbook.metadata.description),
             )
         )

@@ -90,13 +90,13 @@ _TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
 _REFERENCE = (
     r"^(steps\.[a-z][a-zA-Z0-9_-]{0,40}\.(stdout|stderr)|logs\.(last|current|previous|fatal|fatalWords)"
     r"|events(\.[A-Z][A-Za-z0-9]*)?|container\.(message|waitingMessage|status)"
-    r"|object\.(message|status))$"
+    r"|pod\.(message|conditions\.[A-Z][A-Za-z]*\.message)|object\.(message|status))$"
 )
 SHAPES = {
     DNS_LABEL: "lower case letters, digits and -",
     _STEP_NAME: "a lower case letter first, then letters, digits, _ and -, 41 at most",
     _RULE_ID: "a lower case letter first, then lower case letters, digits and -, 63 at most",
-    _USED: "PLAYBOOK/NAME of a step or rule, such as crashloop/image-*",
+    _USED: "PLAYBOOK/NAME of a step or rule, such as image-pull/image-*",
     _KIND: "a kind such as Deployment",
     _TOOL: "the name of a command",
     ABSOLUTE_PATH: "an absolute path without a colon",
@@ -106,7 +106,7 @@ SHAPES = {
     _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
     "logs.fatal, logs.fatalWords, "
     "events, events.REASON, container.message, container.waitingMessage, container.status, "
-    "object.message or object.status",
+    "pod.message, pod.conditions.TYPE.message, object.message or object.status",
 }
 """What each pattern asks for, in words."""
 

@@ -230,7 +230,7 @@ class PlaybookSpec(Spec):
     """Built-in playbooks that are run as well, each on the pods that it means itself."""
     use: Annotated[tuple[fields.Used, ...], Field(max_length=100)] = ()
     """Steps and rules of built-in playbooks, as if they stood here before one's own:
-    `crashloop/image-*`, PLAYBOOK/NAME with `*` and `?` as in a shell. A rule's `unless` forgets
+    `image-pull/image-*`, PLAYBOOK/NAME with `*` and `?` as in a shell. A rule's `unless` forgets
     what is not used."""
     targets: Targets = Targets()
     """Which pods to examine."""

@@ -40,7 +40,7 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "wait", "pods", "-l", "app=web", "-n", namespace, "--timeout=60s",
             "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=3",
         )  # fmt: skip
-        outcome = pm.run(lab, namespace, playbook(desk, [RULE]), "triage", directory=desk / "run")
+        outcome = pm.run(lab, namespace, playbook(desk, [RULE]), directory=desk / "run")
     assert outcome.code == 1, outcome.stderr
     return desk / "run"
 
@@ -111,7 +111,7 @@ def test_what_authors_wrote_into_a_manifest_is_not_kept(directory: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["crashloop"], "the run did not ask playbook crashloop: it asked probe, triage"),
+        (["crashloop"], "the run did not ask playbook crashloop: it asked probe"),
         (["-o", "{run}"], "-o {run}: that is the run itself; name another directory"),
         (["nosuch"], 'no playbook is called "nosuch"'),
     ],

@@ -10,12 +10,15 @@ from tests.unit.examinations import event, exited, running, waiting
 
 PULL = waiting("ImagePullBackOff", 'Back-off pulling image "registry.example.com/shop/web:2.3"')
 CONFIG = "CreateContainerConfigError"
-UNSCHEDULABLE = PodCondition(
-    type="PodScheduled",
-    status="False",
-    reason="Unschedulable",
-    message="0/3 nodes are available: 3 Insufficient cpu.",
-)
+
+
+def pending(message: str, reason: str = "Unschedulable") -> dict[str, Any]:
+    """A pod that the scheduler says this of."""
+    said = PodCondition(type="PodScheduled", status="False", reason=reason, message=message)
+    return {
+        "state": ContainerState(), "restarts": 0, "phase": "Pending", "pod_conditions": [said],
+    }  # fmt: skip
+
 
 WENT = Difference(path="containers[app].env[GREETING]", before="(not shown)", after=None)
 
@@ -102,8 +105,61 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "unschedulable",
-        {"state": ContainerState(), "restarts": 0, "phase": "Pending", "pod_conditions": [UNSCHEDULABLE]},
-        "The pod waits for a node: 0/3 nodes are available: 3 Insufficient cpu.",
+        pending("0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. no new claims"),
+        "The pod waits for a node: 0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. no new claims",
+    ),
+    (
+        "resources-insufficient",
+        pending("0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found."),
+        "The pod waits for a node because none that it tolerates has as much cpu left as it requests.",
+    ),
+    (
+        "resources-insufficient",
+        pending("0/9 nodes are available: 1 Insufficient nvidia.com/gpu, 3 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 5 node(s) had untolerated taint(s)."),
+        "The pod waits for a node because none that it tolerates has as much nvidia.com/gpu left as it requests.",
+    ),
+    (
+        "taint-not-tolerated",
+        pending("0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: batch}. no new claims to deallocate."),
+        "The pod waits for a node because all 2 nodes have a taint that it does not tolerate (dedicated: batch).",
+    ),
+    (
+        "taint-not-tolerated",
+        pending("0/1 nodes are available: 1 node(s) had untolerated taint(s)."),
+        "The pod waits for a node because the only node has a taint that it does not tolerate.",
+    ),
+    (
+        "selector-matches-no-node",
+        pending("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate."),
+        "The pod waits for a node because none that it tolerates has the labels that its nodeSelector or node affinity asks for.",
+    ),
+    (
+        "volume-claim-missing",
+        pending('0/1 nodes are available: persistentvolumeclaim "data" not found. not found'),
+        "The pod waits for a node because its PersistentVolumeClaim data does not exist in namespace shop.",
+    ),
+    (
+        "volume-claim-missing",
+        pending('0/1 nodes are available: persistentvolumeclaim "data" is being deleted.'),
+        "The pod waits for a node because its PersistentVolumeClaim data is being deleted.",
+    ),
+    (
+        "volume-claim-unbound",
+        pending("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
+        "The pod waits for a node because one of its PersistentVolumeClaims is not bound to a volume.",
+    ),
+    (
+        "scheduling-gated",
+        pending("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
+        "No scheduler looks at the pod while it has scheduling gates: Scheduling is blocked due to non-empty scheduling gates",
+    ),
+    (
+        "sandbox-not-created",
+        {
+            "state": waiting("ContainerCreating"), "restarts": 0, "phase": "Pending",
+            "events": [event("FailedCreatePodSandBox", 'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "abc": plugin type="bridge" failed (add): no address', container="")],
+        },
+        'Container app does not begin because node node-1 cannot set up the pod: failed to setup network for sandbox "abc": plugin type="bridge" failed (add): no address.',
     ),
     (
         "command-not-found",

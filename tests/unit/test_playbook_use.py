@@ -32,16 +32,16 @@ def test_what_is_used_stands_before_ones_own() -> None:
 
 
 def test_rules_of_workloads_are_used_as_well() -> None:
-    mine = load(HEAD + "  use: [triage/held-by-finalizer]\n", "mine.yaml")
+    mine = load(HEAD + "  use: [stuck-terminating/held-by-finalizer]\n", "mine.yaml")
     assert [rule.id for rule in mine.spec.workloads] == ["held-by-finalizer"]
 
 
 def test_a_rule_forgets_what_stayed_behind() -> None:
     """`unless` names rules that this playbook does not have."""
-    rule = next(r for r in resolve("crashloop").spec.findings if r.id == "image-not-found")
+    rule = next(r for r in resolve("image-pull").spec.findings if r.id == "image-not-found")
     assert len(rule.unless) > 1
     mine = load(
-        HEAD + "  use: [crashloop/image-rate-limited, crashloop/image-not-found]\n", "m.yaml"
+        HEAD + "  use: [image-pull/image-rate-limited, image-pull/image-not-found]\n", "m.yaml"
     )
     assert mine.spec.findings[1].unless == ("image-rate-limited",)
 
@@ -49,21 +49,23 @@ def test_a_rule_forgets_what_stayed_behind() -> None:
 def test_the_hash_is_that_of_all_its_parts(tmp_path: Path) -> None:
     """What others changed changed this one."""
     alone = load(HEAD + "  deadlineSeconds: 9\n", "m.yaml")
-    used = load(HEAD + "  deadlineSeconds: 9\n  use: [triage/held-by-finalizer]\n", "m.yaml")
-    more = load(HEAD + "  deadlineSeconds: 9\n  use: [crashloop/image-pull]\n", "m.yaml")
+    used = load(
+        HEAD + "  deadlineSeconds: 9\n  use: [stuck-terminating/held-by-finalizer]\n", "m.yaml"
+    )
+    more = load(HEAD + "  deadlineSeconds: 9\n  use: [image-pull/image-pull]\n", "m.yaml")
     assert len({alone.sha256, used.sha256, more.sha256}) == 3
 
 
 @pytest.mark.parametrize(
     ("lines", "complaints"),
     [
-        ("  use: [crashlop/image-*]", ['5:9: spec.use[0]: no built-in playbook is called "crashlop" (did you mean "crashloop"?)']),
-        ("  use: [crashloop/image-pul]", ['5:9: spec.use[0]: playbook crashloop has no step and no rule "image-pul" (did you mean "image-pull"?)']),
-        ("  use: [image-pull]", ['5:9: spec.use[0]: expected PLAYBOOK/NAME of a step or rule, such as crashloop/image-*; found "image-pull"']),
+        ("  use: [crashlop/mounts]", ['5:9: spec.use[0]: no built-in playbook is called "crashlop" (did you mean "crashloop"?)']),
+        ("  use: [image-pull/image-pul]", ['5:9: spec.use[0]: playbook image-pull has no step and no rule "image-pul" (did you mean "image-pull"?)']),
+        ("  use: [image-pull]", ['5:9: spec.use[0]: expected PLAYBOOK/NAME of a step or rule, such as image-pull/image-*; found "image-pull"']),
         ("  use: [crashloop/init-waits-for-name]", ['5:3: spec.use: init-waits-for-name: no step is called "endpoints"']),
         ("  includes: [crashlop]", ['5:14: spec.includes[0]: no built-in playbook is called "crashlop" (did you mean "crashloop"?)']),
         # Places in one's own rules are counted as the file has them.
-        ("  use: [crashloop/image-pull]\n  findings:\n    - {id: a, when: 'pods.x', severity: info, title: t, message: m}",
+        ("  use: [image-pull/image-pull]\n  findings:\n    - {id: a, when: 'pods.x', severity: info, title: t, message: m}",
          ['7:21: spec.findings[0].when: unknown name "pods" (did you mean "pod"?)']),
     ],
 )  # fmt: skip
