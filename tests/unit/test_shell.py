@@ -102,26 +102,28 @@ SHELLS = pytest.mark.parametrize("shell_argv", [["dash"], ["bash"], ["busybox", 
 @SHELLS
 def test_a_container_to_which_nobody_comes_ends_soon(shell_argv: list[str]) -> None:
     """Whoever started it has given up, or was killed."""
-    began = time.monotonic()
-    text = holder("podmedic-abcdefghijkl-8", 60, unattended_seconds=1)
-    done = subprocess.run([*shell_argv, "-c", text], check=False, timeout=20)
+    text = holder("podmedic-abcdefghijkl-8", 600, unattended_seconds=1)
+    done = subprocess.run([*shell_argv, "-c", text], check=False, timeout=90)
     assert done.returncode == 0
-    assert time.monotonic() - began < 10
 
 
 @SHELLS
 def test_a_container_stays_while_its_command_runs(shell_argv: list[str]) -> None:
     """And no longer than that, although nobody ends it."""
     name = "podmedic-abcdefghijkl-9"
-    command = subprocess.Popen(called("sleep 2; echo said; exit 7", name), stdout=subprocess.PIPE)
-    text = holder(name, 60, unattended_seconds=1)
-    waiting = subprocess.Popen([*shell_argv, "-c", text])
+    argv = called("sleep 2; echo said; read -r _; exit 7", name)
+    command = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert command.stdout is not None
+    waiting = subprocess.Popen([*shell_argv, "-c", holder(name, 600, unattended_seconds=1)])
     try:
-        assert command.communicate(timeout=20)[0] == b"said\n"
-        assert (command.returncode, waiting.poll()) == (7, None)
-        assert waiting.wait(timeout=20) == 0
+        assert command.stdout.readline() == b"said\n"
+        assert waiting.poll() is None
+        command.communicate(b"\n", timeout=90)
+        assert command.returncode == 7
+        assert waiting.wait(timeout=90) == 0
     finally:
         command.kill()
+        command.communicate()
         waiting.kill()
         waiting.wait()
 
@@ -138,7 +140,7 @@ def test_what_a_command_leaves_running_ends_with_it_in_a_container_that_stays() 
     text = "sleep 600 & echo $!; echo err >&2; exit 7"
     done = subprocess.run(
         called(text, "podmedic-abcdefghijkl-7", alone_seconds=60),
-        check=False, capture_output=True, timeout=20, start_new_session=True,
+        check=False, capture_output=True, timeout=90, start_new_session=True,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (7, b"err\n")
     deadline = time.monotonic() + 10
@@ -154,7 +156,7 @@ def test_a_command_in_a_container_that_stays_ends_in_its_time(shell_argv: list[s
     text = "trap '' TERM; echo one; sleep 600; sleep 600"
     done = subprocess.run(
         [*shell_argv, "-c", script, "/bin/sh", text],
-        check=False, capture_output=True, timeout=20, start_new_session=True,
+        check=False, capture_output=True, timeout=90, start_new_session=True,
     )  # fmt: skip
     assert (done.returncode < 0, done.stdout) == (True, b"one\n")
 
@@ -171,7 +173,7 @@ def test_a_command_is_ended_with_what_it_started_and_no_other(tmp_path: Path) ->
     ]
     try:
         children = [int(p.stdout.readline()) for p in processes if p.stdout is not None]
-        assert subprocess.run(ending_alone(names[0]), check=False, timeout=20).returncode == 0
+        assert subprocess.run(ending_alone(names[0]), check=False, timeout=90).returncode == 0
         assert processes[0].wait(timeout=10) == -signal.SIGTERM
         assert [_runs(child) for child in children] == [False, True]
         assert processes[1].poll() is None
@@ -195,14 +197,12 @@ def test_a_terminal_at_which_nobody_sits_ends_soon(shell_argv: list[str]) -> Non
     """With nothing of it left."""
     text = terminal("podmedic-abcdefghijkl-8", 600, unattended_seconds=1)
     ours, theirs = pty.openpty()
-    began = time.monotonic()
     process = subprocess.Popen(
         [*shell_argv, "-c", text], stdin=theirs, stdout=theirs, stderr=theirs,
         start_new_session=True,
     )  # fmt: skip
     try:
-        assert process.wait(timeout=20) == 0
-        assert time.monotonic() - began < 10
+        assert process.wait(timeout=90) == 0
         with pytest.raises(ProcessLookupError):
             os.killpg(process.pid, 0)
     finally:
@@ -214,15 +214,15 @@ def test_a_terminal_at_which_nobody_sits_ends_soon(shell_argv: list[str]) -> Non
 @SHELLS
 def test_a_terminal_begins_with_the_first_line(shell_argv: list[str]) -> None:
     """Also when that comes while nobody is waited for any more."""
-    text = terminal("podmedic-abcdefghijkl-8", 600, unattended_seconds=1)
+    text = terminal("podmedic-abcdefghijkl-8", 600, unattended_seconds=3)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*shell_argv, "-c", text], stdin=theirs, stdout=theirs, stderr=theirs,
         start_new_session=True,
     )  # fmt: skip
     try:
-        os.write(ours, b"\nsleep 2; exit 9\n")
-        assert process.wait(timeout=20) == 9
+        os.write(ours, b"\nsleep 4; exit 9\n")
+        assert process.wait(timeout=90) == 9
     finally:
         process.kill()
         os.close(ours)
