@@ -122,10 +122,12 @@ _ALONE = """_c=$?
 [ "$_p" != "$_g" ] || { trap '' TERM; kill -TERM 0; }
 (exit $_c)
 """
-_ENDING_ALONE = f"""for _p in /proc/[0-9]*; do
+_ENDING_ALONE = f"""_n=''
+for _p in /proc/[0-9]*; do
   _l=''; IFS= read -r _l <"$_p/cmdline" || :
   case $_l in *"{_COMMAND_MARK} $1$2"*) _n="$_n ${{_p#/proc/}}" ;; esac
 done 2>/dev/null
+[ "$_n" ] || exit 0
 for _s in TERM KILL; do
   for _p in $_n; do kill -$_s "-$_p" || kill -$_s "$_p"; done 2>/dev/null
   [ $_s = KILL ] || sleep 1

@@ -184,6 +184,14 @@ def test_a_command_is_ended_with_what_it_started_and_no_other(tmp_path: Path) ->
             process.communicate()
 
 
+def test_to_end_a_command_that_has_ended_takes_no_time() -> None:
+    *_, first, second = ending_alone("podmedic-abcdefghijkl-3")
+    assert first + second == "podmedic-abcdefghijkl-3"
+    script = ending_alone("podmedic-abcdefghijkl-3")[2].replace("sleep 1", "exit 9")
+    done = subprocess.run(["/bin/sh", "-c", script, "sh", first, second], check=False, timeout=90)
+    assert done.returncode == 0
+
+
 def _runs(pid: int) -> bool:
     """A zombie that nobody has waited for does not."""
     try:
