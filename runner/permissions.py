@@ -121,7 +121,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
     if any(p.reads_objects for p in playbooks):
         why = (
             (OF_WORKLOADS, "workloads without a pod to look into: quota, admission, failed Jobs"),
-            (OF_SERVICES, "Services that send to nobody"),
+            (OF_SERVICES, "Services that send to nobody, and what is behind those that a pod uses"),
         )
         found += [
             Need(
