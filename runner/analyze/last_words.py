@@ -31,7 +31,7 @@ _QUIET = re.compile(
     r"|^(?:\S+ +){0,3}(?:WARN|WARNING|INFO|NOTICE|TRACE|DEBUG)[\]:]? |^[WID]\d{4} "
     r"|\b(?i:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?i:warn|info|debug|notice|trace|[1-4]0\b)"
     r"|(?i:\b(?:ignor(?:ed|ing)|skipp(?:ed|ing)|continuing|will retry|retrying"
-    r"|fall(?:s|ing)? back)\b)"
+    r"|fall(?:s|ing)? back|for more (?:details|information))\b)"
 )
 _FATAL = re.compile(
     r"\b(?:FATAL|PANIC|EMERG(?:ENCY)?|ALERT|CRITICAL)\b|^(?i:fatal|panic|critical)\b"
