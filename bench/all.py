@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import concurrency, kubectl_debug, real, selection, simulated, startup
+from bench import analysis, concurrency, kubectl_debug, real, selection, simulated, startup
 from bench.measure import VOID, document
 from lab.handle import Lab
 from lab.layout import LabError
@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Lab, int], Mapping[str, Any]], int]] = 
     "concurrency": (concurrency.measure, 3),
     "simulated": (simulated.measure, 3),
     "selection": (selection.measure, 3),
+    "analysis": (analysis.measure, 3),
 }
 """What measures, and how often it does."""
 

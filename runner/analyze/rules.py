@@ -121,9 +121,10 @@ class Judge:
         self._subject = subject
         self._facts = facts
         # Asked before there is any `item` or `match`: what is false without them stays so, and
-        # then it does not matter that a list or a log could not be had.
+        # then it does not matter that a list or a log could not be had. Many rules share theirs.
+        self._without: dict[str, Verdict] = {}
         self._false_anyway = frozenset(
-            rule.id for rule in rules if Condition.compile(rule.when).evaluate(facts) == FALSE
+            rule.id for rule in rules if self._verdict_without(rule.when) == FALSE
         )
 
     def results(self) -> Iterator[Hit | Unanswered]:
@@ -156,6 +157,13 @@ class Judge:
         except TextError as error:
             yield Unanswered(rule.id, "TextNotRendered", error.message)
 
+    def _verdict_without(self, when: str) -> Verdict:
+        """Of a condition, without any `item` or `match`."""
+        known = self._without.get(when)
+        if known is None:
+            known = self._without[when] = Condition.compile(when).evaluate(self._facts)
+        return known
+
     def _items(self, rule: FindingRule) -> Iterator[Facts]:
         if rule.each is None:
             yield self._facts
@@ -168,6 +176,8 @@ class Judge:
 
     def _holds(self, rule: FindingRule, facts: Facts) -> tuple[Verdict, _Found | None]:
         """With `match`, the first find for which `when` holds."""
+        if rule.match is None and rule.each is None:
+            return self._verdict_without(rule.when), None
         when = Condition.compile(rule.when)
         if rule.match is None:
             return when.evaluate(facts), None

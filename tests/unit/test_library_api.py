@@ -9,7 +9,7 @@ import pytest
 from runner.model.examination import Examination
 from runner.model.pod import ContainerState, ObjectMeta
 from runner.model.report import Difference
-from runner.playbook import resolve
+from runner.playbook import builtin, resolve
 from tests.unit.examinations import (
     STARTED,
     event,
@@ -88,3 +88,14 @@ def test_an_init_container_that_has_just_begun_is_left_alone() -> None:
 def test_they_inject_nothing() -> None:
     for name in ("image-pull", "pending", "stuck-terminating"):
         assert resolve(name).spec.steps == ()
+
+
+def test_the_library_is_complete() -> None:
+    """The playbooks that people are promised, by name."""
+    assert {path.stem for path in builtin()} == {
+        "config-drift", "cpu-throttling", "crashloop", "disk-full", "dns-failure", "egress-latency",
+        "image-pull", "incident-evidence", "init-stuck", "jvm", "memory-leak", "networkpolicy",
+        "oomkilled", "packet-capture", "pending", "profile", "python-pyspy", "readiness-failing",
+        "resource-exhaustion", "security-baseline", "service-unreachable", "stuck-terminating",
+        "tls-expiry", "triage", "volume-mount",
+    }  # fmt: skip
