@@ -96,7 +96,7 @@ _BETTER = re.compile(
     r"|succeeded|success(?:ful(?:ly)?)?|established|ready|resumed|online|healthy|ok|200)\b"
 )
 _NOT_BETTER = re.compile(
-    r"(?i)\b(?:not|never|no longer|un|cannot|isn't|in)[ -]?(?:yet )?(?:\w+ )?"
+    r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:\w+ )?"
     r"(?:connected|ready|healthy|ok)\b"
 )
 _TIMES: Sequence[tuple[re.Pattern[str], str]] = (

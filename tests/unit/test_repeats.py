@@ -62,6 +62,15 @@ def test_rate_and_times_are_those_that_the_lines_tell() -> None:
     }
 
 
+def test_what_is_not_yet_well_is_no_better_news() -> None:
+    log = [
+        *every(2, "{time} db:5432: connection refused"),
+        "08:00:11 not yet connected",
+        "08:00:12 not ready",
+    ]
+    assert [one["kind"] for one in repeats("\n".join(log))] == ["refused"]
+
+
 def test_what_differs_is_left_out_and_the_rest_is_told() -> None:
     line = "2026-11-28 {time},004 ERROR cannot write '/spool/part-{n}.ts': Permission denied"
     (one,) = repeats("\n".join(every(15, line)))
@@ -78,7 +87,7 @@ def test_work_in_between_does_not_hide_it() -> None:
 HEALTHY: list[Sequence[str]] = [
     every(5, "info: error_rate=0.0 errors=0 failed=0 last_error=none", 20),
     # a start that had to wait
-    [*every(2, "{time} db:5432: connection refused, waiting"), "08:00:20 connected", "08:00:21 serving"],
+    [*every(2, "{time} db:5432: connection refused, waiting"), "08:00:20 INFO connected to db", "08:00:21 INFO stored"],
     [*every(2, "db:5432: connection refused, waiting"), "connected to db", *["tick"] * 3],
     # once, and long ago
     [*every(2, "2026-11-28 {time} dial tcp mq:5672: connection refused"), *["2026-11-28 09:00:00 tick"] * 20],
