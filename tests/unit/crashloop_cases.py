@@ -197,6 +197,19 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app was killed because it used more memory than there was on its node.",
     ),
     (
+        "liveness-killed-unsaid",
+        {
+            "state": exited(137), "log": "serving\n", "liveness_probe": True,
+            "events": [event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")],
+        },
+        "Container app is killed again and again (exit code 137), and its liveness probe fails: HTTP probe failed with statuscode: 500.",
+    ),
+    (
+        "liveness-killed-perhaps",
+        {"state": exited(137), "log": "serving\n", "liveness_probe": True},
+        "Container app is killed again and again (exit code 137), not for memory: most likely by the kubelet because its liveness probe fails; the events that would say so are gone.",
+    ),
+    (
         "liveness-killed",
         {
             "state": exited(137),

@@ -104,6 +104,7 @@ def examination(
     memory_limit: str = "",
     cpu_limit: str = "",
     readiness_probe: bool = False,
+    liveness_probe: bool = False,
     ready: bool = False,
     init: bool = False,
     phase: str = "Running",
@@ -135,6 +136,7 @@ def examination(
         volume_mounts=tuple(VolumeMount(name="v", mount_path=path) for path in mounts),
         resources={"limits": {k: v for k, v in limits.items() if v}},
         readiness_probe={"httpGet": {"port": 8080}} if readiness_probe else None,
+        liveness_probe={"httpGet": {"port": 8080}} if liveness_probe else None,
     )
     status = ContainerStatus(
         name="app",
