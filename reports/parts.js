@@ -53,7 +53,7 @@ function parts(h, plural) {
       return [
         svg("line", { x1: LABEL, x2: WIDTH - 10, y1: y, y2: y, class: "lane" }),
         svg("text", { x: LABEL - 8, y: y + 4, "text-anchor": "end" }, name.length > 19 ? name.slice(0, 18) + "…" : name || "pod"),
-        ...points.filter((each) => each.container === name && (each.to || each.from) >= first).map((each) => mark(each, x, y, last)),
+        ...points.filter((each) => each.container === name && ends(each, last) >= first).map((each) => mark(each, x, y, last)),
       ];
     });
     for (const [time, anchor] of [[first, "start"], [last, "end"]]) {
@@ -61,6 +61,9 @@ function parts(h, plural) {
     }
     return svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": "Timeline; the list below says the same" }, ...parts);
   }
+
+  // What still runs has not ended before the window.
+  const ends = (each, last) => each.to || (each.what === "ran" || each.what === "injected" ? last : each.from);
 
   function mark(each, x, y, last) {
     const title = svg("title", {}, `${each.at.slice(11, 19)} ${words(each)}`), from = x(each.from);

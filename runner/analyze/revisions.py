@@ -29,7 +29,12 @@ _RANKS = (
     (re.compile(r"^(labels|annotations)"), 6),
 )
 
-_VARIABLE = re.compile(r"\.env\[([^\]]+)\]$")
+_VARIABLE = re.compile(r"\.env\[(.+)\]$")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+# Free text of authors, and what plugins are told: nobody knows what is in there.
+_SECRETIVE = re.compile(
+    r"^annotations\[(?!checksum/)|httpHeaders|\.(?:volumeAttributes|options|parameters)\b|\.env\["
+)
 
 Show = Callable[[str], str]
 
@@ -49,7 +54,7 @@ def of_replica_set(one: ReplicaSet) -> Generation | None:
     meta = one.metadata
     workload = _owner(meta)
     digits = meta.annotations.get(NUMBER_ANNOTATION, "")
-    if workload is None or workload.kind != "Deployment" or not digits.isdigit():
+    if workload is None or workload.kind != "Deployment" or not _NUMBER.fullmatch(digits):
         return None
     return Generation(
         workload=workload,
@@ -131,13 +136,18 @@ def _rank(path: str) -> int:
 
 def _flat(template: Mapping[str, Any]) -> dict[str, Any]:
     """The template without the word `spec`, which says nothing to anybody."""
-    metadata = template.get("metadata") or {}
-    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k not in _OURSELVES}
+    metadata = _mapping(template.get("metadata"))
+    labels = _mapping(metadata.get("labels"))
     return {
-        **(template.get("spec") or {}),
-        "labels": labels,
-        "annotations": metadata.get("annotations") or {},
+        **_mapping(template.get("spec")),
+        "labels": {k: v for k, v in labels.items() if k not in _OURSELVES},
+        "annotations": _mapping(metadata.get("annotations")),
     }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """The API server does not look into a ControllerRevision."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _compare(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -183,18 +193,24 @@ def _shown(path: str, value: Any, show: Show) -> str | None:
     variable = _VARIABLE.search(path)
     if variable is not None:
         return _variable(variable[1], value, show)
-    if "httpHeaders" in path:
+    if _SECRETIVE.search(path):
         return NOT_SHOWN
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         text = " ".join(value)
     elif isinstance(value, str):
         text = value
     else:
-        text = json.dumps(value, sort_keys=True, separators=(", ", ": "))
+        text = json.dumps(value, sort_keys=True, separators=(", ", ": "), default=str)
         if '"value"' in text or '"httpHeaders"' in text:
             # A whole container that is new: its variables are nobody's business.
             text = str(value.get("image", NOT_SHOWN)) if isinstance(value, Mapping) else NOT_SHOWN
-    return _cut(show(text))
+    if show(text) != text:
+        return _cut(show(text))
+    # Some values are only known for secrets by what they are called.
+    name = path.rpartition(".")[2]
+    if any(show(f"{name}{mark}{text}") != f"{name}{mark}{text}" for mark in ("=", ": ")):
+        return NOT_SHOWN
+    return _cut(text)
 
 
 def _variable(name: str, value: Any, show: Show) -> str:

@@ -81,6 +81,8 @@ def _ends(status: ContainerStatus) -> Iterator[StateTerminated]:
 def _ran(name: str, ended: StateTerminated) -> Moment:
     at = ended.started_at or ended.finished_at
     assert at is not None
+    if at.year <= 1970 and ended.finished_at is not None:
+        at = ended.finished_at  # the runtime never started it
     reason = f" ({ended.reason})" if ended.reason not in ("", "Error", "Completed") else ""
     return Moment(
         at=at,

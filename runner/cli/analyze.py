@@ -125,19 +125,22 @@ def _playbooks(
             f"the run did not ask playbook {', '.join(sorted(unasked))}: it asked "
             f"{', '.join(names)}"
         )
+    if len(names) != len(found.playbooks):
+        raise RecordError("report.json and run.json are not of the same run: other playbooks")
     documents = zip(names, found.playbooks, strict=True)
-    return tuple(others.get(name) or _current(document) for name, document in documents)
+    return tuple(others.get(name) or _current(name, document) for name, document in documents)
 
 
-def _current(document: Document) -> Playbook:
+def _current(name: str, document: Document) -> Playbook:
     if "/" not in document.source:
         return resolve(document.source)
     path = Path(document.source)
-    if path.is_file():
-        return load_file(path)
+    if path.is_file() and (playbook := load_file(path)).name == name:
+        return playbook
     if document.text:
         return load(document.text, document.source)
     raise RecordError(
-        f"{document.source} is gone, and the run kept no copy of it because something in it looks "
-        "like a secret; name the playbook's file after the run's directory"
+        f"{document.source} does not hold playbook {name} any more, and the run kept no copy of "
+        "it because something in it looks like a secret; name the playbook's file after the run's "
+        "directory"
     )

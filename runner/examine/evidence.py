@@ -58,9 +58,16 @@ def _clean_probe(probe: Mapping[str, Any] | None, redact: Redact) -> dict[str, A
         return None
     clean = dict(probe)
     request = clean.get("httpGet")
-    if isinstance(request, Mapping) and isinstance(request.get("httpHeaders"), list):
-        headers = [{"name": each.get("name", "")} for each in request["httpHeaders"]]
-        clean["httpGet"] = {**request, "httpHeaders": headers}
+    if isinstance(request, Mapping):
+        headers = request.get("httpHeaders")
+        names = headers if isinstance(headers, list) else []
+        clean["httpGet"] = {
+            **request,
+            "path": redact.redact_text(str(request.get("path", "")))[0],
+            "httpHeaders": [
+                {"name": each.get("name", "")} for each in names if isinstance(each, Mapping)
+            ],
+        }
     command = clean.get("exec")
     if isinstance(command, Mapping) and isinstance(command.get("command"), list):
         words = redact.redact_argv([str(word) for word in command["command"]])[0]
@@ -117,7 +124,11 @@ def clean_pod(pod: Pod, redact: Redact) -> Pod:
 
 
 def clean_event(event: Event, redact: Redact) -> Event:
-    return msgspec.structs.replace(event, message=redact.redact_text(event.message)[0])
+    metadata = event.metadata
+    if metadata.annotations:
+        metadata = msgspec.structs.replace(metadata, annotations={})
+    message = redact.redact_text(event.message)[0]
+    return msgspec.structs.replace(event, metadata=metadata, message=message)
 
 
 def _instance(status: ContainerStatus, *, previous: bool) -> tuple[str, int]:

@@ -172,14 +172,24 @@ def shown_address(name: str, value: str) -> str:
     if not value:
         return '""'
     if _PLAIN.fullmatch(value) or _PATH.fullmatch(value):
-        return value
-    urls = [match for match in _URL.finditer(value) if match.start() == 0]
-    if urls:
-        match = urls[0]
-        rest = value[match.end() :]
-        return f"{match['scheme']}://{match['hosts']}" + ("/…" if rest.strip("/") else "")
+        return "" if _SECRET_NAME.search(name.upper()) else value
+    match = _URL.match(value)
+    if match is not None:
+        # A sign that what was taken for a host is the beginning of a name and its password.
+        odd = value[match.end() : match.end() + 1] not in ("", "/", "?", ",")
+        if odd or "@" in value[match.end() :]:
+            return ""
+        return f"{match['scheme']}://{match['hosts']}" + ("/…" if value[match.end() + 1 :] else "")
     named = any(name.upper().endswith(suffix) for suffix in _HOST_NAME_SUFFIXES)
     host, colon, port = value.partition(":")
-    # `admin:4711` may be somebody's name and password.
-    known = _is_host(host) and (named or "." in host)
-    return value if known and (port.isdigit() if colon else named) else ""
+    # `john.doe:4711` may be somebody's name and password: a port follows what is called a host, or
+    # an address.
+    known = _is_host(host) and (named or _IPV4.fullmatch(host) or host.endswith(_CLUSTER_SUFFIXES))
+    if colon:
+        number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536
+        return value if known and number else ""
+    return value if named and _is_host(value) else ""
+
+
+_CLUSTER_SUFFIXES = (".svc", ".local", ".internal")
+_SECRET_NAME = re.compile(r"PASS|PW|PIN|OTP|CODE|KEY|SALT|SECRET|TOKEN|CRED|AUTH")

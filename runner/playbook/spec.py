@@ -10,6 +10,7 @@ from runner.playbook import fields
 from runner.playbook.base import Spec
 from runner.playbook.conditions import Condition
 from runner.playbook.debugger import Debugger
+from runner.playbook.use import MAX_USED
 
 API_VERSION = "podmedic.io/v1alpha1"
 
@@ -228,7 +229,7 @@ class PlaybookSpec(Spec):
 
     includes: Annotated[tuple[fields.DnsLabel, ...], Field(max_length=50)] = ()
     """Built-in playbooks that are run as well, each on the pods that it means itself."""
-    use: Annotated[tuple[fields.Used, ...], Field(max_length=100)] = ()
+    use: Annotated[tuple[fields.Used, ...], Field(max_length=MAX_USED)] = ()
     """Steps and rules of built-in playbooks, as if they stood here before one's own:
     `image-pull/image-*`, PLAYBOOK/NAME with `*` and `?` as in a shell. A rule's `unless` forgets
     what is not used."""

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from runner.playbook.document import ListNode, MapNode, Node, Scalar
 from runner.playbook.errors import PlaybookError, did_you_mean
 
+MAX_USED = 100
 SECTIONS = {"steps": "name", "findings": "id", "workloads": "id"}
 """The lists of a playbook that can be borrowed from, and what an item of each goes by."""
 
@@ -22,7 +23,9 @@ def borrow(
     if not isinstance(spec, MapNode) or not isinstance(used, ListNode):
         return errors, {}
     found: dict[str, list[MapNode]] = {section: [] for section in SECTIONS}
-    for at, item in enumerate(used.items):
+    trees: dict[str, Node] = {}
+    taken: dict[tuple[str, str], str] = {}
+    for at, item in enumerate(used.items[:MAX_USED]):
         if not isinstance(item, Scalar) or "/" not in item.text:
             continue
         name, _, pattern = item.text.partition("/")
@@ -32,15 +35,21 @@ def borrow(
             message = f'no built-in playbook is called "{name}"{hint}'
             errors.append(PlaybookError(path, item.line, item.column, field, message))
             continue
-        tree = read(name)
-        before = sum(map(len, found.values()))
-        for section, key in SECTIONS.items():
-            for node in _items(tree, section):
-                own = _text(node, key)
-                known = (_text(each, key) for each in found[section])
-                if fnmatchcase(own, pattern) and own not in known:
-                    found[section].append(node)
-        if sum(map(len, found.values())) == before:
+        tree = trees[name] = trees.get(name) or read(name)
+        matched = [
+            (section, own, node)
+            for section, key in SECTIONS.items()
+            for node in _items(tree, section)
+            if fnmatchcase(own := _text(node, key), pattern)
+        ]
+        for section, own, node in matched:
+            other = taken.setdefault((section, own), name)
+            if other != name:
+                message = f'"{own}" of {name} has the name of one of {other}: use one of them'
+                errors.append(PlaybookError(path, item.line, item.column, field, message))
+            elif not any(each is node for each in found[section]):
+                found[section].append(node)
+        if not matched:
             known_names = [_text(n, key) for s, key in SECTIONS.items() for n in _items(tree, s)]
             hint = did_you_mean(pattern, known_names)
             message = f'playbook {name} has no step and no rule "{pattern}"{hint}'

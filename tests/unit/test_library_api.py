@@ -34,9 +34,16 @@ def test_the_image_before_is_told_beside_the_cause() -> None:
     one = examination(state=PULL, changes=[IMAGE], events=[event("Failed", "not found")])
     assert [rule for rule, _ in said("image-pull", one)] == ["image-not-found", "image-changed"]
     assert said("image-pull", one)[1][1] == (
-        "The last good revision of Deployment web had image web:1 for container app."
+        "Before its pod template changed, container app of Deployment web had image web:1."
     )
     assert said("image-pull", examination(state=running(), changes=[IMAGE], ready=True)) == []
+
+
+def test_the_name_of_an_image_is_no_reason() -> None:
+    for name in ("vault-credentials", "certificate-manager"):
+        message = f'failed to pull and unpack image "reg.io/{name}:v9": reg.io/{name}:v9: not found'
+        one = examination(state=waiting("ErrImagePull", message))
+        assert [rule for rule, _ in said("image-pull", one)] == ["image-not-found"]
 
 
 def unscheduled(age_seconds: int, **more: Any) -> tuple[Examination, datetime]:
@@ -71,6 +78,8 @@ def test_a_pod_that_no_scheduler_looks_at() -> None:
           "steps": [step("endpoints", "", playbook="init-stuck")]}, ["init-fails"]),
         ({"state": running(), "ready": True, "steps": [step("endpoints", "", playbook="init-stuck")]},
          []),
+        # Nobody looked at what it names.
+        ({"state": running(), "init": True}, []),
     ],
 )  # fmt: skip
 def test_init_containers(pod: dict[str, Any], expected: list[str]) -> None:

@@ -31,6 +31,11 @@ def test_what_is_used_stands_before_ones_own() -> None:
     assert mine.spec.findings[1] == waits
 
 
+def test_what_is_used_twice_is_used_once() -> None:
+    mine = load(HEAD + "  use: [crashloop/endpoints, crashloop/endpoi*]\n", "mine.yaml")
+    assert [step.name for step in mine.spec.steps] == ["endpoints"]
+
+
 def test_rules_of_workloads_are_used_as_well() -> None:
     mine = load(HEAD + "  use: [stuck-terminating/held-by-finalizer]\n", "mine.yaml")
     assert [rule.id for rule in mine.spec.workloads] == ["held-by-finalizer"]
@@ -61,6 +66,7 @@ def test_the_hash_is_that_of_all_its_parts(tmp_path: Path) -> None:
     [
         ("  use: [crashlop/mounts]", ['5:9: spec.use[0]: no built-in playbook is called "crashlop" (did you mean "crashloop"?)']),
         ("  use: [image-pull/image-pul]", ['5:9: spec.use[0]: playbook image-pull has no step and no rule "image-pul" (did you mean "image-pull"?)']),
+        ("  use: [networkpolicy/dns, crashloop/dns]", ['5:28: spec.use[1]: "dns" of crashloop has the name of one of networkpolicy: use one of them']),
         ("  use: [image-pull]", ['5:9: spec.use[0]: expected PLAYBOOK/NAME of a step or rule, such as image-pull/image-*; found "image-pull"']),
         ("  use: [crashloop/init-waits-for-name]", ['5:3: spec.use: init-waits-for-name: no step is called "endpoints"']),
         ("  includes: [crashlop]", ['5:14: spec.includes[0]: no built-in playbook is called "crashlop" (did you mean "crashloop"?)']),

@@ -76,7 +76,8 @@ def test_fields(
         ("DEBUG", "false", "true", ("false", "true")),
         ("CONFIG", "/etc/app.yaml", "/etc/web.yaml", ("/etc/app.yaml", "/etc/web.yaml")),
         ("DB_HOST", "db", "postgres.shop", ("db", "postgres.shop")),
-        ("CACHE", "redis.shop:6379", "redis.shop:6380", ("redis.shop:6379", "redis.shop:6380")),
+        ("CACHE", "redis.shop.svc:6379", "10.0.0.9:6380", ("redis.shop.svc:6379", "10.0.0.9:6380")),
+        ("CACHE_ADDR", "redis:6379", "redis:6380", ("redis:6379", "redis:6380")),
         # Credentials, path and query of a URL are nobody's business.
         ("DB_URL", "postgres://app:pw@db:5432/shop", "postgres://app:pw@pg:5432/shop",
          ("postgres://db:5432/…", "postgres://pg:5432/…")),
@@ -87,6 +88,11 @@ def test_fields(
         ("BLOB", "/9j4AAQSkZJRgABAQAAAQABAAD2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQ", None,
          (NOT_SHOWN, None)),
         ("HOST", "hunter2", "db", (NOT_SHOWN, "db")),
+        ("QUEUE", "amqp://guest:2024/abc=@mq:5672", None, (NOT_SHOWN, None)),
+        ("STORE", "postgres://user:12 34@db/x", "postgres://u:se'cret@db/x", (NOT_SHOWN, NOT_SHOWN)),
+        ("BASIC", "john.doe:4711", "john.doe:99999999999999", (NOT_SHOWN, NOT_SHOWN)),
+        ("ADMIN_PW", "123456", "/k3jH8s9dkfj29fkl/ab", (NOT_SHOWN, NOT_SHOWN)),
+        ("A]B", "tr0ub4dor", "correct-horse", (NOT_SHOWN, NOT_SHOWN)),
         ("EMPTY", "", "1", ('""', "1")),
     ],
 )  # fmt: skip
@@ -113,6 +119,33 @@ def test_headers_and_new_containers_keep_their_secrets() -> None:
     side = {"name": "side", "image": "side:1", "env": [{"name": "K", "value": "tr0ub4dor"}]}
     after["spec"]["containers"].append(side)
     assert "tr0ub4dor" not in str(said(before, after))
+
+
+def test_what_authors_and_plugins_write_is_not_told() -> None:
+    before, after = template(), template()
+    after["metadata"]["annotations"] = {"example.com/db-password": "Tr0ub4dor"}
+    volume = {"name": "v", "csi": {"driver": "d", "volumeAttributes": {"password": "Tr0ub4dor"}}}
+    after["spec"]["volumes"] = [volume]
+    assert said(before, after) == [
+        ("volumes[v].csi.driver", None, "d"),
+        ("volumes[v].csi.volumeAttributes.password", None, NOT_SHOWN),
+        ("annotations[example.com/db-password]", None, NOT_SHOWN),
+    ]
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "", "-1"])
+def test_a_revision_that_is_no_number_is_none(number: str) -> None:
+    one = replica_set(1, "a", "web:1")
+    annotations = {"deployment.kubernetes.io/revision": number}
+    strange = ObjectMeta(
+        name="w", namespace="shop", owner_references=one.metadata.owner_references,
+        annotations=annotations,
+    )  # fmt: skip
+    assert of_replica_set(ReplicaSet(metadata=strange)) is None
+
+
+def test_a_template_of_any_shape_is_read() -> None:
+    assert said({"spec": "x", "metadata": {"labels": ["a"]}}, {"metadata": "y"}) == []
 
 
 def test_labels_and_annotations_come_last_and_the_hash_not_at_all() -> None:

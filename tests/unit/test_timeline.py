@@ -84,3 +84,13 @@ def test_long_stories_are_cut_at_the_old_end() -> None:
     assert len(found) == MAX_MOMENTS
     assert found[-1].text.startswith("R99: xxx")
     assert len(found[-1].text) == 200
+
+
+def test_a_container_that_never_began_has_no_long_life() -> None:
+    """The runtime says 1970 of one that it could not start."""
+    epoch = STARTED.replace(year=1970, month=1, day=1, hour=0)
+    state = exited(128, "StartError")
+    assert state.terminated is not None
+    never = msgspec.structs.replace(state.terminated, started_at=epoch)
+    (moment,) = timeline(examination(state=ContainerState(terminated=never)), RESULT)
+    assert (moment.at, moment.until) == (FINISHED, FINISHED)

@@ -1,0 +1,32 @@
+"""What of a pod's manifest is kept in the run directory."""
+
+import msgspec
+
+from runner.examine import clean_pod
+from runner.model.pod import Container, ObjectMeta, Pod, PodSpec, PodStatus
+from runner.redact import Redactor
+
+
+def test_what_authors_wrote_passes_the_choke_point() -> None:
+    """Queries, headers and commands of probes and hooks, and annotations."""
+    secret = "Tr0ub4dor3xyz"
+    request = {
+        "path": f"/h?token={secret}", "port": 80,
+        "httpHeaders": [{"name": "Authorization", "value": f"Bearer {secret}"}],
+    }  # fmt: skip
+    container = Container(
+        name="app",
+        liveness_probe={"httpGet": request},
+        readiness_probe={"exec": {"command": ["curl", "-u", f"me:{secret}", "localhost"]}},
+        lifecycle={"preStop": {"httpGet": {"path": f"/stop?password={secret}", "port": 80}}},
+        args=(f"--password={secret}",),
+    )
+    pod = Pod(
+        metadata=ObjectMeta(name="web", annotations={"kubectl": secret}),
+        spec=PodSpec(containers=(container,)),
+        status=PodStatus(message=f"password={secret}"),
+    )
+    kept = msgspec.json.encode(clean_pod(pod, Redactor(b"k" * 32)))
+    assert secret.encode() not in kept
+    assert b'"Authorization"' in kept
+    assert b'"port":80' in kept
