@@ -26,7 +26,7 @@ FRAME = re.compile(
 """A line of a stack trace in the languages that we meet, but for the error itself."""
 
 _QUIET = re.compile(
-    r"^(?:\S*\d\S* +|\[[^\]]*\] *|\S+ +[-|] +){0,4}[\[<(|]*"
+    r"^(?:(?=\S*\d)\S++ ++|\[[^\]]*+\] *+|\S++ ++[-|] ++){0,4}[\[<(|]*"
     r"(?i:warn(?:ing)?|info|debug|notice|trace|hint|detail)\b"
     r"|^(?:\S+ +){0,3}(?:WARN|WARNING|INFO|NOTICE|TRACE|DEBUG)[\]:]? |^[WID]\d{4} "
     r"|\b(?i:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?i:warn|info|debug|notice|trace|[1-4]0\b)"

@@ -34,7 +34,8 @@ _KINDS: Mapping[str, Any] = {
     ),
     "unresolved": _any(
         r"no such host", r"name or service not known", r"name resolution", r"ENOTFOUND",
-        r"EAI_AGAIN", r"getaddrinfo", r"gaierror", r"UnknownHost", r"could(?: no|n')t resolve",
+        r"EAI_AGAIN", r"getaddrinfo\W+(?:failed|error|ENOTFOUND|EAI|for)", r"gaierror",
+        r"UnknownHost", r"could(?: no|n')t resolve",
         r"NXDOMAIN", r"bad address",
     ),
     "denied": _any(
@@ -44,7 +45,8 @@ _KINDS: Mapping[str, Any] = {
     "rejected": _any(
         r"authentication (?:failed|error|required)", r"password authentication", r"access denied",
         r"login failed", r"invalid (?:credentials|password|token|api key|username)", r"WRONGPASS",
-        r"NOAUTH", r"ACCESS_REFUSED", r"unauthori[sz]ed", r"unauthenticated", r"\b401\b",
+        r"NOAUTH", r"ACCESS_REFUSED", r"unauthori[sz]ed", r"unauthenticated",
+        r"\b(?:status|http|error|code)\W{0,3}(?:code\W{0,3})?401\b",
         r"AccessDenied", r"ExpiredToken", r"InvalidAccessKeyId",
         r"SignatureDoesNotMatch", r"SaslAuthentication", r"token (?:has )?expired",
         r"authenticat\w+ fail", r"not authori[sz]ed",
@@ -52,7 +54,8 @@ _KINDS: Mapping[str, Any] = {
     "untrusted": _any(
         r"x509:", r"certificate (?:verify failed|has expired|is not trusted|signed by unknown)",
         r"CERTIFICATE_VERIFY_FAILED", r"PKIX path", r"self[- ]signed certificate",
-        r"unable to get local issuer", r"handshake fail", r"tls: ",
+        r"unable to get local issuer", r"handshake fail",
+        r"tls: (?:failed|bad|unknown|handshake|first record|certificate|protocol|internal)",
     ),
     "silent": _any(
         r"i/o timeout", r"ETIMEDOUT", r"connect(?:ion)? timed out", r"timeout expired",
@@ -87,7 +90,7 @@ _VISITORS = re.compile(
     r"(?:\d{1,3}\.){3}\d)|sshd|(?i:reset by peer)"
 )
 _IDLE_TALK = re.compile(
-    r"(?i)^(?:\S*\d\S* +|\[[^\]]*\] *|\S+ +[-|] +){0,4}[\[<(|]*(?:debug|trace)\b"
+    r"(?i)^(?:(?=\S*\d)\S++ ++|\[[^\]]*+\] *+|\S++ ++[-|] ++){0,4}[\[<(|]*(?:debug|trace)\b"
     r"|\blevel\\?\"?[=:] ?\\?\"?(?:debug|trace|10\b)|^\S+ (?:DEBUG|TRACE)\b"
     r"|\b(?:errors?|failed|failures|timeouts?|refused)=\d"
 )

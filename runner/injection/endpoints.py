@@ -68,6 +68,8 @@ def _is_host(text: str) -> bool:
 
 def _url_endpoints(source: str, text: str) -> Iterator[Endpoint]:
     for match in _URL.finditer(text):
+        if match["scheme"].lower().endswith("+srv"):
+            continue  # the name has SRV records, and mostly no address
         default = _DEFAULT_PORTS.get(match["scheme"].lower().partition("+")[0], 0)
         for host_port in match["hosts"].split(","):
             host, _, port = host_port.partition(":")

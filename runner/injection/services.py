@@ -55,7 +55,11 @@ class ServiceMap:
         for each in slices:
             name = each.metadata.labels.get(_SERVICE_NAME, "")
             self._slices.setdefault((each.metadata.namespace, name), []).append(each)
-        self._by_address = {s.spec.cluster_ip: key for key, s in self._services.items()}
+        self._by_address = {
+            s.spec.cluster_ip: key
+            for key, s in self._services.items()
+            if s.spec.cluster_ip not in ("", "None")
+        }
 
     def named_by(self, pod: Pod, container: Container) -> Iterator[Backends]:
         """One for each host and port of the configuration that means a TCP port of a Service."""

@@ -113,6 +113,11 @@ def _why_not_run(
     if step.needs.target and choice.strategy not in ("target", "catch"):
         reason = choice.reason or "NoTargetProcesses"
         return reason, choice.message or f"the processes of container {target} are out of reach"
+    if step.needs.target and pod.spec.host_pid:
+        return "NodeProcesses", (
+            "the pod shares the node's processes (hostPID): those of the container cannot be told "
+            "from others"
+        )
     if step.needs.image and not choice.sees_image:
         image = next((r for r in choice.refused if r.strategy == "own-image"), None)
         if image is not None:
