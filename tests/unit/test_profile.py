@@ -1,5 +1,6 @@
 """`profile: auto`: the least that sees what the steps need, and why."""
 
+import json
 from typing import Any
 
 import pytest
@@ -132,3 +133,22 @@ def test_a_step_gets_its_capabilities_or_is_not_run(
     assert (injection.debugger.profile, context["runAsUser"]) == (came_to, user)
     expected = f"needs {missing} does not have" if missing else None
     assert next((n.message for n in injection.not_run), None) == expected
+
+
+def test_processes_of_the_node_are_not_the_target_s() -> None:
+    """With hostPID nobody can tell whose a process is: such steps are not run."""
+    text = json.dumps(
+        {
+            "apiVersion": "podmedic.io/v1alpha1", "kind": "Playbook", "metadata": {"name": "p"},
+            "spec": {
+                "steps": [
+                    {"name": "inside", "run": ["ps"], "needs": {"target": True}},
+                    {"name": "around", "run": ["id"]},
+                ]
+            },
+        }
+    )  # fmt: skip
+    given = pod(running(ago(minutes=30)), spec={"hostPID": True})
+    (injection,) = plan_pod(Selected(pod=given, playbooks=(load(text, "p.yaml"),)), NOW).injections
+    assert [step.name for step in injection.steps] == ["around"]
+    assert [(n.step, n.reason) for n in injection.not_run] == [("inside", "NodeProcesses")]
