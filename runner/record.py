@@ -4,6 +4,7 @@ its options, its playbooks and policy as they were, the cluster, the pods it sel
 
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -16,6 +17,14 @@ FILE_NAME = "run.json"
 API_VERSION = "podmedic.io/v1alpha1"
 # Ten thousand pods are a few megabytes.
 _MAX_READ_BYTES = 256 * 1024 * 1024
+
+
+class _Versioned(Protocol):
+    @property
+    def api_version(self) -> str: ...
+
+
+D = TypeVar("D", bound=_Versioned)
 
 
 class RecordError(Exception):
@@ -125,15 +134,20 @@ def read(directory: Path) -> RunRecord:
         ) from None
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    return decoded(data, RunRecord, path, "the record of a run")
+
+
+def decoded(data: bytes, as_: type[D], path: Path, what: str) -> D:
+    """A document of a run from its JSON; raises RecordError."""
     try:
-        record = msgspec.json.decode(data, type=RunRecord)
+        found = msgspec.json.decode(data, type=as_)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: not the record of a run: {error}") from error
-    if record.api_version != API_VERSION:
+        raise RecordError(f"{path}: not {what}: {error}") from error
+    if found.api_version != API_VERSION:
         raise RecordError(
-            f"{path}: this podmedic reads apiVersion {API_VERSION}, found {record.api_version}"
+            f"{path}: this podmedic reads apiVersion {API_VERSION}, found {found.api_version}"
         )
-    return record
+    return found
 
 
 def difference(then: Place, now: Place) -> str:

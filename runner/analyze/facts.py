@@ -36,10 +36,10 @@ def facts(
     examination: Examination,
     playbook: Playbook,
     now: datetime | None = None,
-    control: Examination | None = None,
+    control: Facts | None = None,
 ) -> Facts:
-    """`now` is when the pod was looked at; without it there is no `pod.ageSeconds`. `control` is a
-    healthy pod of the same workload to compare with."""
+    """`now` is when the pod was looked at; without it there is no `pod.ageSeconds`. `control` are
+    those of a healthy pod of the same workload to compare with."""
     unknown: dict[str, str] = {}
     steps = dict(_steps(examination, playbook, unknown))
     values: dict[str, Any] = {
@@ -91,7 +91,7 @@ def facts(
         values["services"] = list(_services(examination))
     values["control"] = {"differs": []}
     if control is not None:
-        values["control"] = compared(values, facts(control, playbook, now), unknown)
+        values["control"] = compared(values, control, unknown)
     return Facts(values, unknown)
 
 

@@ -47,6 +47,7 @@ def judge(
             for one in reversed(ordered)
             if name in (controls or {}).get(one.pod.metadata.uid, ())
         }
+        compared_with = {w: facts(one, playbook, now) for w, one in healthy.items()}
         for examination in ordered:
             if name not in applies.get(examination.pod.metadata.uid, ()):
                 continue
@@ -55,8 +56,9 @@ def judge(
                 questions.setdefault(question, set()).add(pod)
             if not playbook.spec.findings:
                 continue
-            control = healthy.get(examination.workload)
-            if control is examination:
+            workload = examination.workload
+            control = compared_with.get(workload)
+            if healthy.get(workload) is examination:
                 control = None
             known = facts(examination, playbook, now, control)
             subject = PodSubject(examination, name)

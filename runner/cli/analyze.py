@@ -1,8 +1,5 @@
 """`podmedic analyze`: the rules once more, on what a run saw, without a cluster."""
 
-import os
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import click
 
 from runner import record
 from runner.cli import options
+from runner.cli.deliver import summary
 from runner.cli.exit_codes import ExitCode, of_report
 from runner.model.report import PlaybookRef, Report
 from runner.playbook import Playbook, load, load_file, resolve
@@ -17,7 +15,6 @@ from runner.record import Document, RecordError, RunRecord
 from runner.report import JSON_NAME, render, write
 from runner.report.document import ReportError, from_json
 from runner.report.evidence import read_evidence
-from runner.report.terminal import MAX_LINES, summary_text
 from runner.report.verdict_changes import line_of, verdict_changes
 from runner.sweep import report_of
 
@@ -66,14 +63,7 @@ def analyze(
     if output is not None:
         click.echo(render(report, output), nl=False)
     elif not quiet:
-        on_terminal = sys.stdout.isatty()
-        summary = summary_text(
-            report,
-            width=shutil.get_terminal_size((100, 24)).columns,
-            color=on_terminal and "NO_COLOR" not in os.environ,
-            max_lines=MAX_LINES if on_terminal else 1000,
-        )
-        click.echo(summary, nl=False)
+        click.echo(summary(report), nl=False)
     if not quiet:
         for line in said:
             click.echo(line, err=output is not None)

@@ -39,13 +39,13 @@ def deliver(
     if request.output is not None:
         click.echo(render(report, request.output), nl=False)
     elif not request.quiet or not stored:
-        click.echo(_summary(report), nl=False)
+        click.echo(summary(report), nl=False)
     if stored and not request.quiet:
         click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
     return code
 
 
-def _summary(report: Report) -> str:
+def summary(report: Report) -> str:
     """One screen for a person; in a log there is room for all."""
     from runner.report.terminal import MAX_LINES, summary_text  # noqa: PLC0415
 

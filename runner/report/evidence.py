@@ -4,11 +4,8 @@ import gzip
 import zlib
 from pathlib import Path
 
-import msgspec
-
-from runner.model.report import API_VERSION
 from runner.model.seen import Seen
-from runner.record import RecordError
+from runner.record import RecordError, decoded
 from runner.report.document import encode
 from runner.report.files import write_atomically
 
@@ -38,12 +35,4 @@ def read_evidence(directory: Path) -> Seen:
         raise RecordError(f"{path}: cannot be read: {why}") from error
     if len(data) > _MAX_READ_BYTES:
         raise RecordError(f"{path}: larger than {_MAX_READ_BYTES >> 20} MiB when unpacked")
-    try:
-        seen = msgspec.json.decode(data, type=Seen)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: not what a run saw: {error}") from error
-    if seen.api_version != API_VERSION:
-        raise RecordError(
-            f"{path}: this podmedic reads apiVersion {API_VERSION}, found {seen.api_version}"
-        )
-    return seen
+    return decoded(data, Seen, path, "what a run saw")
