@@ -69,6 +69,10 @@ class ClusterError(Exception):
         self.message = message
         self.status = status
 
+    def why_unknown(self, what: str) -> str:
+        """Why a fact could not be had that takes `what`, such as `list events`."""
+        return f"forbidden: {what}" if self.reason is ErrorReason.FORBIDDEN else self.message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:

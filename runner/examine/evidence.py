@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from runner.cluster import ClusterError, ErrorReason
+from runner.cluster import ClusterError
 from runner.examine.context import Context, Redact
 from runner.examine.logs import read_log
 from runner.injection.endpoints import unexpanded
@@ -172,8 +172,7 @@ async def app_log(
             asked = previous = False
             data = await read(previous=previous)
     except ClusterError as error:
-        forbidden = error.reason is ErrorReason.FORBIDDEN
-        return (), "forbidden: get pods/log" if forbidden else error.message
+        return (), error.why_unknown("get pods/log")
     if not data or data.lstrip().startswith(_NO_LOG):
         return (), ""
     container_id, restarts = _instance(now, previous=previous)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from runner.cluster import Cluster, ClusterError, ErrorReason
+from runner.cluster import Cluster, ClusterError
 from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import Event, Pod
 from runner.model.report import Workload
@@ -33,8 +33,7 @@ async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists
         try:
             events, version = await cluster.list_events(namespace, _EVENTS_OF_PODS)
         except ClusterError as error:
-            forbidden = error.reason is ErrorReason.FORBIDDEN
-            found.unknown = "forbidden: list events" if forbidden else error.message
+            found.unknown = error.why_unknown("list events")
             continue
         found.versions.append((namespace, version))
         for event in events:

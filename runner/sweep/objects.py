@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from runner.analyze import failed_jobs, judge_objects, missing_pods
-from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
+from runner.cluster import Cluster, ClusterError, Resource
 from runner.examine.context import Redact
 from runner.examine.evidence import clean_event
 from runner.injection import ServiceMap
@@ -273,8 +273,7 @@ class _Lister:
         return found
 
     def _failed(self, fact: str, what: str, error: ClusterError) -> None:
-        forbidden = error.reason is ErrorReason.FORBIDDEN
-        why = f"forbidden: {what}" if forbidden else error.message
+        why = error.why_unknown(what)
         known = self.unknown.setdefault(fact, [])
         if why not in known:
             known.append(why)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from runner.analyze import Generation, of_controller_revision, of_replica_set
 from runner.analyze import revision_changes as changes_between
-from runner.cluster import Cluster, ClusterError, ErrorReason, Resource
+from runner.cluster import Cluster, ClusterError
 from runner.examine.context import Redact
 from runner.model.objects import ControllerRevision, ReplicaSet
 from runner.model.report import RevisionChange
@@ -50,12 +50,7 @@ async def list_changes(
                     revisions = await cluster.objects.list(resource, namespace, ControllerRevision)
                     generations += [of_controller_revision(r, serving) for r in revisions]
             except ClusterError as error:
-                unknown[_why(resource, error)] = None
+                unknown[error.why_unknown(f"list {resource.plural}.{resource.group}")] = None
     known = [each for each in generations if each is not None]
     found = changes_between(ill, known, lambda text: redact.redact_text(text)[0])
     return found, "; ".join(unknown)
-
-
-def _why(resource: Resource, error: ClusterError) -> str:
-    forbidden = error.reason is ErrorReason.FORBIDDEN
-    return f"forbidden: list {resource.plural}.{resource.group}" if forbidden else error.message
