@@ -22,7 +22,7 @@ from runner.report import one_line
 from runner.report.output import table
 from runner.report.view import plural
 from runner.select import workload_of
-from runner.sweep.existence import why_empty
+from runner.sweep.existence import absent
 
 _PODS = Resource(plural="pods")
 _COLUMNS = ("NAMESPACE", "POD", "CONTAINER", "FROM", "STATE", "AGE", "BYTES")
@@ -232,8 +232,9 @@ def containers(  # one argument per option
             if selection.namespaces is not None:
                 where = selection.namespaces or [cluster.default_namespace]
             found = await _carriers(cluster, where, selector, field_selector)
-            names = [] if found else [name for name in where if name is not None]
-            why = await why_empty(cluster, names)
+            carrying = {pod.metadata.namespace for pod in found}
+            names = [name for name in where if name is not None and name not in carrying]
+            why = str(await absent(cluster, names))
         if why:
             complain(why)
         _print(found, output)

@@ -23,7 +23,7 @@ from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
 from runner.cli.lease import held
 from runner.cli.main import complain
-from runner.cli.meant import connected, nothing_selected, place_of
+from runner.cli.meant import code_of, connected, nothing_selected, place_of
 from runner.cli.request import Request
 from runner.cli.rundir import (
     RunDirectory,
@@ -159,17 +159,21 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             objects = await list_objects(cluster, request.playbooks, selection)
         said = plans or judged(request.playbooks, objects, plans, (), selection, outside)[0]
         if not said and run is None:
-            why = await nothing_selected(cluster, request.playbooks, selection, gathered.looked_at)
+            why = nothing_selected(request.playbooks, selection, gathered)
             if not request.allow_empty:
                 raise why
             complain(str(why))
         if request.dry_run is not None:
             budget = request.budget
             plans = with_debt(with_policy(plans, budget.policy), budget.debt, started_at)
-            if request.dry_run == "server":
-                return await server_dry_run(cluster, plans, request.budget.policy, request.output)
-            print_plans(plans, request.output)
-            return ExitCode.OK
+            code = code_of(gathered.absent, allow_empty=request.allow_empty)
+            if plans and gathered.absent.missing:
+                complain(str(gathered.absent))
+            if request.dry_run == "client":
+                print_plans(plans, request.output)
+                return code
+            asked = await server_dry_run(cluster, plans, budget.policy, request.output)
+            return max(asked, code)
         files = RunDirectory(request.directory, run_id, _now, afresh=run is None)
         stack.callback(files.close)
         new, earlier = None, None

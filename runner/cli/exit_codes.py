@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from runner.model.report import PodOutcome, PodResult, Report, Severity
+from runner.model.report import NAMESPACE_NOT_FOUND, PodOutcome, PodResult, Report, Severity
 
 
 class ExitCode(IntEnum):
@@ -25,6 +25,9 @@ def of_report(report: Report, *, allow_empty: bool = False) -> ExitCode:
         return ExitCode.FINDINGS
     if all_skipped(report) and not allow_empty:
         return ExitCode.NOTHING_SELECTED
+    absent = any(q.reason == NAMESPACE_NOT_FOUND for q in report.not_evaluated)
+    if absent and not allow_empty:
+        return ExitCode.FINDINGS
     return ExitCode.OK
 
 

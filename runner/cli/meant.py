@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runner.cli import options
+from runner.cli.exit_codes import ExitCode
 from runner.cluster import Access, Cluster, ClusterError, Resource
 from runner.debt import DebtLimits
 from runner.model.base import Value
@@ -14,8 +15,8 @@ from runner.playbook import Playbook
 from runner.policy import Policy
 from runner.record import Place
 from runner.sweep import Selection
-from runner.sweep.existence import why_empty
-from runner.sweep.gather import gather
+from runner.sweep.existence import Absent
+from runner.sweep.gather import Gathered, gather
 from runner.sweep.plans import make_plans, with_debt, with_policy
 
 if TYPE_CHECKING:
@@ -59,14 +60,11 @@ async def connected(connection: options.Connection) -> AsyncIterator["KubeCluste
         yield cluster
 
 
-async def nothing_selected(
-    cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection, looked_at: int
+def nothing_selected(
+    playbooks: Sequence[Playbook], selection: Selection, gathered: Gathered
 ) -> options.NothingSelectedError:
-    """Where a namespace is empty it is asked for, too: a LIST succeeds in one that does not
-    exist."""
-    line = options.nothing_selected(playbooks, selection, looked_at)
-    names = options.namespaces_meant(playbooks, selection)
-    why = await why_empty(cluster, names or ()) if not looked_at else ""
+    line = options.nothing_selected(playbooks, selection, gathered.looked_at)
+    why = str(gathered.absent)
     return options.NothingSelectedError(f"{line}; {why}" if why else line)
 
 
@@ -78,9 +76,16 @@ async def planned(
     now: datetime,
     *,
     allow_empty: bool,
-) -> tuple[PodPlan, ...]:
-    """What a run would do to each pod that is meant. Raises ClusterError, NothingSelectedError."""
+) -> tuple[tuple[PodPlan, ...], Absent]:
+    """What a run would do to each pod that is meant, and the namespaces that may not exist. Raises
+    ClusterError, NothingSelectedError."""
     gathered = await gather(cluster, playbooks, selection, now)
     if not gathered.selected and not allow_empty:
-        raise await nothing_selected(cluster, playbooks, selection, gathered.looked_at)
-    return with_debt(with_policy(make_plans(gathered, now), policy), DebtLimits(), now)
+        raise nothing_selected(playbooks, selection, gathered)
+    plans = with_debt(with_policy(make_plans(gathered, now), policy), DebtLimits(), now)
+    return plans, gathered.absent
+
+
+def code_of(absent: Absent, *, allow_empty: bool) -> ExitCode:
+    """A name that was meant and is not there is no success, unless that was allowed for."""
+    return ExitCode.FINDINGS if absent.missing and not allow_empty else ExitCode.OK

@@ -12,7 +12,8 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.cli.meant import connected, planned
+from runner.cli.main import complain
+from runner.cli.meant import code_of, connected, planned
 from runner.cluster import Cluster
 from runner.plan import PodPlan
 from runner.policy import Policy
@@ -53,11 +54,13 @@ def plan(  # one argument per option
     async def show() -> ExitCode:
         async with connected(connection) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
-            plans = await planned(
+            plans, absent = await planned(
                 cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
             )
         print_plans(plans, output)
-        return ExitCode.OK
+        if absent.missing:
+            complain(str(absent))
+        return code_of(absent, allow_empty=allow_empty)
 
     return asyncio.run(show())
 

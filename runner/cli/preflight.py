@@ -5,6 +5,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.cli.meant import connected, planned
+from runner.cli.meant import code_of, connected, planned
 from runner.cluster import Access
 from runner.preflight import Verdict
 from runner.report import one_line
@@ -147,12 +148,14 @@ def preflight_(  # one argument per option
     async def ask() -> ExitCode:
         async with connected(connection) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
-            plans = await planned(
+            plans, absent = await planned(
                 cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
             )
             run_id = f"preflight-{secrets.token_hex(4)}"
             found = await preflight(cluster, loaded, plans, policy, run_id)
+        if why := str(absent):
+            found = replace(found, unknown=(*found.unknown, why))
         _print(found, output)
-        return _code(found, found.rows)
+        return max(_code(found, found.rows), code_of(absent, allow_empty=allow_empty))
 
     return asyncio.run(ask())

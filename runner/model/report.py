@@ -303,9 +303,12 @@ class RevisionChange(Record, frozen=True, kw_only=True):
     more: int = 0
 
 
+NAMESPACE_NOT_FOUND = "NamespaceNotFound"
+
+
 class NotEvaluated(Record, frozen=True, kw_only=True):
-    """A question that got no answer. `subject` is `step NAME`, `rule NAME`, `fact NAME` or
-    `pod`; it never counts as healthy."""
+    """A question that got no answer. `subject` is `step NAME`, `rule NAME`, `fact NAME`, `pod` or
+    `namespace NAME`; it never counts as healthy."""
 
     subject: str
     playbook: str

@@ -24,7 +24,8 @@ class Seen(Value, frozen=True, kw_only=True):
     """Everything in it has passed the choke point. `at` is when the rules were asked, `run` what
     the report says of the run but for what the playbooks make of it. `events_unknown` and
     `changes_unknown` say why those could not be had; `objects_meant` is false for a selection that
-    means pods alone."""
+    means pods alone. No pod was found in `namespaces_missing`, which do not exist, nor in
+    `namespaces_unknown`, of which that is not known."""
 
     api_version: str
     run: Run
@@ -36,3 +37,5 @@ class Seen(Value, frozen=True, kw_only=True):
     objects: Objects = Objects()
     changes: tuple[RevisionChange, ...] = ()
     changes_unknown: str = ""
+    namespaces_missing: tuple[str, ...] = ()
+    namespaces_unknown: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import msgspec
 
 from runner.model.base import Value
 from runner.model.report import (
+    NAMESPACE_NOT_FOUND,
     NOT_SHOWN,
     Confidence,
     Difference,
@@ -105,6 +106,11 @@ def notices(report: Report) -> tuple[str, ...]:
         said.append("The sweep was interrupted: pods that it had not reached are missing here")
     if report.run.resumed:
         said.append("The sweep was resumed: some results come from an earlier start of this run")
+    said += [
+        f"N{question.subject[1:]} does not exist: nothing was examined there"
+        for question in report.not_evaluated
+        if question.reason == NAMESPACE_NOT_FOUND
+    ]
     return tuple(said)
 
 
@@ -157,6 +163,8 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
             what = f"pod {_UNEXAMINED[pod.outcome]}"
             groups[what, _why(pod.reason, pod.message)].append(f"{pod.namespace}/{pod.name}")
     for question in report.not_evaluated:
+        if question.reason == NAMESPACE_NOT_FOUND:
+            continue  # a notice
         what = f"{question.subject} of {question.playbook}" if question.playbook else ""
         key = what or question.subject, _why(question.reason, question.message)
         groups[key].extend(f"{pod.namespace}/{pod.name}" for pod in question.pods)

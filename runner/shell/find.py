@@ -18,6 +18,7 @@ from runner.policy import Policy, of_namespace
 from runner.report.plain import plain
 from runner.shell.program import terminal_ttl
 from runner.shell.reach import NotReachedError, end_of, no_pod
+from runner.sweep.existence import absent
 from runner.sweep.permissions import require
 
 _PODS = Resource(plural="pods")
@@ -133,7 +134,8 @@ async def find(
         version = version or page_version
         pods += page
     if not pods:
-        raise NotReachedError(await no_pod(cluster, f"pod {sought.pod}", sought.namespace))
+        where = await absent(cluster, [sought.namespace])
+        raise NotReachedError(no_pod(f"pod {sought.pod}", sought.namespace, where))
     (pod,) = pods
     shell = choose_shell(pod, sought.container, now())
     await require(cluster, attach_needs(), [sought.namespace], command="podmedic rbac --shell")

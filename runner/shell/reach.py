@@ -32,7 +32,7 @@ from runner.shell.again import Again, find_again
 from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
 from runner.sweep import Selection
 from runner.sweep.evidence import list_events
-from runner.sweep.existence import why_empty
+from runner.sweep.existence import Absent
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.permissions import require
 from runner.sweep.plans import make_plans, with_debt, with_policy
@@ -95,8 +95,8 @@ class Reached:
     end: Callable[[float], Awaitable[StateTerminated | None]]
 
 
-async def no_pod(cluster: Cluster, what: str, namespace: str) -> str:
-    why = await why_empty(cluster, [namespace])
+def no_pod(what: str, namespace: str, absent: Absent) -> str:
+    why = str(absent)
     return f"there is no {what} in namespace {namespace}{why and f'; {why}'}"
 
 
@@ -209,7 +209,7 @@ async def reach(
     gathered = await gather(cluster, [asked.playbook], selection, now())
     if not gathered.selected:
         what = f"pod {asked.name}" if asked.kind == "Pod" else f"pod of {asked.kind} {asked.name}"
-        raise NotReachedError(await no_pod(cluster, what, asked.namespace))
+        raise NotReachedError(no_pod(what, asked.namespace, gathered.absent))
     pod_plan, pod_note, again = _the_plan(asked, gathered, now())
     _must_reach(pod_plan.pod, pod_plan.injections[0])
     needs = [n for n in asked.needs if again is None or n.resource != "pods/ephemeralcontainers"]

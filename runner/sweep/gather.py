@@ -1,6 +1,7 @@
 """From playbooks and a selection to the pods they mean: one LIST per distinct query."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from runner.playbook import Playbook
 from runner.record import PodRecord
 from runner.select import condition_status, workload_of
 from runner.sweep.choose import Chosen
+from runner.sweep.existence import Absent, absent
 from runner.sweep.levels import read_levels
 from runner.sweep.settings import Selection
 
@@ -36,13 +38,15 @@ def ready_pod(pod: Pod) -> ReadyPod | None:
 class Gathered:
     """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
     the pods the API server returned, `ready` are the Ready ones among them by uid, `levels` the Pod
-    Security levels of namespaces, where a playbook asks for them."""
+    Security levels of namespaces, where a playbook asks for them, `absent` the namespaces without a
+    pod that do not exist, or may not."""
 
     selected: tuple[Selected, ...]
     scopes: tuple[tuple[Scope, str], ...]
     looked_at: int
     ready: Mapping[str, ReadyPod]
     levels: Mapping[str, str] = field(default_factory=dict)
+    absent: Absent = field(default_factory=Absent)
 
 
 def _join(*selectors: str) -> str:
@@ -102,14 +106,13 @@ async def gather(
     wanted = queries(playbooks, selection)
     chosen = Chosen(playbooks, now)
     ready: dict[str, ReadyPod] = {}
-    looked_at = 0
+    looked_at = Counter[str | None]()
 
     async def run_query(scope: Scope, served: Sequence[Playbook]) -> tuple[Scope, str]:
-        nonlocal looked_at
         version = ""
         async for page, page_version in cluster.list_pods(scope):
             version = version or page_version
-            looked_at += len(page)
+            looked_at[scope.namespace] += len(page)
             for pod in page:
                 serves = ready_pod(pod)
                 if serves is not None:
@@ -127,10 +130,12 @@ async def gather(
         for s in selected
         if s.skip is None and any(p.adapts_profile for p in s.playbooks)
     }
+    empty = dict.fromkeys(s.namespace for s in wanted if s.namespace and not looked_at[s.namespace])
     return Gathered(
         selected=tuple(selected),
         levels=await read_levels(cluster, sorted(asking)) if asking else {},
         scopes=watch_scopes(listed),
-        looked_at=looked_at,
+        looked_at=looked_at.total(),
         ready=ready,
+        absent=await absent(cluster, tuple(empty)),
     )

@@ -258,6 +258,8 @@ async def sweep(
         objects=clean_objects(objects, outside.redact),
         changes=changes,
         changes_unknown=changes_unknown,
+        namespaces_missing=gathered.absent.missing,
+        namespaces_unknown=gathered.absent.unknown,
     )
 
 

@@ -1,7 +1,7 @@
 """The report of what a run saw: a pure function, which `podmedic analyze` applies again, offline,
 to what an earlier run wrote down."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import starmap
 
 import msgspec
@@ -11,6 +11,7 @@ from runner.analyze import judge, judge_objects, ranked, timeline
 from runner.model.examination import Examination
 from runner.model.report import (
     API_VERSION,
+    NAMESPACE_NOT_FOUND,
     Confidence,
     Finding,
     NotEvaluated,
@@ -48,6 +49,7 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
             seen.label_selector,
         )
         findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
+    not_evaluated = (*_absent(seen), *not_evaluated)
     outcomes = with_outcomes(seen.pods, findings, playbooks)
     pods = tuple(starmap(_told, zip(seen.pods, outcomes, strict=True)))
     namespaces = {pod.namespace for pod in pods} | {each.workload.namespace for each in more}
@@ -69,6 +71,19 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         not_evaluated=not_evaluated,
         changes=seen.changes,
     )
+
+
+def _absent(seen: Seen) -> Iterator[NotEvaluated]:
+    for name in seen.namespaces_missing:
+        yield NotEvaluated(
+            subject=f"namespace {name}", playbook="", reason=NAMESPACE_NOT_FOUND,
+            message="it does not exist", pods=(),
+        )  # fmt: skip
+    why = "no pod was found in it; whether it exists is not known without `get` on namespaces"
+    for name in seen.namespaces_unknown:
+        yield NotEvaluated(
+            subject=f"namespace {name}", playbook="", reason="Forbidden", message=why, pods=()
+        )
 
 
 def _rules_asked(seen: Seen, playbooks: Sequence[Playbook]) -> int:

@@ -113,6 +113,32 @@ def test_a_namespace_that_does_not_exist_is_said(
     assert [uri for uri in asked if "no-such" in uri] == ["/api/v1/namespaces/no-such"]
 
 
+def test_one_of_several_namespaces_that_does_not_exist_is_said(
+    lab: Lab, shop: str, tmp_path: Path
+) -> None:
+    """Beside pods that are well: on the terminal, in report.json, on the page, by the exit code."""
+    out = tmp_path / "out"
+    words = ("triage", "-n", shop, "-n", "no-such", "--debugger-image=busybox:1.36", "-o", out)
+    outcome = pm.podmedic(lab, "run", *words, directory=out)
+    told = "Namespace no-such does not exist: nothing was examined there"
+    assert outcome.code == 1, outcome.stderr
+    assert outcome.stdout.splitlines()[0] == told
+    assert [pod["outcome"] for pod in outcome.report["pods"]] == ["passed"]
+    assert outcome.report["notEvaluated"][0] == {
+        "subject": "namespace no-such", "playbook": "", "reason": "NamespaceNotFound",
+        "message": "it does not exist", "pods": [],
+    }  # fmt: skip
+    assert f"{told}." in (out / "report.html").read_text()
+    assert pm.podmedic(lab, "analyze", out, directory=out).stdout.splitlines()[0] == told
+    allowed = pm.podmedic(lab, "run", *words, "--allow-empty", directory=out)
+    assert (allowed.code, allowed.stdout.splitlines()[0]) == (0, told)
+
+    for command in ("plan", "preflight"):
+        outcome = pm.podmedic(lab, command, *words[:-2], directory=out)
+        assert outcome.code == 1
+        assert "namespace no-such does not exist\n" in outcome.stdout + outcome.stderr
+
+
 def test_a_namespace_that_may_not_be_read_may_not_exist(
     lab: Lab, shop: str, tmp_path: Path
 ) -> None:

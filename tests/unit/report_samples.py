@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from runner.model.report import (
     API_VERSION,
+    NAMESPACE_NOT_FOUND,
     Attempt,
     Confidence,
     ContainerSummary,
@@ -318,6 +321,20 @@ def report_of(*pods: PodResult) -> Report:
         api_version=API_VERSION, kind="Report", run=_run(), summary=summarize(pods, (), ()),
         pods=pods, findings=(), not_evaluated=(),
     )  # fmt: skip
+
+
+def without_namespace(report: Report, name: str) -> Report:
+    """The same where a namespace was named that does not exist."""
+    question = NotEvaluated(
+        subject=f"namespace {name}", playbook="", reason=NAMESPACE_NOT_FOUND,
+        message="it does not exist", pods=(),
+    )  # fmt: skip
+    open_questions = (question, *report.not_evaluated)
+    return msgspec.structs.replace(
+        report,
+        not_evaluated=open_questions,
+        summary=summarize(report.pods, report.findings, open_questions),
+    )
 
 
 def large_report(pods: int, *, per_workload: int = 1, output_bytes: int = 1000) -> Report:

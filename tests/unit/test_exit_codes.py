@@ -5,7 +5,7 @@ import pytest
 
 from runner.cli.exit_codes import ExitCode, of_report
 from runner.model.report import PodOutcome as P
-from tests.unit.report_samples import pod, report_of, step, workload
+from tests.unit.report_samples import pod, report_of, step, without_namespace, workload
 
 WEB = workload("web")
 
@@ -26,6 +26,22 @@ def test_skipped_pods_are_well_only_beside_one_that_was_examined(
 ) -> None:
     report = report_of(*(pod(f"web-{n}", WEB, outcome) for n, outcome in enumerate(outcomes)))
     assert of_report(report) is code
+
+
+@pytest.mark.parametrize(
+    ("outcome", "allow_empty", "code"),
+    [
+        (P.PASSED, False, ExitCode.FINDINGS),
+        (P.PASSED, True, ExitCode.OK),
+        (P.SKIPPED, False, ExitCode.NOTHING_SELECTED),
+        (P.ERROR, True, ExitCode.FINDINGS),
+    ],
+)
+def test_a_namespace_that_does_not_exist_is_no_success_unless_allowed_for(
+    outcome: P, *, allow_empty: bool, code: ExitCode
+) -> None:
+    report = without_namespace(report_of(pod("web-0", WEB, outcome)), "nope")
+    assert of_report(report, allow_empty=allow_empty) is code
 
 
 def test_that_all_are_skipped_can_be_allowed() -> None:

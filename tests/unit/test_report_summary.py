@@ -19,7 +19,14 @@ from runner.model.report import (
 from runner.report import Verdict, summarize, verdicts
 from runner.report.summary import added, verdict
 from runner.report.view import Tone, decisive_line, headline, notices, rows, tone, unanswered
-from tests.unit.report_samples import pod, ref, report_of, rich_report, workload
+from tests.unit.report_samples import (
+    pod,
+    ref,
+    report_of,
+    rich_report,
+    without_namespace,
+    workload,
+)
 
 P = PodOutcome
 
@@ -183,6 +190,15 @@ def test_notices_say_why_a_report_is_not_the_whole_story() -> None:
         "The sweep was interrupted: pods that it had not reached are missing here",
         "The sweep was resumed: some results come from an earlier start of this run",
     )
+
+
+def test_a_namespace_that_does_not_exist_is_a_notice_and_keeps_the_report_from_being_good() -> None:
+    report = without_namespace(report_of(pod("a-0", workload("a"), P.PASSED)), "nope")
+
+    assert notices(report) == ("Namespace nope does not exist: nothing was examined there",)
+    assert headline(report.summary) == "1 workload healthy, 1 question without an answer"
+    assert tone(report) is Tone.UNSURE
+    assert unanswered(report) == ()
 
 
 def test_rows_are_worst_first_and_in_order_of_rank() -> None:
