@@ -19,6 +19,16 @@ function parts(h, plural) {
     return h("td", {}, text === null ? h("span", { class: "hint" }, NONE) : h(tag, {}, h("code", {}, text)));
   }
 
+  // What need not be checked again.
+  function ruledOutPart(out) {
+    const count = out.rules.reduce((sum, each) => sum + each.ids.length, 0);
+    if (!count && !out.checks.length) return "";
+    return h("section", { class: "ruled-out" }, h("h3", {}, "Checked and ruled out"),
+      out.checks.length ? h("ul", {}, out.checks.map((each) => h("li", {}, each))) : "",
+      count ? h("details", {}, h("summary", {}, `${plural(count, "rule")} asked that do not hold`),
+        out.rules.map((each) => h("p", {}, h("b", {}, each.playbook), `: ${each.ids.join(", ")}`))) : "");
+  }
+
   const SVG = "http://www.w3.org/2000/svg", WIDTH = 900, LABEL = 150, LANE = 24, WINDOW = 2 * 3600e3;
 
   function svg(tag, attributes, ...children) {
@@ -105,5 +115,5 @@ function parts(h, plural) {
     return box;
   }
 
-  return { changePart, timelinePart, streamPart, outputPart };
+  return { changePart, ruledOutPart, timelinePart, streamPart, outputPart };
 }

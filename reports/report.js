@@ -27,7 +27,7 @@
 
   const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
-  const { changePart, timelinePart, streamPart, outputPart } = parts(h, plural);
+  const { changePart, ruledOutPart, timelinePart, streamPart, outputPart } = parts(h, plural);
 
   const began = new Date(document.querySelector("header time").dateTime);
 
@@ -173,6 +173,7 @@
       body.replaceChildren(
         ...detail.findings.map((finding) => findingPart(finding, groups, entry)),
         changePart(detail.change),
+        ruledOutPart(detail.ruledOut),
         questionsPart(detail.questions),
         h("h3", {}, "Pods"),
         groups,
@@ -202,7 +203,7 @@
     return h("section", { class: "finding" },
       h("h3", {}, finding.title || finding.rule),
       finding.message === entry.cause ? "" : h("p", {}, finding.message),
-      h("p", { class: "source" }, `${finding.severity}, ${finding.confidence}: rule ${finding.rule} of playbook ${finding.playbook}${where}, ${finding.pods}`),
+      h("p", { class: "source" }, `${finding.severity}, ${finding.confidence}: rule ${finding.rule}${finding.version && ` (${finding.version})`} of playbook ${finding.playbook}${where}, ${finding.pods}`),
       finding.evidence.length ? h("h4", {}, "Why") : "",
       finding.evidence.map((item) => evidencePart(item, groups, entry.evidence)),
       finding.fix.length ? h("h4", {}, "Fix") : "",

@@ -1,7 +1,7 @@
 """From what was seen of each pod to findings that name the cause. Pure."""
 
 from runner.analyze.facts import facts
-from runner.analyze.judge import judge, ranked
+from runner.analyze.judge import Judgement, judge, ranked
 from runner.analyze.object_facts import missing_pods
 from runner.analyze.objects import failed_jobs, judge_objects
 from runner.analyze.revisions import (
@@ -15,6 +15,7 @@ from runner.playbook.exit_codes import explain_exit_code
 
 __all__ = [
     "Generation",
+    "Judgement",
     "explain_exit_code",
     "facts",
     "failed_jobs",

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from runner.analyze.facts import facts
+from runner.analyze.ruled_out import Doubts
 from runner.analyze.rules import Hit, Judge, PodSubject, Unanswered, fingerprint
 from runner.model.examination import Examination
 from runner.model.report import (
@@ -14,6 +16,7 @@ from runner.model.report import (
     Finding,
     NotEvaluated,
     PodRef,
+    RuledOut,
     Severity,
     StepOutcome,
     Workload,
@@ -26,19 +29,26 @@ _REASON = re.compile(r"([A-Z][A-Za-z]+): (.+)", re.DOTALL)
 _NO_ANSWER = (StepOutcome.ERROR, StepOutcome.NOT_EVALUATED, StepOutcome.TIMEOUT)
 
 
+class Judgement(NamedTuple):
+    findings: tuple[Finding, ...]
+    not_evaluated: tuple[NotEvaluated, ...]
+    ruled_out: tuple[RuledOut, ...]
+
+
 def judge(
     playbooks: Sequence[Playbook],
     examinations: Sequence[Examination],
     applies: Mapping[str, Sequence[str]],
     now: datetime | None = None,
     controls: Mapping[str, Sequence[str]] | None = None,
-) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
-    """Findings by rank and questions without an answer, both in an order that does not depend on
-    the order of the examinations. `applies` maps the uid of a pod to the names of the playbooks
-    that selected it; a pod that is not in it is not judged. `controls` maps it to the names of
-    those for which it is a healthy one to compare with."""
+) -> Judgement:
+    """Findings by rank, questions without an answer, and what was ruled out, in an order that does
+    not depend on the order of the examinations. `applies` maps the uid of a pod to the names of
+    the playbooks that selected it; a pod that is not in it is not judged. `controls` maps it to
+    the names of those for which it is a healthy one to compare with."""
     causes: dict[tuple[str, ...], _Cause] = {}
     questions: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}
+    doubts = Doubts()
     ordered = sorted(examinations, key=_pod_key)
     for playbook in playbooks:
         name = playbook.metadata.name
@@ -62,14 +72,17 @@ def judge(
                 control = None
             known = facts(examination, playbook, now, control)
             subject = PodSubject(examination, name)
-            for result in Judge(name, playbook.spec.findings, subject, known).results():
+            asked = Judge(name, playbook.spec.findings, subject, known)
+            results = tuple(asked.results())
+            for result in results:
                 if isinstance(result, Unanswered):
                     question = (f"rule {result.rule}", name, result.reason, result.message)
                     questions.setdefault(question, set()).add(pod)
                 else:
                     _add(causes, examination, result)
+            doubts.add(examination, name, asked, results)
     findings = [cause.finding() for cause in causes.values()]
-    return ranked(findings), tuple(_not_evaluated(questions))
+    return Judgement(ranked(findings), tuple(_not_evaluated(questions)), doubts.ruled_out())
 
 
 @dataclass(slots=True)
@@ -102,6 +115,7 @@ class _Cause:
             pods=_refs(self.pods),
             evidence=self.evidence,
             fingerprint=self.fingerprint,
+            rule_version=rule.version,
         )
 
 

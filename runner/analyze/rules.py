@@ -126,6 +126,8 @@ class Judge:
         self._false_anyway = frozenset(
             rule.id for rule in rules if self._verdict_without(rule.when) == FALSE
         )
+        self.not_so = set(self._false_anyway)
+        """Ids of the rules that do not hold, complete when all results were taken."""
 
     def results(self) -> Iterator[Hit | Unanswered]:
         reported: set[str] = set()
@@ -136,16 +138,32 @@ class Judge:
                 if rule.fallback is not fallback or rule.id in self._false_anyway:
                     continue
                 if reported.isdisjoint(rule.unless):
+                    self.not_so.add(rule.id)
                     for result in self._judge(rule):
+                        self.not_so.discard(rule.id)
                         if isinstance(result, Hit):
                             reported.add(rule.id)
                         yield result
+
+    def refutations(self) -> Iterator[tuple[str, str]]:
+        """Of the rules that do not hold: id, and a sentence on what shows that it is not so."""
+        for rule in self._rules:
+            if rule.refuted is None or rule.id not in self.not_so:
+                continue
+            when = Condition.compile(rule.refuted.when)
+            try:
+                for facts in self._items(rule.refuted.each):
+                    if when.evaluate(facts).answer is Answer.TRUE:
+                        said = Text.compile(rule.refuted.message).render(facts.values)
+                        yield rule.id, said
+            except (UnknownFactError, TextError):
+                continue
 
     def _judge(self, rule: FindingRule) -> Iterator[Hit | Unanswered]:
         """At most one unanswered for each rule, however many items it has."""
         said = False
         try:
-            for facts in self._items(rule):
+            for facts in self._items(rule.each):
                 verdict, match = self._holds(rule, facts)
                 if verdict.answer is Answer.TRUE:
                     yield self._hit(rule, facts, match)
@@ -164,11 +182,11 @@ class Judge:
             known = self._without[when] = Condition.compile(when).evaluate(self._facts)
         return known
 
-    def _items(self, rule: FindingRule) -> Iterator[Facts]:
-        if rule.each is None:
+    def _items(self, each: str | None) -> Iterator[Facts]:
+        if each is None:
             yield self._facts
             return
-        items = Condition.compile(rule.each).value(self._facts)
+        items = Condition.compile(each).value(self._facts)
         if not isinstance(items, list):
             raise UnknownFactError(f"each gives {type(items).__name__}, not a list")
         for item in items[:MAX_ITEMS]:

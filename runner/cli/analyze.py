@@ -1,6 +1,6 @@
 """`podmedic analyze`: the rules once more, on what a run saw, without a cluster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -98,10 +98,28 @@ def _said(before: Report, after: Report) -> Iterator[str]:
 
 def _rules(before: Sequence[PlaybookRef], after: Sequence[PlaybookRef]) -> Iterator[str]:
     old = {each.name: each.sha256 for each in before}
+    rules = {each.name: each.rules for each in before}
     for each in after:
         if old.get(each.name) != each.sha256:
             was = old.get(each.name, "")[:12] or "none"
             yield f"Playbook {each.name} changed: sha256 {was} -> {each.sha256[:12]}"
+            yield from _changed_rules(rules.get(each.name, {}), each.rules)
+
+
+def _changed_rules(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """Runs of older versions did not note those of their rules."""
+    if not old:
+        return
+    named = (
+        ("changed", [rule for rule in new if rule in old and old[rule] != new[rule]]),
+        ("new", [rule for rule in new if rule not in old]),
+        ("gone", [rule for rule in old if rule not in new]),
+    )
+    for what, found in named:
+        if found:
+            yield f"  Rules {what}: {', '.join(found)}"
+    if not any(found for _, found in named):
+        yield "  Its rules are the same."
 
 
 def _playbooks(

@@ -254,7 +254,8 @@ class Evidence(Record, frozen=True, kw_only=True):
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """One cause in one container of one workload, however many pods show it."""
+    """One cause in one container of one workload, however many pods show it. `ruleVersion` is
+    another one whenever the rule is."""
 
     rule: str
     playbook: str
@@ -268,6 +269,26 @@ class Finding(Record, frozen=True, kw_only=True):
     pods: tuple[PodRef, ...]
     evidence: tuple[Evidence, ...]
     fingerprint: str
+    rule_version: str = ""
+
+
+class Refuted(Record, frozen=True, kw_only=True):
+    """What shows, of `pod`, that the cause which `rule` looks for is not there."""
+
+    rule: str
+    message: str
+    pod: PodRef
+
+
+class RuledOut(Record, frozen=True, kw_only=True):
+    """What need not be checked again of an ill workload: `checks` say what a look into its pods
+    or at their state refuted; `rules` of the playbook were evaluated and hold for none of them."""
+
+    workload: Workload
+    container: str
+    playbook: str
+    checks: tuple[Refuted, ...]
+    rules: tuple[str, ...]
 
 
 NOT_SHOWN = "(not shown)"
@@ -318,9 +339,12 @@ class NotEvaluated(Record, frozen=True, kw_only=True):
 
 
 class PlaybookRef(Record, frozen=True, kw_only=True):
+    """A playbook of the run; `sha256` is that of its text, `rules` the versions of its rules."""
+
     name: str
     source: str
     sha256: str
+    rules: dict[str, str] = {}
 
 
 class PolicyRef(Record, frozen=True, kw_only=True):
@@ -370,3 +394,4 @@ class Report(Record, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     not_evaluated: tuple[NotEvaluated, ...]
     changes: tuple[RevisionChange, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()

@@ -45,6 +45,11 @@ def check(document: Any) -> Iterator[Problem]:
             loc: Loc = ("spec", section, index)
             yield from _check_unless(rule, earlier, loc)
             yield from _Rule(rule, by_name, loc).check()
+            if "refuted" in rule:
+                if section == "workloads":
+                    yield Problem((*loc, "refuted"), "is for findings of pods only")
+                refuted = mapping(rule["refuted"])
+                yield from _Rule(refuted, by_name, (*loc, "refuted")).check()
             if isinstance(rule.get("id"), str):
                 earlier.append(rule["id"])
 

@@ -40,6 +40,7 @@ PARTS = (
     ("spec.steps[].collect", "Collect"),
     ("spec.findings[]", "FindingRule"),
     ("spec.findings[].match", "Match"),
+    ("spec.findings[].refuted", "Refutation"),
 )
 
 

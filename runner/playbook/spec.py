@@ -1,5 +1,7 @@
 """What a playbook is: frozen values, spelled in the file as Kubernetes spells its own."""
 
+import hashlib
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr
@@ -189,6 +191,18 @@ class Match(Spec):
     """Look only in the last so many lines of each text, empty ones not counted."""
 
 
+class Refutation(Spec):
+    """What shows that the cause is not there. It is asked of an ill pod for which the rule does not
+    hold, and the report says it under "Checked and ruled out"."""
+
+    each: fields.Cel | None = None
+    """CEL list; `when` is asked once for each element, which is called `item`."""
+    when: fields.Cel = "true"
+    """CEL condition: not that nothing was found, but that what was looked at is well."""
+    message: fields.TemplateText
+    """What was seen, as one sentence."""
+
+
 class FindingRule(Spec):
     """A judgement about one pod, or with `workloads` one object, made of facts."""
 
@@ -222,6 +236,14 @@ class FindingRule(Spec):
     `container.status`; with `workloads`: `object.message`, `object.status`, `events.REASON`."""
     lines: fields.Pattern | None = None
     """re2 pattern: only lines that match are shown as evidence; the last ones otherwise."""
+    refuted: Refutation | None = None
+    """What shows that it is not so."""
+
+    @cached_property
+    def version(self) -> str:
+        """8 hexadecimal digits, others for a rule that says or asks something else."""
+        raw = self.model_dump_json(by_alias=True, exclude_defaults=True)
+        return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 class PlaybookSpec(Spec):
@@ -282,6 +304,10 @@ class Playbook(Spec):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def rule_versions(self) -> dict[str, str]:
+        return {each.id: each.version for each in (*self.spec.findings, *self.spec.workloads)}
 
     @property
     def target_container(self) -> str:

@@ -25,7 +25,7 @@ from runner.model.report import (
 from runner.report.plain import one_line, plain
 from runner.report.story import Json, change, timeline
 from runner.report.summary import added
-from runner.report.view import Row, plural
+from runner.report.view import Row, plural, refutations
 
 MAX_OUTPUT_CHARACTERS = 64_000
 _BUDGET_CHARACTERS = 32_000_000  # of all outputs of one page, before compression
@@ -92,6 +92,7 @@ def detail(row: Row, limit: int) -> Json:
     return {
         "change": change(row.change),
         "findings": [_finding(finding, total) for finding in row.findings],
+        "ruledOut": _ruled_out(row),
         "questions": [_question(question) for question in row.not_evaluated],
         "groups": [_group(group, limit) for group in grouped(row.results)],
     }
@@ -143,6 +144,7 @@ def _words(row: Row) -> set[str]:
 def _finding(finding: Finding, total: int) -> Json:
     return {
         "rule": one_line(finding.rule),
+        "version": one_line(finding.rule_version),
         "playbook": one_line(finding.playbook),
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
@@ -175,6 +177,21 @@ def _evidence(item: Evidence) -> Json:
         "pod": one_line(item.pod),
         "step": one_line(found.group(1)) if found else "",
         **shortened(item.excerpt, 4_000),
+    }
+
+
+def _ruled_out(row: Row) -> Json:
+    """`checks` are sentences, `rules` the ids of what was asked and does not hold, by playbook."""
+    rules: dict[str, set[str]] = {}
+    for one in row.ruled_out:
+        rules.setdefault(one.playbook, set()).update(one.rules)
+    held = {finding.rule for finding in row.findings}
+    return {
+        "checks": [one_line(message) for message in refutations(row)],
+        "rules": [
+            {"playbook": one_line(name), "ids": sorted(map(one_line, ids - held))}
+            for name, ids in rules.items()
+        ],
     }
 
 

@@ -19,7 +19,6 @@ _DANGEROUS = re.compile(
 _DESCRIPTIONS = {
     "Attempt": "One try of a step: `exitCode` is null when there was none to be had.",
     "Confidence": "How sure a finding is of its cause.",
-    "PlaybookRef": "A playbook of the run; `sha256` is that of its text.",
     "PodRef": "A pod by name.",
     "Report": "What one sweep saw. `findings` are in order of rank, the worst first.",
     "Run": "When, where and with what. `aborted` says why the sweep stopped early, or is empty.",

@@ -8,7 +8,16 @@ from datetime import UTC
 from runner.model.report import Report
 from runner.report.plain import cut, one_line
 from runner.report.summary import Verdict
-from runner.report.view import Row, change_sentence, headline, notices, plural, rows, unanswered
+from runner.report.view import (
+    Row,
+    change_sentence,
+    headline,
+    notices,
+    plural,
+    refutations,
+    rows,
+    unanswered,
+)
 
 MAX_CHARACTERS = 3_900  # chats take 4000, job summaries far more
 _MAX_CAUSE = 400
@@ -69,6 +78,10 @@ def _row(row: Row) -> Iterator[str]:
         yield f"  - {_code(cut(one_line(row.decisive), _MAX_LINE))}"
     if row.change is not None:
         yield f"  - {escaped(cut(one_line(change_sentence(row.change)), _MAX_CAUSE))}"
+    # For a chat only what is said shortly.
+    said = "Ruled out: " + " ".join(map(one_line, refutations(row)))
+    if refutations(row) and len(said) <= _MAX_CAUSE:
+        yield f"  - {escaped(said)}"
 
 
 def _open_questions(report: Report) -> Iterator[str]:

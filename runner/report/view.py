@@ -21,6 +21,7 @@ from runner.model.report import (
     PodResult,
     Report,
     RevisionChange,
+    RuledOut,
     Severity,
     Summary,
     Workload,
@@ -50,7 +51,8 @@ class Tone(StrEnum):
 class Row(Value, frozen=True, kw_only=True):
     """One workload, worst first. `cause` is a sentence, `pods` says `6 of 6 pods`, `decisive` is
     the line of `evidence` that says it, `findings` are those of this workload, the decisive one
-    first, `change` what is different in its pod template since its pods were well."""
+    first, `change` what is different in its pod template since its pods were well, `ruled_out` what
+    was looked for and is not there."""
 
     workload: Workload
     verdict: Verdict
@@ -64,6 +66,7 @@ class Row(Value, frozen=True, kw_only=True):
     results: tuple[PodResult, ...]
     not_evaluated: tuple[NotEvaluated, ...]
     change: RevisionChange | None = None
+    ruled_out: tuple[RuledOut, ...] = ()
 
 
 class Unanswered(Value, frozen=True, kw_only=True):
@@ -150,7 +153,15 @@ def rows(report: Report) -> tuple[Row, ...]:
         for workload, verdict in judged.items()
     ]
     changes = {change.workload: change for change in report.changes if change.differences}
-    made = [msgspec.structs.replace(row, change=changes.get(row.workload)) for row in made]
+    out = defaultdict[Workload, list[RuledOut]](list)
+    for each in report.ruled_out:
+        out[each.workload].append(each)
+    made = [
+        msgspec.structs.replace(
+            row, change=changes.get(row.workload), ruled_out=tuple(out[row.workload])
+        )
+        for row in made
+    ]
     made.sort(key=lambda row: (_ORDER[row.verdict], rank.get(row.workload, 0), _name(row)))
     return tuple(made)
 
@@ -173,6 +184,11 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
         for (what, why), pods in groups.items()
     ]
     return tuple(sorted(said, key=lambda item: (-item.pods, item.what, item.why)))
+
+
+def refutations(row: Row) -> tuple[str, ...]:
+    """What was seen that rules a cause out, each sentence once."""
+    return tuple(dict.fromkeys(check.message for one in row.ruled_out for check in one.checks))
 
 
 def decisive_line(excerpt: str, message: str) -> str:

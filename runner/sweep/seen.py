@@ -7,14 +7,13 @@ from itertools import starmap
 import msgspec
 
 from runner import __version__
-from runner.analyze import judge, judge_objects, ranked, timeline
+from runner.analyze import Judgement, judge, judge_objects, ranked, timeline
 from runner.model.examination import Examination
 from runner.model.report import (
     API_VERSION,
     NAMESPACE_NOT_FOUND,
     Confidence,
     Finding,
-    NotEvaluated,
     PlaybookRef,
     PodOutcome,
     PodResult,
@@ -33,7 +32,7 @@ from runner.sweep.outcomes import with_outcomes
 def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
     """The same for the same playbooks, byte for byte. Of the playbooks of the run those that are
     not given are not asked."""
-    findings, not_evaluated = _judge_pods(seen, playbooks)
+    findings, not_evaluated, ruled_out = _judge_pods(seen, playbooks)
     more: tuple[Finding, ...] = ()
     if seen.objects_meant:
         more, unanswered = judge_objects(
@@ -57,7 +56,10 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         seen.run,
         namespaces=tuple(sorted(namespaces)),
         playbooks=tuple(
-            PlaybookRef(name=p.metadata.name, source=p.source, sha256=p.sha256) for p in playbooks
+            PlaybookRef(
+                name=p.metadata.name, source=p.source, sha256=p.sha256, rules=p.rule_versions
+            )
+            for p in playbooks
         ),
         runner_version=__version__,
     )
@@ -70,6 +72,7 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         findings=findings,
         not_evaluated=not_evaluated,
         changes=seen.changes,
+        ruled_out=ruled_out,
     )
 
 
@@ -98,9 +101,7 @@ def _told(pod: SeenPod, result: PodResult) -> PodResult:
     return msgspec.structs.replace(result, control=bool(pod.control_of), timeline=moments)
 
 
-def _judge_pods(
-    seen: Seen, playbooks: Sequence[Playbook]
-) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
+def _judge_pods(seen: Seen, playbooks: Sequence[Playbook]) -> Judgement:
     services = services_of(seen.objects)
     judged = [pod for pod in seen.pods if not pod.skipped]
     examinations = []

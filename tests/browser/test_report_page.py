@@ -370,3 +370,18 @@ async def test_ten_thousand_results_are_quick_to_look_at(
     rows = await page.evaluate("document.querySelectorAll('.row').length")
     assert rows == (1 if per_workload == 10_000 else 0)  # clearing leaves the search focused
     _is_quiet(page)
+
+
+async def test_what_was_ruled_out_is_told(page: Page, site: Site) -> None:
+    await page.open(site.address(rich_report()) + "#open=Deployment%2Fshop%2Fledger")
+    await _filled(page)
+    told = (
+        "[...document.querySelectorAll('.ruled-out li, .ruled-out summary, .ruled-out details p')]"
+        ".map((e) => e.textContent)"
+    )
+    assert await page.evaluate(told) == [
+        f"db resolves {HOSTILE[0]}",
+        "2 rules asked that do not hold",
+        "crashloop: host-unresolvable, out-of-memory",
+    ]
+    _is_quiet(page)

@@ -78,7 +78,8 @@ def test_rules_that_changed_change_verdicts(directory: Path, tmp_path: Path) -> 
     namespace = pm.Outcome(0, "", "", directory).report["run"]["namespaces"][0]
     where = f"Deployment/web ({namespace})"
     names = sorted(p["name"] for p in new_report(tmp_path)["pods"] if p["name"] != "bare")
-    assert lines[at - 1].startswith("Playbook probe changed: sha256 ")
+    assert lines[at - 3].startswith("Playbook probe changed: sha256 ")
+    assert lines[at - 2 : at] == ["  Rules changed: ends", "  Rules new: ends-badly"]
     assert lines[at + 1 : -1] == [
         f"  new     {where}: ends-badly: app ends with 3. (critical, likely)",
         f"  changed {where}: ends: confidence likely -> certain",
@@ -97,6 +98,7 @@ def new_report(folder: Path) -> dict[str, Any]:
 
 def test_a_rule_that_went_is_said(directory: Path, tmp_path: Path) -> None:
     said = analyze(directory, playbook(tmp_path, []))
+    assert "\n  Rules gone: ends\n" in said.stdout
     assert "  gone    Deployment/web (" in said.stdout
 
 

@@ -195,5 +195,5 @@ def crashloop_steps(
 
 def findings_of(playbook: Playbook, one: Examination, now: datetime | None = None) -> list[Finding]:
     names = {one.pod.metadata.uid: [playbook.metadata.name]}
-    findings, _ = judge([playbook], [one], names, now)
+    findings, _, _ = judge([playbook], [one], names, now)
     return list(findings)

@@ -29,7 +29,7 @@ def check(playbook: str, case: Case) -> None:
     known = {"state": running(), "ready": True, "restarts": 0, **case.known}
     one = examination(steps=steps, **known)
     now = STARTED + timedelta(seconds=case.running_seconds)
-    found, unknown = judge([resolve(playbook)], [one], {one.pod.metadata.uid: [playbook]}, now)
+    found, unknown, _ = judge([resolve(playbook)], [one], {one.pod.metadata.uid: [playbook]}, now)
     assert {f"rule {rule}" for rule in case.unanswered} <= {each.subject for each in unknown}
     assert sorted((f.rule, f.message) for f in found) == sorted(case.said)
     assert all(f.evidence and f.remediation and f.title for f in found)

@@ -26,7 +26,7 @@ def said(name: str, outputs: Mapping[str, str], **of_pod: Any) -> Said:
 def unanswered(name: str, outputs: Mapping[str, str], **of_pod: Any) -> Said:
     """Rules that could not be judged, and why."""
     one = _examined(name, outputs, of_pod)
-    _, found = judge([resolve(name)], [one], {one.pod.metadata.uid: [name]}, None)
+    _, found, _ = judge([resolve(name)], [one], {one.pod.metadata.uid: [name]}, None)
     return sorted((each.subject, each.message) for each in found)
 
 

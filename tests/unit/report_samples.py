@@ -20,7 +20,9 @@ from runner.model.report import (
     PodOutcome,
     PodRef,
     PodResult,
+    Refuted,
     Report,
+    RuledOut,
     Run,
     Severity,
     StepOutcome,
@@ -296,7 +298,17 @@ def rich_report() -> Report:
         pods=pods,
         findings=findings,
         not_evaluated=not_evaluated,
+        ruled_out=(_ruled_out(findings[0].workload),),
     )
+
+
+def _ruled_out(owner: Workload) -> RuledOut:
+    here = ref("ledger-5d9c7-x2x4n", owner.namespace)
+    check = Refuted(rule="host-unresolvable", message=f"db resolves {HOSTILE[0]}", pod=here)
+    return RuledOut(
+        workload=owner, container="app", playbook="crashloop", checks=(check,),
+        rules=("host-unresolvable", "out-of-memory"),
+    )  # fmt: skip
 
 
 def _run() -> Run:

@@ -102,7 +102,7 @@ def test_useful_without_any_step() -> None:
             for name in ("mounts", "dns", "endpoints")
         ],
     )
-    findings, questions = judge([CRASHLOOP], [one], {one.pod.metadata.uid: ["crashloop"]})
+    findings, questions, _ = judge([CRASHLOOP], [one], {one.pod.metadata.uid: ["crashloop"]})
     assert [each.rule for each in findings] == ["host-unresolvable-by-log"]
     assert {each.subject for each in questions} >= {"step endpoints", "rule host-unresolvable"}
     assert {each.message for each in questions if each.subject == "rule host-unresolvable"} == {
@@ -112,7 +112,7 @@ def test_useful_without_any_step() -> None:
 
 def test_forbidden_logs_do_not_read_as_silence() -> None:
     one = examination(steps=steps(), unknown={"logs": "forbidden: get pods/log"})
-    findings, questions = judge([CRASHLOOP], [one], {one.pod.metadata.uid: ["crashloop"]})
+    findings, questions, _ = judge([CRASHLOOP], [one], {one.pod.metadata.uid: ["crashloop"]})
     assert [each.rule for each in findings] == ["exits-unexplained"]
     said = {(each.subject, each.reason, each.message) for each in questions}
     assert ("fact logs", "Forbidden", "forbidden: get pods/log") in said

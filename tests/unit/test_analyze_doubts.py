@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from runner.model.report import Finding
 from runner.playbook import resolve
+from tests.unit.examinations import STARTED, event, examination, findings_of, waiting
 from tests.unit.examinations import crashloop_steps as steps
-from tests.unit.examinations import examination, findings_of
 
 CRASHLOOP = resolve("crashloop")
 TRACEBACK = 'Traceback (most recent call last):\n  File "/app/main.py", line 9, in <module>\n'
@@ -216,3 +217,27 @@ def test_what_the_demo_shows_is_still_named() -> None:
     ]
     assert "LEDGER_URL" in ledger.message
     assert host in orders.message
+
+
+@pytest.mark.parametrize(
+    ("message", "rule"),
+    [
+        ('Back-off pulling image "web:2"', "image-not-found"),
+        (
+            'Back-off pulling image "web:2": ErrImagePull: no such host',
+            "image-registry-unreachable",
+        ),
+    ],
+)
+def test_how_an_earlier_pull_failed_is_no_cause_of_the_last_failure(
+    message: str, rule: str
+) -> None:
+    limited = event("Failed", 'Failed to pull image "web:1": toomanyrequests: slow down')
+    limited = msgspec.structs.replace(limited, last_timestamp=STARTED)
+    missing = event("Failed", 'Failed to pull image "web:2": manifest unknown')
+    one = examination(
+        state=waiting("ImagePullBackOff", message),
+        restarts=0,
+        events=[limited, missing, event("Failed", "Error: ErrImagePull")],
+    )
+    assert [each.rule for each in findings_of(resolve("image-pull"), one)] == [rule]

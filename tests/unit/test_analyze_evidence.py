@@ -71,7 +71,7 @@ def test_a_borrowed_log_alone_is_less_sure() -> None:
     ]
     told: dict[int, tuple[str, set[str]]] = {}
     for pods in (others, [read, *others], [*others[:1], read]):
-        (finding,), _ = judge(
+        (finding,), _, _ = judge(
             [CRASHLOOP], pods, {each.pod.metadata.uid: ["crashloop"] for each in pods}
         )
         told[len(told)] = (finding.confidence, {each.pod for each in finding.evidence})

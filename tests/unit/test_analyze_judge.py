@@ -47,7 +47,7 @@ def replicas(count: int, **pod: Any) -> list[Examination]:
 
 def test_forty_replicas_with_one_cause_are_one_finding() -> None:
     pods = replicas(40, log="fatal: LEDGER_URL is not set\n")
-    findings, _ = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
+    findings, _, _ = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
     assert [(each.rule, len(each.pods)) for each in findings] == [("variable-missing", 40)]
     assert findings[0].pods[0] == PodRef(namespace="shop", name="web-5d9c7-000")
     assert findings[0].workload == Workload(kind="Deployment", namespace="shop", name="web")
@@ -66,7 +66,7 @@ def test_names_and_addresses_of_one_pod_are_no_other_cause() -> None:
         )
         for i in range(3)
     ]
-    (finding,), _ = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
+    (finding,), _, _ = judge([CRASHLOOP], pods, applies(*pods, names=("crashloop",)))
     assert len(finding.pods) == 3
     assert "web-5d9c7-0 at 10.244.0.17" in finding.message
 
@@ -93,7 +93,7 @@ def test_rank_is_severity_then_confidence_then_number_of_pods() -> None:
     pods = [examination(pod="a", phase="Running"), *[
         examination(pod=name, phase="Pending") for name in "bc"
     ]]  # fmt: skip
-    findings, _ = judge([rules], pods, applies(*pods))
+    findings, _, _ = judge([rules], pods, applies(*pods))
     assert [(each.rule, len(each.pods)) for each in findings] == [
         ("c", 2),
         ("c", 1),
@@ -124,15 +124,15 @@ def test_two_playbooks_find_the_same_once() -> None:
     rule = '  - {id: same, severity: info, title: t, message: "m"}\n'
     one = examination()
     books = [playbook(rule, name="p"), playbook(rule, name="q")]
-    findings, _ = judge(books, [one], applies(one, names=("p", "q")))
+    findings, _, _ = judge(books, [one], applies(one, names=("p", "q")))
     assert [(each.rule, each.playbook) for each in findings] == [("same", "p")]
 
 
 def test_pods_are_judged_by_the_playbooks_that_selected_them() -> None:
     one = examination()
     rule = playbook('  - {id: same, severity: info, title: t, message: "m"}\n')
-    assert judge([rule], [one], {}) == ((), ())
-    assert judge([rule], [one], {one.pod.metadata.uid: ["q"]}) == ((), ())
+    assert judge([rule], [one], {}) == ((), (), ())
+    assert judge([rule], [one], {one.pod.metadata.uid: ["q"]}) == ((), (), ())
 
 
 def test_fallback_and_unless() -> None:
@@ -168,7 +168,7 @@ def test_each_judges_every_element() -> None:
 def test_a_message_that_cannot_be_rendered_is_a_question_not_a_crash() -> None:
     rules = playbook('  - {id: a, severity: info, title: t, message: "{{ container.signal }}"}\n')
     one = examination()
-    findings, (question,) = judge([rules], [one], applies(one))
+    findings, (question,), _ = judge([rules], [one], applies(one))
     assert findings == ()
     assert (question.subject, question.reason) == ("rule a", "TextNotRendered")
     assert question.message == "'dict object' has no attribute 'signal'"
@@ -187,7 +187,7 @@ def test_questions_are_grouped_like_findings() -> None:
         )
         for i in range(3)
     ]
-    findings, questions = judge([rules], pods, applies(*pods))
+    findings, questions, _ = judge([rules], pods, applies(*pods))
     assert findings == ()
     assert [(q.subject, q.reason, q.message, len(q.pods)) for q in questions] == [
         ("fact events", "Forbidden", "forbidden: list events", 3),
@@ -202,7 +202,7 @@ def test_a_pod_that_was_not_examined_is_not_healthy() -> None:
         steps="[{name: s, run: [x]}]",
     )
     one = examination(unknown={"pod": "Forbidden: cannot patch pods/ephemeralcontainers"})
-    _, questions = judge([rules], [one], applies(one))
+    _, questions, _ = judge([rules], [one], applies(one))
     assert [(q.subject, q.reason, q.message) for q in questions] == [
         ("pod", "Forbidden", "cannot patch pods/ephemeralcontainers"),
         ("rule a", "FactMissing", "steps.s: Forbidden: cannot patch pods/ephemeralcontainers"),
@@ -302,6 +302,6 @@ def test_what_is_false_anyway_needs_no_fact() -> None:
         steps="[{name: s, run: [x], parse: {json: true}}]",
     )
     one = examination(unknown={"logs": "forbidden: get pods/log"})
-    findings, questions = judge([rules], [one], applies(one))
+    findings, questions, _ = judge([rules], [one], applies(one))
     assert findings == ()
     assert [question.subject for question in questions] == ["fact logs"]

@@ -248,7 +248,7 @@ def test_a_service_is_named_in_its_own_name() -> None:
 def test_services_that_may_not_be_listed_are_a_question() -> None:
     unknown = {"services": "forbidden: list services"}
     one = examination(**serving(unknown=unknown))
-    findings, questions = judge([TRIAGE], [one], {one.pod.metadata.uid: ["triage"]})
+    findings, questions, _ = judge([TRIAGE], [one], {one.pod.metadata.uid: ["triage"]})
     assert findings == ()
     assert {(q.subject, q.reason) for q in questions if "port" not in q.subject} == {
         ("fact services", "Forbidden")
@@ -266,7 +266,7 @@ def test_a_step_that_was_not_evaluated_is_a_question() -> None:
     ]  # fmt: skip
     results = [each for each in steps() if each.name != "disk"] + missing
     one = examination(**healthy(steps=results))
-    findings, questions = judge([TRIAGE], [one], {one.pod.metadata.uid: ["triage"]})
+    findings, questions, _ = judge([TRIAGE], [one], {one.pod.metadata.uid: ["triage"]})
     assert findings == ()
     assert {(each.subject, each.message) for each in questions} == {
         ("step disk", "tool missing: df"),

@@ -82,7 +82,7 @@ def test_beside_a_healthy_pod(image_id: str, files: str, said: dict[str, str]) -
     ill = replica("web-1", image_id=image_id, files=files, ill=True)
     applies = {one.pod.metadata.uid: [NAME] for one in (well, ill)}
     beside = {well.pod.metadata.uid: [NAME]}
-    findings, _ = judge([resolve(NAME)], [well, ill], applies, STARTED, beside)
+    findings, _, _ = judge([resolve(NAME)], [well, ill], applies, STARTED, beside)
     assert {f.rule: f.message for f in findings} == said
 
 

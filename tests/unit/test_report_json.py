@@ -51,6 +51,7 @@ def test_the_keys_that_others_rely_on() -> None:
 
     assert list(report) == [
         "apiVersion", "kind", "run", "summary", "pods", "findings", "notEvaluated", "changes",
+        "ruledOut",
     ]  # fmt: skip
     assert report["apiVersion"] == "podmedic.io/v1alpha1"
     assert report["kind"] == "Report"
@@ -66,7 +67,7 @@ def test_the_keys_that_others_rely_on() -> None:
     )
     assert list(report["findings"][0]) == [
         "rule", "playbook", "severity", "confidence", "title", "message", "remediation",
-        "workload", "container", "pods", "evidence", "fingerprint",
+        "workload", "container", "pods", "evidence", "fingerprint", "ruleVersion",
     ]  # fmt: skip
 
 

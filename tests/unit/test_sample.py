@@ -172,7 +172,7 @@ def said(ill: str, well: str | None) -> list[tuple[str, str, int]]:
         )
     applies = {one.pod.metadata.uid: ["crashloop"] for one in examinations}
     controls = {one.pod.metadata.uid: ["crashloop"] for one in examinations[1:]}
-    findings, _ = judge([playbook("crashloop")], examinations, applies, STARTED, controls)
+    findings, _, _ = judge([playbook("crashloop")], examinations, applies, STARTED, controls)
     return [(f.rule, f.message, len(f.pods)) for f in findings]
 
 
@@ -194,5 +194,5 @@ def test_workloads_are_not_mixed() -> None:
     )  # fmt: skip
     applies = {"uid-web-2": ["crashloop"], "uid-db-0": ["crashloop"]}
     controls = {"uid-db-0": ["crashloop"]}
-    findings, _ = judge([playbook("crashloop")], [ill, well], applies, STARTED, controls)
+    findings, _, _ = judge([playbook("crashloop")], [ill, well], applies, STARTED, controls)
     assert {f.rule for f in findings} == {"alone"}
