@@ -14,6 +14,7 @@ from runner.model.report import (
     NAMESPACE_NOT_FOUND,
     Confidence,
     Finding,
+    NotEvaluated,
     PlaybookRef,
     PodOutcome,
     PodResult,
