@@ -61,6 +61,7 @@ class Options(Record, frozen=True, kw_only=True):
     exit_zero: bool
     allow_empty: bool
     quiet: bool
+    formats: tuple[str, ...] = ()
 
 
 class Document(Record, frozen=True, kw_only=True):

@@ -6,19 +6,18 @@ from pathlib import Path
 import click
 
 from runner import record
-from runner.cli import options
 from runner.cli.deliver import summary
 from runner.cli.exit_codes import ExitCode, of_report
+from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.model.report import PlaybookRef, Report
 from runner.playbook import Playbook, load, load_file, resolve
 from runner.record import Document, RecordError, RunRecord
-from runner.report import JSON_NAME, render, write
-from runner.report.document import ReportError, from_json
+from runner.report import OutputError, render, write
 from runner.report.evidence import read_evidence
+from runner.report.output import write_formats
+from runner.report.reading import read_report
 from runner.report.verdict_changes import line_of, verdict_changes
 from runner.sweep import report_of
-
-_MAX_REPORT_BYTES = 1 << 30
 
 
 @click.command(short_help="Judge again what a run saw, without a cluster.")
@@ -29,9 +28,9 @@ _MAX_REPORT_BYTES = 1 << 30
     "--output",
     "outputs",
     multiple=True,
-    metavar="DIR|json|yaml|name|wide|markdown",
+    metavar=METAVAR,
     help="Directory for the new report.json and report.html, which are not written otherwise; "
-    "json, yaml, name, wide or markdown print the result.",
+    f"or {FORMATS_HELP}",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
@@ -46,20 +45,26 @@ def analyze(
     where they are still there, else the run's copy. A PLAYBOOK takes the place of the run's
     playbook of that name.
     """
-    into, output = options.split_outputs(outputs)
+    wanted = read_outputs(outputs)
+    into, output = wanted.directory, wanted.printed
+    if wanted.files and into is None:
+        raise click.UsageError("several formats need a directory: add -o DIR")
     if into is not None and into.resolve() == directory.resolve():
         raise click.UsageError(f"-o {into}: that is the run itself; name another directory")
     found = record.read(directory)
     seen = read_evidence(directory)
     if seen.run.id != found.run:
         raise RecordError(f"{directory} holds what run {seen.run.id} saw and the record of another")
-    before = _report(directory / JSON_NAME)
+    before = read_report(directory)
     asked = _playbooks(found, before.run.playbooks, playbooks)
     report = report_of(seen, asked)
     said = tuple(_said(before, report))
     code = of_report(report, allow_empty=found.options.allow_empty)
     if into is not None:
         write(into, report)
+        for failed in write_formats(into, report, wanted.files):
+            if isinstance(failed, OutputError):
+                raise failed
     if output is not None:
         click.echo(render(report, output), nl=False)
     elif not quiet:
@@ -70,16 +75,6 @@ def analyze(
         if into is not None:
             click.echo(f"Report: {into / 'report.html'}", err=output is not None)
     return ExitCode.OK if exit_zero and code is ExitCode.FINDINGS else code
-
-
-def _report(path: Path) -> Report:
-    try:
-        with path.open("rb") as file:
-            return from_json(file.read(_MAX_REPORT_BYTES))
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
-    except ReportError as error:
-        raise RecordError(f"{path}: {error}") from error
 
 
 def _said(before: Report, after: Report) -> Iterator[str]:

@@ -10,23 +10,33 @@ import click
 from runner.cli.exit_codes import ExitCode, all_skipped, of_report
 from runner.cli.main import complain
 from runner.cli.request import Request
+from runner.cli.streamed import Streamed
 from runner.model.report import Report
 from runner.model.seen import Seen
 from runner.report.files import OutputError
 
 
 def deliver(
-    request: Request, seen: Seen, report: Report, requests: dict[tuple[str, str], int]
+    request: Request,
+    seen: Seen,
+    report: Report,
+    requests: dict[tuple[str, str], int],
+    stream: Streamed | None = None,
 ) -> ExitCode:
     """Report first, then what may fail alone; what failed is said and never hides the result."""
-    from runner.report import render, write  # noqa: PLC0415
+    from runner.report import HTML_NAME, JSON_NAME, render, write  # noqa: PLC0415
     from runner.report.evidence import write_evidence  # noqa: PLC0415
+    from runner.report.output import FILES, write_formats  # noqa: PLC0415
 
     code = of_report(report, allow_empty=request.allow_empty)
     try:
         write_evidence(request.directory, seen)
         write(request.directory, report)
         stored = True
+        also = [name for name in request.formats if FILES[name] not in (JSON_NAME, HTML_NAME)]
+        for written in write_formats(request.directory, report, also):
+            if isinstance(written, OutputError):
+                raise written
     except OutputError as error:
         complain(str(error))
         stored, code = False, ExitCode.NOT_STORED
@@ -36,7 +46,9 @@ def deliver(
         complain(f"no pod was examined, every selected one was skipped: {told}")
     for failure in _export_metrics(request, report, requests):
         complain(failure)
-    if request.output is not None:
+    if stream is not None:
+        stream.finish(report)
+    elif request.output is not None:
         click.echo(render(report, request.output), nl=False)
     elif not request.quiet or not stored:
         click.echo(summary(report), nl=False)

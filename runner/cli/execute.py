@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +33,8 @@ from runner.cli.rundir import (
     new_record,
     unfinished,
 )
+from runner.cli.streamed import Streamed
+from runner.examine import Examined
 from runner.examine.kept import FILE_NAME as KEPT_NAME
 from runner.examine.kept import read_kept
 from runner.killpoints import reach
@@ -191,10 +193,15 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         else:
             earlier = _earlier(request, run, plans)
         await files.begin(identity, new)
+        stream = Streamed(run_id, complain) if request.output == "ndjson" else None
+        if stream is not None:
+            stack.callback(stream.close)
         # What the report needs is loaded while the containers run.
         loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
         seen = await sweep(
-            replace(outside, record=files.journal.record, keep=files.results.keep),
+            replace(
+                outside, record=files.journal.record, keep=_keeping(files.results.keep, stream)
+            ),
             request.playbooks,
             gathered,
             plans,
@@ -207,7 +214,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         )
         watcher.close()
         report = report_of(seen, request.playbooks)
-        code = deliver(request, seen, report, dict(cluster.requests_sent))
+        code = deliver(request, seen, report, dict(cluster.requests_sent), stream)
         reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")
@@ -222,6 +229,19 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if code is ExitCode.NOT_STORED or left:
             complain(_how_to_finish(request.directory, code, left))
         return code
+
+
+def _keeping(
+    keep: Callable[[Examined], None], stream: Streamed | None
+) -> Callable[[Examined], None]:
+    if stream is None:
+        return keep
+
+    def both(one: Examined) -> None:
+        keep(one)
+        stream.pod(one.result)
+
+    return both
 
 
 def _how_to_finish(directory: Path, code: ExitCode, left: int) -> str:

@@ -20,6 +20,7 @@ _COMMANDS = {
         "analyze",
         "Judge again what a run saw, without a cluster.",
     ),
+    "report": ("runner.cli.report", "report", "Print a run's report in another format."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
     "shell": (
         "runner.cli.shell",
@@ -104,11 +105,12 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
     from runner.playbook import PlaybookErrors, UnknownPlaybookError  # noqa: PLC0415
     from runner.record import RecordError  # noqa: PLC0415
     from runner.report.files import OutputError  # noqa: PLC0415
+    from runner.report.template import TemplateFileError  # noqa: PLC0415
 
     match error:
         case click.ClickException():
             return error.format_message(), ExitCode.USAGE
-        case PlaybookErrors() | UnknownPlaybookError() | RecordError():
+        case PlaybookErrors() | UnknownPlaybookError() | RecordError() | TemplateFileError():
             return str(error), ExitCode.USAGE
         case ClusterError():
             usage = error.reason is ErrorReason.CONFIG

@@ -30,7 +30,6 @@ _IMAGE = re.compile(
 )
 DEFAULT_PLAYBOOKS = ("triage",)
 OUTPUTS = ("json", "yaml", "name", "wide")
-REPORT_OUTPUTS = (*OUTPUTS, "markdown")
 
 
 class Seconds(click.ParamType[float]):
@@ -298,18 +297,6 @@ def with_image(playbook: Playbook, image: str) -> Playbook:
     debugger = playbook.spec.debugger.model_copy(update={"image": image})
     spec = playbook.spec.model_copy(update={"debugger": debugger})
     return playbook.model_copy(update={"spec": spec})
-
-
-def split_outputs(values: Sequence[str]) -> tuple[Path | None, str | None]:
-    """`-o` takes a directory for the report or one of kubectl's output formats."""
-    directories = [v for v in values if v not in REPORT_OUTPUTS]
-    formats = [v for v in values if v in REPORT_OUTPUTS]
-    if len(directories) > 1 or len(formats) > 1:
-        raise click.UsageError("-o takes one directory and one of json, yaml, name, wide, markdown")
-    return (
-        Path(directories[0]) if directories else None,
-        formats[0] if formats else None,
-    )
 
 
 def with_default_namespace(selection: Selection, default_namespace: str) -> Selection:

@@ -24,6 +24,7 @@ class Request:
     budget: Budget
     directory: Path
     output: str | None
+    formats: tuple[str, ...]
     dry_run: str | None
     metrics_textfile: Path | None
     pushgateway: str | None
@@ -92,6 +93,7 @@ def request_of(
         ),
         directory=directory,
         output=given.output,
+        formats=given.formats,
         dry_run=dry_run,
         metrics_textfile=None if given.metrics_textfile is None else Path(given.metrics_textfile),
         pushgateway=given.pushgateway,

@@ -10,6 +10,7 @@ import click
 
 from runner.cli import options
 from runner.cli.execute import execute
+from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
 from runner.record import Options
 
@@ -25,9 +26,9 @@ from runner.record import Options
     "--output",
     "outputs",
     multiple=True,
-    metavar="DIR|json|yaml|name|wide|markdown",
-    help=f"Directory for report.json and report.html [default: {DEFAULT_DIRECTORY}]; "
-    "json, yaml, name, wide or markdown (for a chat) also print the result.",
+    metavar=METAVAR,
+    help=f"Directory for report.json and report.html [default: {DEFAULT_DIRECTORY}]; or "
+    f"{FORMATS_HELP}",
 )
 @click.option(
     "--dry-run",
@@ -130,7 +131,9 @@ def run(
     written to a directory; after a kill `podmedic resume` finishes the work, and so does the same
     command again.
     """
-    directory, output = options.split_outputs(outputs)
+    wanted = read_outputs(outputs)
+    if dry_run and (wanted.files or wanted.printed not in (None, *options.OUTPUTS)):
+        raise click.UsageError(f"--dry-run prints {', '.join(options.OUTPUTS)}; there is no report")
     textfile: Path | None = given["metrics_textfile"]
     if textfile is not None:
         options.check_textfile(textfile)
@@ -140,7 +143,8 @@ def run(
     written = Options(
         **given
         | {
-            "output": output,
+            "output": wanted.printed,
+            "formats": wanted.files,
             "max_per_workload": options.share_text(given["max_per_workload"]),
             "metrics_textfile": None if textfile is None else str(textfile),
         }
@@ -149,7 +153,7 @@ def run(
         written,
         loaded,
         policy,
-        directory=directory or DEFAULT_DIRECTORY,
+        directory=wanted.directory or DEFAULT_DIRECTORY,
         dry_run=dry_run,
         policy_file=policy_file,
     )

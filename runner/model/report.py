@@ -255,7 +255,8 @@ class Evidence(Record, frozen=True, kw_only=True):
 
 class Finding(Record, frozen=True, kw_only=True):
     """One cause in one container of one workload, however many pods show it. `ruleVersion` is
-    another one whenever the rule is."""
+    another one whenever the rule is, `rulePlace` its FILE:LINE; built-in playbooks are
+    `playbooks/NAME.yaml`."""
 
     rule: str
     playbook: str
@@ -270,6 +271,7 @@ class Finding(Record, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]
     fingerprint: str
     rule_version: str = ""
+    rule_place: str = ""
 
 
 class Refuted(Record, frozen=True, kw_only=True):

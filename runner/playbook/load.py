@@ -20,7 +20,7 @@ from runner.playbook.errors import (
 )
 from runner.playbook.fields import SHAPES
 from runner.playbook.spec import API_VERSION, Playbook
-from runner.playbook.use import SECTIONS, borrow
+from runner.playbook.use import SECTIONS, borrow, rule_places
 from runner.resources import directory
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -70,17 +70,29 @@ def load(text: str, path: str) -> Playbook:
         """The tree of a built-in playbook, which thereby is part of this one."""
         other = read_text(files[name])
         digest.update(other.encode())
-        return document.parse(other, str(files[name]))[0]
+        trees[_shown(str(files[name]), files)] = document.parse(other, str(files[name]))[0]
+        return trees[_shown(str(files[name]), files)]
+
+    def prepare(root: Node) -> tuple[list[PlaybookError], dict[str, int]]:
+        found = borrow(root, path, list(files), read)
+        places.update(rule_places(root, _shown(path, files), found[1], trees))
+        return found
 
     files = {path.stem: path for path in builtin()}
-    playbook = load_document(
-        text, path, Playbook, "playbook", checks.check,
-        lambda root: borrow(root, path, list(files), read),
-    )  # fmt: skip
+    trees: dict[str, Node] = {}
+    places: dict[str, str] = {}
+    playbook = load_document(text, path, Playbook, "playbook", checks.check, prepare)
+    playbook._places = places  # noqa: SLF001
     playbook._source = path  # noqa: SLF001
     playbook._sha256 = digest.hexdigest()  # noqa: SLF001
     playbook._text = text  # noqa: SLF001
     return playbook
+
+
+def _shown(path: str, files: Mapping[str, Path]) -> str:
+    """A built-in playbook by its place in the repository, which is the same on every machine."""
+    known = files.get(Path(path).stem)
+    return f"playbooks/{known.name}" if known is not None and Path(path) == known else path
 
 
 def load_document(

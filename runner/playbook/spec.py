@@ -300,6 +300,7 @@ class Playbook(Spec):
     _source: str = PrivateAttr(default="")
     _sha256: str = PrivateAttr(default="")
     _text: str = PrivateAttr(default="")
+    _places: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -351,3 +352,7 @@ class Playbook(Spec):
     def text(self) -> str:
         """The file as it was read."""
         return self._text
+
+    def place(self, rule: str) -> str:
+        """FILE:LINE of the rule of that id, which may be borrowed from another playbook."""
+        return self._places.get(rule, "")

@@ -1,6 +1,6 @@
 """`spec.use`: steps and rules of built-in playbooks, as if they stood in this one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from runner.playbook.document import ListNode, MapNode, Node, Scalar
@@ -58,6 +58,30 @@ def borrow(
         if nodes:
             _put_first(spec, used, section, nodes)
     return errors, {section: len(nodes) for section, nodes in found.items() if nodes}
+
+
+def rule_places(
+    root: Node, file: str, borrowed: Mapping[str, int], trees: Mapping[str, Node]
+) -> dict[str, str]:
+    """FILE:LINE of every rule by its id; `borrowed` counts those that stand first and are from one
+    of `trees`, which go by their file."""
+    found: dict[str, str] = {}
+    for section in ("findings", "workloads"):
+        for at, node in enumerate(_items(root, section)):
+            own = _text(node, "id")
+            owner = file
+            if at < borrowed.get(section, 0):
+                owner = next(
+                    (
+                        name
+                        for name, tree in trees.items()
+                        for each in _items(tree, section)
+                        if each.line == node.line and _text(each, "id") == own
+                    ),
+                    file,
+                )
+            found.setdefault(own, f"{owner}:{node.line}")
+    return found
 
 
 def _unknown(path: str, includes: Node | None, names: Sequence[str]) -> Iterator[PlaybookError]:

@@ -35,7 +35,12 @@ class ReportError(Exception):
 def to_json(report: Report) -> bytes:
     """One line for every reader of lines, UTF-8, keys in the order of the model; the same report
     gives the same bytes. Code points that no UTF-8 can hold are replaced."""
-    return _DANGEROUS.sub(_escaped, encode(report)) + b"\n"
+    return line_of(report)
+
+
+def line_of(value: msgspec.Struct) -> bytes:
+    """The same for any value of ours."""
+    return _DANGEROUS.sub(_escaped, encode(value)) + b"\n"
 
 
 def encode(value: msgspec.Struct) -> bytes:

@@ -1,13 +1,20 @@
-"""`-o json|yaml|name|wide|markdown`: the report on stdout, as kubectl users expect it."""
+"""`-o FORMAT`: the report in every format that there is, on stdout or as files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
 from runner.model.report import PodResult, Report
 from runner.report.document import to_json
+from runner.report.files import OutputError, write_atomically
+from runner.report.findings_csv import to_csv
+from runner.report.html import to_html
+from runner.report.junit import to_junit
 from runner.report.markdown import to_markdown
 from runner.report.plain import cells, one_line
+from runner.report.sarif import to_sarif
+from runner.report.stream import to_ndjson
 
 _COLUMNS = (
     "NAMESPACE", "NAME", "OUTCOME", "REASON", "WORKLOAD", "NODE", "STRATEGY", "EPHEMERAL CONTAINER"
@@ -18,6 +25,19 @@ def render(report: Report, output: str) -> str:
     """The report as `output` (one of OUTPUTS), ending with a newline unless it is empty. JSON and
     YAML hold everything and are safe to print; the tables have one line per selected pod."""
     return OUTPUTS[output](report)
+
+
+def write_formats(
+    directory: Path, report: Report, formats: Iterable[str]
+) -> Iterator[Path | OutputError]:
+    """A file for each, whole or as it was before; one that cannot be written costs no other."""
+    for name in formats:
+        path = directory / FILES[name]
+        try:
+            write_atomically(path, render(report, name).encode())
+            yield path
+        except OutputError as error:
+            yield error
 
 
 def _json(report: Report) -> str:
@@ -68,4 +88,19 @@ OUTPUTS: dict[str, Callable[[Report], str]] = {
     "name": _name,
     "wide": _wide,
     "markdown": to_markdown,
+    "html": to_html,
+    "junit": to_junit,
+    "sarif": to_sarif,
+    "csv": to_csv,
+    "ndjson": to_ndjson,
+}
+FILES = {
+    "json": "report.json",
+    "yaml": "report.yaml",
+    "markdown": "report.md",
+    "html": "report.html",
+    "junit": "junit.xml",
+    "sarif": "report.sarif",
+    "csv": "findings.csv",
+    "ndjson": "report.ndjson",
 }

@@ -50,6 +50,7 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         )
         findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
     not_evaluated = (*_absent(seen), *not_evaluated)
+    findings = _placed(findings, playbooks)
     outcomes = with_outcomes(seen.pods, findings, playbooks)
     pods = tuple(starmap(_told, zip(seen.pods, outcomes, strict=True)))
     namespaces = {pod.namespace for pod in pods} | {each.workload.namespace for each in more}
@@ -88,6 +89,14 @@ def _absent(seen: Seen) -> Iterator[NotEvaluated]:
         yield NotEvaluated(
             subject=f"namespace {name}", playbook="", reason="Forbidden", message=why, pods=()
         )
+
+
+def _placed(findings: Sequence[Finding], playbooks: Sequence[Playbook]) -> tuple[Finding, ...]:
+    by_name = {playbook.name: playbook for playbook in playbooks}
+    return tuple(
+        msgspec.structs.replace(each, rule_place=by_name[each.playbook].place(each.rule))
+        for each in findings
+    )
 
 
 def _rules_asked(seen: Seen, playbooks: Sequence[Playbook]) -> int:

@@ -40,8 +40,12 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "wait", "pods", "-l", "app=web", "-n", namespace, "--timeout=60s",
             "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=3",
         )  # fmt: skip
-        outcome = pm.run(lab, namespace, playbook(desk, [RULE]), directory=desk / "run")
+        outcome = pm.run(
+            lab, namespace, playbook(desk, [RULE]), "-o", "ndjson", "-o", "junit,sarif",
+            directory=desk / "run",
+        )  # fmt: skip
     assert outcome.code == 1, outcome.stderr
+    (desk / "stream").write_text(outcome.stdout)
     return desk / "run"
 
 
@@ -58,6 +62,32 @@ def test_the_same_rules_say_the_same_byte_for_byte(directory: Path) -> None:
     printed = analyze(directory, "-o", "json", "-q")
     assert printed.stdout == (directory / "report.json").read_text()
     assert printed.code == 1
+
+
+def test_the_run_said_each_pod_as_it_finished_and_then_the_rest(directory: Path) -> None:
+    lines = [json.loads(line) for line in (directory.parent / "stream").read_text().splitlines()]
+    report = pm.Outcome(0, "", "", directory).report
+    said: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        said.setdefault(line["kind"], []).append(line)
+
+    assert list(said)[:4] == ["Pod", "PodVerdict", "Finding", "NotEvaluated"]
+    assert lines[-1]["kind"] == "Run"
+    assert {line["pod"]["uid"] for line in said["Pod"]} == {pod["uid"] for pod in report["pods"]}
+    assert {(line["name"], line["outcome"]) for line in said["PodVerdict"]} == {
+        (pod["name"], pod["outcome"]) for pod in report["pods"] if pod["outcome"] != "passed"
+    }
+    assert [line["finding"] for line in said["Finding"]] == report["findings"]
+    assert [line["notEvaluated"] for line in said["NotEvaluated"]] == report["notEvaluated"]
+    assert [(line["run"], line["summary"]) for line in said["Run"]] == [
+        (report["run"], report["summary"])
+    ]
+
+
+def test_formats_asked_for_lie_beside_the_report(directory: Path) -> None:
+    for name, format_ in (("junit.xml", "junit"), ("report.sarif", "sarif")):
+        printed = pm.podmedic(None, "report", directory, "-o", format_, directory=directory)
+        assert (printed.code, printed.stdout) == (0, (directory / name).read_text())
 
 
 def test_nothing_changed_is_said(directory: Path) -> None:

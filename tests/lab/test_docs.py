@@ -17,6 +17,7 @@ from tests.lab import podmedic as pm
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "cronjob.yaml", *sorted((ROOT / "docs").glob("**/*.md")))
 POLICY = ROOT / "docs" / "policy.md"
+FORMATS = ROOT / "docs" / "formats.md"
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a page shows that is a test's whole subject elsewhere.
@@ -61,6 +62,9 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     policy = re.search(r"^```yaml\n(.*?)^```", POLICY.read_text(), re.MULTILINE | re.DOTALL)
     assert policy is not None
     (folder / "policy.yaml").write_text(policy[1])
+    template = re.search(r"^```jinja\n(.*?)^```", FORMATS.read_text(), re.MULTILINE | re.DOTALL)
+    assert template is not None
+    (folder / "mine.md.j2").write_text(template[1])
     lab.images("busybox", "tools")
     lab.kubectl("create", "namespace", "shop")
     pm.apply(lab, "shop", pm.deployment("web", SLEEP), pm.deployment("ledger", "exit 1"))

@@ -222,6 +222,7 @@ def _finding(owner: Workload, pods: tuple[PodRef, ...], **values: object) -> Fin
         "pods": pods,
         "evidence": (),
         "fingerprint": f"fp-{owner.name}",
+        "rule_place": "playbooks/crashloop.yaml:41",
     }
     return Finding(**{**known, **values})  # type: ignore[arg-type]
 

@@ -68,6 +68,7 @@ def test_the_keys_that_others_rely_on() -> None:
     assert list(report["findings"][0]) == [
         "rule", "playbook", "severity", "confidence", "title", "message", "remediation",
         "workload", "container", "pods", "evidence", "fingerprint", "ruleVersion",
+        "rulePlace",
     ]  # fmt: skip
 
 

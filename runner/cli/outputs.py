@@ -1,0 +1,69 @@
+"""`-o`: where the result goes, and in which format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from runner.report.output import FILES, OUTPUTS
+
+METAVAR = "DIR|FORMAT[,FORMAT]..."
+FORMATS_HELP = f"{', '.join(OUTPUTS)}. One format is printed; several, separated by commas, are \
+written as files in the directory."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """`printed` is the one format that goes to stdout, `files` those that get a file each."""
+
+    directory: Path | None = None
+    printed: str | None = None
+    files: tuple[str, ...] = ()
+
+
+def read_outputs(values: Sequence[str]) -> Outputs:
+    """A directory, a format, or formats separated by commas. Raises UsageError."""
+    directories: list[str] = []
+    printed: list[str] = []
+    files: list[str] = []
+    for value in values:
+        words = value.split(",")
+        if not any(word in OUTPUTS for word in words):
+            directories.append(_directory(value))
+        elif len(words) == 1:
+            printed.append(value)
+        else:
+            files += [_file(word, value) for word in words]
+    if len(directories) > 1:
+        raise click.UsageError(f"-o takes one directory, not {' and '.join(directories)}")
+    if len(printed) > 1:
+        raise click.UsageError(
+            f"-o: only one format can be printed; -o {','.join(printed)} writes a file for each"
+        )
+    return Outputs(
+        directory=Path(directories[0]) if directories else None,
+        printed=printed[0] if printed else None,
+        files=tuple(dict.fromkeys(files)),
+    )
+
+
+def _file(word: str, value: str) -> str:
+    if word in FILES:
+        return word
+    if word in OUTPUTS:
+        raise click.UsageError(f"-o {value}: {word} is for the terminal and has no file")
+    near = get_close_matches(word, FILES, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise click.UsageError(f"-o {value}: no format is called {word!r}{hint}: {', '.join(FILES)}")
+
+
+def _directory(value: str) -> str:
+    """A format that was misspelt makes no directory."""
+    near = get_close_matches(value, OUTPUTS, n=1, cutoff=0.75)
+    if near and "/" not in value and not Path(value).exists():
+        raise click.UsageError(
+            f"-o {value}: did you mean {near[0]}? A new directory of that name is ./{value}"
+        )
+    return value
