@@ -22,7 +22,7 @@ def test_the_whole_report_ends_with_the_run() -> None:
 
     assert [line["kind"] for line in lines] == [
         *["Pod"] * len(report.pods), *["Finding"] * len(report.findings),
-        *["NotEvaluated"] * 2, "Run",
+        *["NotEvaluated"] * 2, *["RuledOut"] * len(report.ruled_out), "Run",
     ]  # fmt: skip
     assert {line["runId"] for line in lines} == {report.run.id}
     assert {line["apiVersion"] for line in lines} == {"podmedic.io/v1alpha1"}
