@@ -141,6 +141,11 @@ class Fault:
         return cls._of(Answer(code, headers, _status(code, reason, message)), matching)
 
     @classmethod
+    def answer(cls, body: bytes, **matching: Unpack[Matching]) -> Self:
+        """200 with this JSON, in the place of an API that the lab does not serve."""
+        return cls._of(Answer(200, {"Content-Type": "application/json"}, body), matching)
+
+    @classmethod
     def expired_watch(cls, **matching: Unpack[Matching]) -> Self:
         """410 to the start of a watch."""
         matching["query"] = {"watch": "true|1", **matching.get("query", {})}

@@ -109,6 +109,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 optional=True,
             )
         )
+        found.append(METRICS)
         found.append(
             Need(
                 resource="nodes",
@@ -154,6 +155,13 @@ _NAMESPACE = Need(
     verbs=("get",),
     why="the Pod Security level, for `profile: auto`, without it that is `restricted`; whether a "
     "namespace without pods exists",
+    optional=True,
+)
+METRICS = Need(
+    resource="pods",
+    group="metrics.k8s.io",
+    verbs=("list",),
+    why="how much memory pods with limits have left for a container to start in",
     optional=True,
 )
 _STREAM_VERBS = ("create", "get")  # a WebSocket begins with a GET; 1.35 asks for `create` as well

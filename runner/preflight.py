@@ -35,6 +35,9 @@ class Prediction:
     message: str
 
 
+# The runtime itself takes up to 8 MiB to start a container (seen with runc 1.1), in the pod's
+# cgroup and before our program can say that it is to be killed first; and what runs needs some.
+START_BYTES = 16 << 20
 _SIMULATED = "kwok"
 # Nodes that are no machines with a container runtime of ours: they take the PATCH and run nothing.
 _VIRTUAL_LABELS = {
@@ -157,27 +160,53 @@ def predict(
     return found
 
 
+def _limit_bytes(resources: Mapping[str, Any]) -> int | None:
+    return quantity_bytes(resources.get("limits", {}).get("memory", ""))
+
+
 def memory_limit_bytes(pod: Pod) -> int | None:
-    """What all containers of the pod may use together; None where one has no limit, and the
-    kernel so none for the pod."""
-    total = 0
-    for container in pod.spec.containers:
-        limit = quantity_bytes(container.resources.get("limits", {}).get("memory", ""))
+    """What all containers of the pod may use together, as the kubelet reckons it for the pod's
+    cgroup; None where one has no limit, an init container say, and the kernel so none for the
+    pod."""
+    whole = _limit_bytes(pod.spec.resources)
+    if whole is not None:
+        return whole
+    apps = [_limit_bytes(c.resources) for c in pod.spec.containers]
+    inits = [(_limit_bytes(c.resources), c.restart_policy) for c in pod.spec.init_containers]
+    sidecars = most = 0
+    for limit, restart_policy in inits:
         if limit is None:
             return None
-        total += limit
-    return total
+        sidecars += limit if restart_policy == "Always" else 0
+        most = max(most, sidecars if restart_policy == "Always" else sidecars + limit)
+    if None in apps:
+        return None
+    return max(most, sidecars + sum(limit for limit in apps if limit is not None))
 
 
-def notes(pod: Pod, body: Mapping[str, Any], node: Node | None) -> Iterator[str]:
+def too_tight(pod: Pod, used_bytes: int | None) -> str:
+    """Why no container is to be started in the pod, for want of memory; empty if it may be."""
+    limit = memory_limit_bytes(pod)
+    if limit is None or used_bytes is None or limit - used_bytes >= START_BYTES:
+        return ""
+    return (
+        f"the pod uses {used_bytes >> 20} of its {limit >> 20} MiB of memory: a container that "
+        f"starts may take {START_BYTES >> 20} MiB, and the kernel the app for that"
+    )
+
+
+def notes(
+    pod: Pod, body: Mapping[str, Any], node: Node | None, used_bytes: int | None = None
+) -> Iterator[str]:
     """What is good to know of an injection that will be accepted."""
     image = str(body["image"])
     if node is not None and has_image(node, image) is False:
         yield f"image {image} is not on node {node.metadata.name} yet: the kubelet pulls it first"
     limit = memory_limit_bytes(pod)
+    used = "" if used_bytes is None else f", {used_bytes >> 20} in use"
     if limit is not None:
         yield (
-            f"every container has a memory limit ({limit >> 20} MiB together): ours counts "
+            f"every container has a memory limit ({limit >> 20} MiB together{used}): ours counts "
             "against it"
         )
 

@@ -107,6 +107,7 @@ class PodSpec(Value, frozen=True, kw_only=True):
     node_selector: dict[str, str] = {}
     security_context: dict[str, Any] = {}
     termination_grace_period_seconds: int = 30
+    resources: dict[str, Any] = {}
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     ephemeral_containers: tuple[Container, ...] = ()

@@ -31,6 +31,7 @@ from runner.preflight import (
     predict,
 )
 from runner.select import Skip
+from runner.sweep.memory import MemoryUse, list_usage, with_headroom
 from runner.sweep.nodes import list_nodes
 from runner.sweep.outside import Outside
 
@@ -179,6 +180,7 @@ def _row(
     answers: Mapping[str, Prediction],
     nodes: Mapping[str, Node],
     run_id: str,
+    use: MemoryUse,
 ) -> Row:
     decided = planned(plan)
     if decided is not None:
@@ -195,7 +197,7 @@ def _row(
         predicted = predict(plan.pod, body, node)
         if predicted is not None:
             return Row(plan=plan, prediction=predicted)
-        told += notes(plan.pod, body, node)
+        told += notes(plan.pod, body, node, use.of(plan))
     accepted = Prediction(verdict=Verdict.ACCEPTED, reason="", message="")
     return Row(plan=plan, prediction=accepted, notes=tuple(dict.fromkeys(told)))
 
@@ -209,6 +211,8 @@ async def preflight(
 ) -> Preflight:
     """Raises ClusterError when the API server does not answer at all."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
+    use = await list_usage(cluster, [plan for plan in plans if planned(plan) is None])
+    plans = with_headroom(plans, use, run_id)
     injected = [plan for plan in plans if planned(plan) is None]
     missing, (nodes, unknown), answers = await asyncio.gather(
         _missing(cluster, playbooks, namespaces),
@@ -217,7 +221,7 @@ async def preflight(
     )
     return Preflight(
         missing=missing,
-        rows=tuple(_row(plan, answers, nodes, run_id) for plan in plans),
+        rows=tuple(_row(plan, answers, nodes, run_id, use) for plan in plans),
         asked=sum(one.verdict is not Verdict.HELD_BACK for one in answers.values()),
-        unknown=(unknown,) if unknown else (),
+        unknown=tuple(filter(None, (unknown, use.unknown))),
     )

@@ -29,6 +29,7 @@ from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import EventLists, choose_for_logs, list_events
 from runner.sweep.gather import Gathered, gather
+from runner.sweep.memory import list_usage, with_headroom
 from runner.sweep.nodes import list_nodes, with_nodes
 from runner.sweep.objects import clean_objects, with_backends, with_failed_pods
 from runner.sweep.outside import Outside
@@ -213,12 +214,14 @@ async def sweep(
     to_inject = sorted({p.pod.metadata.namespace for p in plans if will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}
-    events, (nodes, _), (changes, changes_unknown), _ = await asyncio.gather(
+    events, (nodes, _), (changes, changes_unknown), use, _ = await asyncio.gather(
         list_events(outside.cluster, namespaces if wanted else ()),
         list_nodes(outside.cluster, on_nodes),
         list_changes(outside.cluster, plans, gathered.ready.values(), outside.redact),
+        list_usage(outside.cluster, plans),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
+    plans = with_headroom(plans, use, run_id)
     plans = with_predictions(plans, nodes, run_id)
     plans = await with_dry_runs(outside, plans, budget.policy, run_id)
     await reap(outside, playbooks, to_inject)

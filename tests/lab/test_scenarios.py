@@ -225,35 +225,6 @@ def test_s50_the_default_container_is_the_target_and_one_that_is_not_there_is_no
     assert entered == ["second", "first", "second"]
 
 
-def test_s29_a_step_that_wants_too_much_memory_ends_before_the_app(
-    lab: Lab, namespace: str, tmp_path: Path
-) -> None:
-    """A Guaranteed pod that uses most of its limit: the kernel has to kill somebody, and that is
-    us; the app's process is larger, and is what it would take otherwise."""
-    lab.images("busybox", "python")
-    limits = {"memory": "96Mi", "cpu": "500m"}
-    app = pm.deployment(
-        "tight", "exec python3 -c 'import time; held = bytearray(60 << 20); print(len(held), "
-        "flush=True); time.sleep(3600)'",
-        image="python:3", container={"resources": {"limits": limits, "requests": limits}},
-    )  # fmt: skip
-    pm.apply(lab, namespace, app)
-    pm.wait_ready(lab, namespace, "tight")
-    greedy = [
-        {"name": "greedy", "script": "x=$(head -c 40000000 /dev/zero | tr '\\0' x); echo ${#x}"}
-    ]
-    for number in range(3):
-        pod = _run(lab, namespace, tmp_path / str(number), greedy, strategy=["shared"])
-        # The node decides whether the kernel takes one process or the whole container of ours.
-        if pod["outcome"] == "failed":
-            assert pod["steps"][0]["exitCode"] == 137, pod
-        else:
-            assert (pod["outcome"], pod["reason"]) == ("unknown", "OOMKilled"), pod
-        assert pod["harm"]["verdict"] == "unchanged", pod["harm"]
-    (status,) = pm.pods(lab, namespace)[0].status.container_statuses
-    assert (status.restart_count, status.state.running is not None) == (0, True)
-
-
 def _lonely(lab: Lab, namespace: str, node: str) -> None:
     """A pod that runs by somebody's word; no kubelet looks at it."""
     pm.apply(lab, namespace, _bare("lonely", nodeName=node))

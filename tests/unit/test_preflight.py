@@ -7,7 +7,7 @@ import pytest
 
 from runner.model.node import Node
 from runner.model.pod import Pod
-from runner.preflight import Verdict, has_image, memory_limit_bytes, notes, predict
+from runner.preflight import Verdict, has_image, memory_limit_bytes, notes, predict, too_tight
 from tests.unit.pods import pod, running
 
 BODY: dict[str, Any] = {"name": "podmedic-x-1", "image": "busybox:1.36"}
@@ -96,10 +96,61 @@ def test_what_the_containers_may_use_together(
     assert memory_limit_bytes(pod(running(), spec={"containers": containers})) == expected
 
 
+@pytest.mark.parametrize(
+    ("inits", "whole", "expected"),
+    [
+        # A sidecar goes on beside the app, an init container ends before it.
+        ([("32Mi", "Always")], "", 96 << 20),
+        ([("32Mi", "")], "", 64 << 20),
+        ([("32Mi", "Always"), ("100Mi", "")], "", 132 << 20),
+        ([("", "")], "", None),
+        ([("", "")], "80Mi", 80 << 20),
+    ],
+)
+def test_the_limit_of_a_pod_that_initialises(
+    inits: list[tuple[str, str]], whole: str, expected: int | None
+) -> None:
+    """As the kubelet reckons it."""
+
+    def limited(memory: str) -> dict[str, Any]:
+        return {"limits": {"memory": memory}} if memory else {}
+
+    containers = [
+        {"name": f"init{n}", "resources": limited(memory), "restartPolicy": policy}
+        for n, (memory, policy) in enumerate(inits)
+    ]
+    apps = [{"name": "app", "resources": limited("64Mi")}]
+    spec = {"containers": apps, "initContainers": containers, "resources": limited(whole)}
+    assert memory_limit_bytes(pod(running(), spec=spec)) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "told"),
+    [
+        ("96Mi", 81, True),
+        ("96Mi", 80, False),
+        ("96Mi", None, False),
+        ("", 4000, False),
+    ],
+)
+def test_a_pod_without_room_for_a_container(limit: str, used: int | None, *, told: bool) -> None:
+    limits = {"limits": {"memory": limit}} if limit else {}
+    why = too_tight(pod(running(), container={"resources": limits}), used and used << 20)
+    assert why == (
+        f"the pod uses {used} of its 96 MiB of memory: a container that starts may take 16 MiB, "
+        "and the kernel the app for that"
+        if told
+        else ""
+    )
+
+
 def test_notes() -> None:
     tight = pod(running(), container={"resources": {"limits": {"memory": "64Mi"}}})
     assert list(notes(tight, BODY, node("redis:7"))) == [
         "image busybox:1.36 is not on node node1 yet: the kubelet pulls it first",
         "every container has a memory limit (64 MiB together): ours counts against it",
+    ]
+    assert list(notes(tight, BODY, None, 20 << 20)) == [
+        "every container has a memory limit (64 MiB together, 20 in use): ours counts against it"
     ]
     assert list(notes(pod(running()), BODY, None)) == []
