@@ -23,10 +23,12 @@ from runner.report.plain import one_line
 OTHER = "other"
 LAST_SUCCESS = "podmedic_run_last_success_timestamp_seconds"
 _LAST_SUCCESS_HELP = "When a run last ended that was neither aborted nor interrupted."
-# 200 series: 17 of fixed number, 33 findings, 11 not evaluated, 31 API requests, 98 steps.
+# 200 series: 17 of fixed number, 33 findings, 11 not evaluated, 31 API requests, 11 alerts, 87
+# steps.
 _PLAYBOOKS = 10
 _API_REQUESTS = 30
-_STEPS = 93
+_ALERTS = 10
+_STEPS = 82
 _LABEL_CHARACTERS = 100
 
 Labels = tuple[str, ...]
@@ -162,6 +164,16 @@ def _counts(
         "Steps on pods by how they ended.",
         ("playbook", "step", "outcome"),
         _folded(steps, _STEPS, keep_last=True) or {(OTHER, OTHER, StepOutcome.PASSED.value): 0},
+    )
+    alerts: Counts = Counter()
+    if report.run.trigger is not None:
+        alerts.update((one.name,) for one in report.run.trigger.alerts if one.aim is not None)
+    _family(
+        registry,
+        "run_alerts",
+        "Alerts that started the last run.",
+        ("alertname",),
+        _folded(alerts, _ALERTS, keep_last=False) or {(OTHER,): 0},
     )
     requests: dict[Labels, int] = dict(api_requests.items())
     _family(

@@ -12,6 +12,7 @@ import msgspec
 from runner.model.base import Record
 from runner.model.pod import Pod
 from runner.model.report import Workload
+from runner.model.trigger import Trigger
 
 FILE_NAME = "run.json"
 API_VERSION = "podmedic.io/v1alpha1"
@@ -62,6 +63,7 @@ class Options(Record, frozen=True, kw_only=True):
     allow_empty: bool
     quiet: bool
     formats: tuple[str, ...] = ()
+    trigger: Trigger | None = None
 
 
 class Document(Record, frozen=True, kw_only=True):

@@ -21,10 +21,11 @@ from runner.analyze.rules import Hit, Judge, fingerprint
 from runner.model.objects import Controller, ObjectExamination, Objects
 from runner.model.pod import Event, ObjectMeta, Pod
 from runner.model.report import Evidence, Finding, NotEvaluated, PodRef, Workload
+from runner.model.trigger import Aim
 from runner.playbook.conditions import Facts
 from runner.playbook.selectors import selects
 from runner.playbook.spec import FindingRule, Playbook
-from runner.select import owner_matches_workload, workload_of
+from runner.select import owner_matches_workload, workload_aimed_at, workload_of
 
 # A controller that cannot create a pod tries again after at most 1000 s.
 EVENT_MEMORY = timedelta(minutes=20)
@@ -39,6 +40,7 @@ def judge_objects(
     explained: AbstractSet[Workload],
     now: datetime,
     label_selector: str = "",
+    aims: Sequence[Aim] = (),
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
     """`pods` are those that were listed, `explained` the workloads with a critical finding."""
     found: dict[str, Finding] = {}
@@ -56,7 +58,7 @@ def judge_objects(
             reason = "Forbidden" if why.startswith("forbidden") else "Unavailable"
             questions.add((f"fact {fact}", name, reason, why))
         for one in subjects:
-            if not _meant(playbook, one, label_selector):
+            if not _meant(playbook, one, label_selector, aims):
                 continue
             subject, known = _Subject(one, around), object_facts(one, around, now)
             for result in Judge(name, playbook.spec.workloads, subject, known).results():
@@ -147,7 +149,9 @@ def _event_time(event: Event) -> datetime:
     return event.last_timestamp or event.event_time or event.first_timestamp or _EPOCH
 
 
-def _meant(playbook: Playbook, one: ObjectExamination, label_selector: str) -> bool:
+def _meant(
+    playbook: Playbook, one: ObjectExamination, label_selector: str, aims: Sequence[Aim]
+) -> bool:
     """Labels are those that its pods would have, else its own."""
     targets = playbook.spec.targets
     template = one.controller.spec.template.metadata.labels if one.controller else None
@@ -157,6 +161,7 @@ def _meant(playbook: Playbook, one: ObjectExamination, label_selector: str) -> b
         and (not targets.namespaces or one.metadata.namespace in targets.namespaces)
         and (not targets.owners or owner_matches_workload(targets.owners, one.workload))
         and all(selects(each, labels) for each in (label_selector, targets.selector))
+        and workload_aimed_at(aims, playbook.name, one.workload, labels)
     )
 
 

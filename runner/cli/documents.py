@@ -16,16 +16,19 @@ from runner.policy import json_schema as policy_schema
 from runner.policy import load_policy
 from runner.report import one_line
 from runner.report.output import table
+from runner.triggers import json_schema as routes_schema
+from runner.triggers import load_routes
 
-_KIND_OF_POLICY = re.compile(r"^kind:\s*[\"']?Policy[\"']?\s*(#.*)?$", re.MULTILINE)
+_KIND = re.compile(r"^kind:\s*[\"']?(Policy|Routes)[\"']?\s*(?:#.*)?$", re.MULTILINE)
+_DOCUMENTS = ["playbook", "policy", "routes", "report"]
 
 
-@click.command(short_help="Check playbook and policy files.")
+@click.command(short_help="Check playbook, policy and routes files.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options.policy_options
 def validate(files: tuple[str, ...], policy_file: Path | None) -> int:
-    """Check FILEs, playbooks or policies; every error is FILE:LINE:COLUMN: FIELD: what is wrong.
-    With --policy, playbooks are held against it too."""
+    """Check FILEs, playbooks, policies or routes; every error is FILE:LINE:COLUMN: FIELD: what is
+    wrong. With --policy, playbooks are held against it too."""
     wrong = False
     for file in files:
         try:
@@ -38,8 +41,14 @@ def validate(files: tuple[str, ...], policy_file: Path | None) -> int:
 
 def _checked(file: Path, policy_file: Path | None) -> str:
     """What the file is, in a few words. Raises PlaybookErrors."""
-    if _KIND_OF_POLICY.search(read_text(file)):
+    kind = _KIND.search(read_text(file))
+    if kind is not None and kind[1] == "Policy":
         return f"policy {load_policy(file).metadata.name}"
+    if kind is not None:
+        routes = load_routes(file)
+        # Files among its playbooks are no better than what is in them.
+        options.allowed(policy_file, options.load_playbooks(routes.playbooks(), None))
+        return f"routes {routes.metadata.name}, {len(routes.spec.routes)} routes"
     playbook = load_file(file)
     problems = program_problems([playbook])
     if problems:
@@ -71,14 +80,17 @@ def list_() -> None:
 
 
 @click.command(short_help="Print the JSON Schema of a document.")
-@click.argument("document", type=click.Choice(["playbook", "policy", "report"]), default="playbook")
+@click.argument("document", type=click.Choice(_DOCUMENTS), default="playbook")
 def schema(document: str) -> None:
-    """Print the JSON Schema of a playbook or a policy (draft-07, for editors) or of report.json."""
+    """Print the JSON Schema of a playbook, a policy or routes (draft-07, for editors) or of
+    report.json."""
     if document == "report":
         from runner.report import json_schema as report_schema  # noqa: PLC0415
 
         click.echo(json.dumps(report_schema(), indent=2))
     elif document == "policy":
         click.echo(json.dumps(policy_schema(), indent=2))
+    elif document == "routes":
+        click.echo(json.dumps(routes_schema(), indent=2))
     else:
         click.echo(json.dumps(json_schema(), indent=2))

@@ -48,6 +48,7 @@ from runner.sweep import (
     Outside,
     Stop,
     claim_of,
+    clean_trigger,
     judged,
     list_objects,
     pod_records,
@@ -211,6 +212,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             budget=request.budget,
             started_at=started_at,
             earlier=earlier,
+            trigger=clean_trigger(request.written.trigger, outside.redact),
         )
         watcher.close()
         report = report_of(seen, request.playbooks)

@@ -13,6 +13,7 @@ import click
 
 from runner.budget import Limits
 from runner.injection import expanded
+from runner.model.trigger import Aim, Trigger
 from runner.plan import program_problems
 from runner.playbook import Playbook, resolve
 from runner.playbook.checks import Problem
@@ -173,8 +174,15 @@ class Connection:
 
 
 def make_selection(
-    namespaces: Sequence[str], selector: str, field_selector: str, *, all_namespaces: bool
+    namespaces: Sequence[str],
+    selector: str,
+    field_selector: str,
+    *,
+    all_namespaces: bool,
+    trigger: Trigger | None = None,
 ) -> Selection:
+    if trigger is not None and (namespaces or all_namespaces or selector or field_selector):
+        raise click.UsageError("--alert says which pods: -n, -A, -l, --field-selector cannot")
     if namespaces and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
     for namespace in namespaces:
@@ -193,6 +201,7 @@ def make_selection(
         namespaces=None if all_namespaces else tuple(namespaces),
         label_selector=selector,
         field_selector=field_selector,
+        aims=() if trigger is None else trigger.aims(),
     )
 
 
@@ -205,7 +214,7 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
     """Raises PlaybookErrors. The same playbook named twice counts once; those that one includes
     come before it."""
     found: dict[str, Playbook] = {}
-    for playbook in _with_included(names or DEFAULT_PLAYBOOKS):
+    for playbook in with_included(names or DEFAULT_PLAYBOOKS):
         known = found.setdefault(playbook.metadata.name, playbook)
         if known.sha256 != playbook.sha256:
             raise click.UsageError(
@@ -215,11 +224,11 @@ def load_playbooks(names: Sequence[str], image: str | None) -> tuple[Playbook, .
     return prepared(tuple(found.values()), image)
 
 
-def _with_included(names: Sequence[str], above: Sequence[str] = ()) -> Iterator[Playbook]:
+def with_included(names: Sequence[str], above: Sequence[str] = ()) -> Iterator[Playbook]:
     for name in names:
         playbook = resolve(name)
         below = [each for each in playbook.spec.includes if each not in above]
-        yield from _with_included(below, (*above, playbook.name))
+        yield from with_included(below, (*above, playbook.name))
         yield playbook
 
 
@@ -303,12 +312,22 @@ def with_default_namespace(selection: Selection, default_namespace: str) -> Sele
     return replace(selection, default_namespace=default_namespace)
 
 
+def aim_text(aim: Aim) -> str:
+    """`namespace shop, pod web-0`."""
+    target = aim.target
+    words = {"pod": target.pod, "workload": target.workload, "labels": target.selector}
+    told = [f"{what} {value}" for what, value in words.items() if value] or ["all pods"]
+    return f"namespace {target.namespace}, {', '.join(told)}"
+
+
 class NothingSelectedError(Exception):
     """No pod is meant: exit code 5 unless --allow-empty."""
 
 
 def namespaces_meant(playbooks: Sequence[Playbook], selection: Selection) -> tuple[str, ...] | None:
     """None for all of them."""
+    if selection.aims:
+        return tuple(dict.fromkeys(aim.target.namespace for aim in selection.aims))
     if selection.namespaces is None:
         return None
     default = (selection.default_namespace,)
@@ -319,6 +338,10 @@ def namespaces_meant(playbooks: Sequence[Playbook], selection: Selection) -> tup
 
 def nothing_selected(playbooks: Sequence[Playbook], selection: Selection, looked_at: int) -> str:
     """One line: where was looked, and for what."""
+    if selection.aims:
+        meant = "; ".join(dict.fromkeys(aim_text(aim) for aim in selection.aims[:5]))
+        more = f"; and {len(selection.aims) - 5} more" if len(selection.aims) > 5 else ""
+        return f"no pod is what the alert is about: {meant}{more}"
     names = namespaces_meant(playbooks, selection)
     where = "any namespace" if names is None else f"namespace {', '.join(names)}"
     labels = f" with labels {selection.label_selector}" if selection.label_selector else ""

@@ -62,6 +62,7 @@ def request_of(
             given.selector,
             given.field_selector,
             all_namespaces=given.all_namespaces,
+            trigger=given.trigger,
         ),
         connection=options.Connection(
             kubeconfig=given.kubeconfig,

@@ -9,14 +9,25 @@ from typing import Any
 import click
 
 from runner.cli import options
+from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
+from runner.cli.routes import routes_of, routes_option
+from runner.model.trigger import Trigger
 from runner.record import Options
 
 
 @click.command(short_help="Examine pods and write a report.")
 @click.argument("playbooks", nargs=-1, metavar="[PLAYBOOK]...")
+@click.option(
+    "--alert",
+    metavar="FILE",
+    help="Examine what the alerts in FILE are about: what Alertmanager or Grafana posts; - is "
+    "stdin. The routes say which playbooks, on which pods.",
+)
+@click.option("--trigger", metavar="FILE", hidden=True, help="What `podmedic serve` stored.")
+@routes_option
 @options.selection_options
 @options.connection_options
 @options.debugger_options
@@ -122,6 +133,9 @@ def run(
     policy_file: Path | None,
     outputs: tuple[str, ...],
     dry_run: str | None,
+    alert: str | None,
+    trigger: str | None,
+    routes_file: Path | None,
     **given: Any,
 ) -> int:
     """Examine pods with PLAYBOOKs: built-in names or files. Without one: triage, which
@@ -138,6 +152,12 @@ def run(
     if textfile is not None:
         options.check_textfile(textfile)
     image: str | None = given["debugger_image"]
+    why = _trigger(alert, trigger, routes_file)
+    if why is not None:
+        if playbooks:
+            raise click.UsageError("--alert takes the playbooks from the routes: name none")
+        playbooks = tuple(dict.fromkeys(name for aim in why.aims() for name in aim.playbooks))
+        why = with_included(why)
     policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, image))
     # The names are those of the options above: Options says which there have to be.
     written = Options(
@@ -145,6 +165,7 @@ def run(
         | {
             "output": wanted.printed,
             "formats": wanted.files,
+            "trigger": why,
             "max_per_workload": options.share_text(given["max_per_workload"]),
             "metrics_textfile": None if textfile is None else str(textfile),
         }
@@ -159,3 +180,11 @@ def run(
     )
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     return asyncio.run(execute(request))
+
+
+def _trigger(alert: str | None, stored: str | None, routes_file: Path | None) -> Trigger | None:
+    if alert is not None and stored is not None:
+        raise click.UsageError("--alert and --trigger exclude each other")
+    if stored is not None:
+        return trigger_in(stored)
+    return None if alert is None else trigger_of_alerts(alert, routes_of(routes_file))

@@ -19,6 +19,7 @@ from runner.playbook import Playbook
 from runner.policy import Policy
 from runner.record import Document, Options, Place, PodRecord, RunRecord
 from runner.report.files import OutputError, write_atomically
+from runner.sweep import clean_trigger
 from runner.sweep.pool import UNDONE
 
 
@@ -81,14 +82,14 @@ def new_record(
         identity=identity,
         cluster=cluster,
         default_namespace=default_namespace,
-        options=_to_keep(request.written),
+        options=_to_keep(request.written, redact),
         playbooks=tuple(_document(playbook, redact) for playbook in request.playbooks),
         policy=_policy_document(policy, request.policy_file, redact) if policy.text else None,
         pods=pods,
     )
 
 
-def _to_keep(options: Options) -> Options:
+def _to_keep(options: Options, redact: Redact) -> Options:
     """Whoever finishes the run may stand in another directory; no password is written down."""
     kubeconfig, textfile, url = options.kubeconfig, options.metrics_textfile, options.pushgateway
     return msgspec.structs.replace(
@@ -96,6 +97,7 @@ def _to_keep(options: Options) -> Options:
         kubeconfig=None if kubeconfig is None else str(Path(kubeconfig).expanduser().absolute()),
         metrics_textfile=None if textfile is None else str(Path(textfile).absolute()),
         pushgateway=None if url is None else record.without_password(url),
+        trigger=clean_trigger(options.trigger, redact),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from runner.model.base import Record
+from runner.model.trigger import Trigger
 
 API_VERSION = "podmedic.io/v1alpha1"
 
@@ -370,6 +371,7 @@ class Run(Record, frozen=True, kw_only=True):
     aborted: str = ""
     api_requests: int = 0
     policy: PolicyRef | None = None
+    trigger: Trigger | None = None
 
 
 class Summary(Record, frozen=True, kw_only=True):

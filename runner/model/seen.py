@@ -6,6 +6,7 @@ from runner.model.base import Value
 from runner.model.examination import Examination
 from runner.model.objects import Objects
 from runner.model.report import PodResult, RevisionChange, Run
+from runner.model.trigger import Aim
 
 
 class SeenPod(Value, frozen=True, kw_only=True):
@@ -25,13 +26,15 @@ class Seen(Value, frozen=True, kw_only=True):
     the report says of the run but for what the playbooks make of it. `events_unknown` and
     `changes_unknown` say why those could not be had; `objects_meant` is false for a selection that
     means pods alone. No pod was found in `namespaces_missing`, which do not exist, nor in
-    `namespaces_unknown`, of which that is not known."""
+    `namespaces_unknown`, of which that is not known. `aims` are what the alerts that started the
+    run are about."""
 
     api_version: str
     run: Run
     at: datetime
     label_selector: str = ""
     objects_meant: bool = True
+    aims: tuple[Aim, ...] = ()
     events_unknown: str = ""
     pods: tuple[SeenPod, ...] = ()
     objects: Objects = Objects()

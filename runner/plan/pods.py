@@ -72,12 +72,14 @@ class InjectionPlan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
     """A pod and the playbooks that mean it; `control_of` are the names of those that mean it as a
-    healthy one to compare with. With `skip` other replicas stand for it."""
+    healthy one to compare with. With `skip` other replicas stand for it; `container` is the one
+    that an alert names."""
 
     pod: Pod
     playbooks: tuple[Playbook, ...]
     control_of: tuple[str, ...] = ()
     skip: Skip | None = None
+    container: str = ""
 
 
 def container_of(pod: Pod, name: str) -> Container:
@@ -344,6 +346,9 @@ def plan_pod(selected: Selected, now: datetime, level: str | None = None) -> Pod
     """`level` is the Pod Security level of its namespace, None when it is not known."""
     pod, playbooks = selected.pod, selected.playbooks
     preferred = next((name for p in playbooks if (name := p.target_container)), "")
+    named = {each.name for each in (*pod.spec.containers, *pod.spec.init_containers)}
+    if selected.container in named:
+        preferred = selected.container
     target = choose_container(pod, now, preferred)
     skip = skip_reason(pod) or selected.skip
     injections: tuple[InjectionPlan, ...] = ()

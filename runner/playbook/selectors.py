@@ -22,6 +22,10 @@ def label_selector_problem(text: str) -> str:
     return ""
 
 
+def label_key_problem(text: str) -> str:
+    return "" if _KEY.match(text) else f"{text!r} is no label key"
+
+
 def field_selector_problem(text: str) -> str:
     for term in text.split(","):
         if not _FIELD.match(term):

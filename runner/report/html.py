@@ -19,6 +19,7 @@ from runner.model.report import Report
 from runner.report import details, view
 from runner.report.plain import one_line, plain
 from runner.report.summary import Verdict
+from runner.report.trigger import alerts_shown, trigger_lines
 
 if TYPE_CHECKING:  # Jinja is imported when a page is made: most commands make none.
     from jinja2 import Environment
@@ -44,6 +45,9 @@ def to_html(report: Report) -> str:
         tone=view.tone(report).value,
         notices=view.notices(report),
         unanswered=view.unanswered(report),
+        trigger=report.run.trigger,
+        started_by=trigger_lines(report),
+        alerts=alerts_shown(report),
         rows=[_static(row) for row in _shown(rows)[:STATIC_ROWS]],
         hidden_rows=max(len(_shown(rows)) - STATIC_ROWS, 0),
         healthy=[row.workload for row in rows if row.verdict is Verdict.HEALTHY],

@@ -8,6 +8,7 @@ from datetime import UTC
 from runner.model.report import Report
 from runner.report.plain import cut, one_line
 from runner.report.summary import Verdict
+from runner.report.trigger import trigger_lines
 from runner.report.view import (
     Row,
     change_sentence,
@@ -54,6 +55,9 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     for notice in notices(report):
         yield f"**{escaped(cut(one_line(notice), _MAX_CAUSE))}.**"
+        yield ""
+    for line in trigger_lines(report):
+        yield escaped(cut(one_line(line), _MAX_CAUSE))
         yield ""
     where = ", ".join(run.namespaces[:5]) + (" …" if len(run.namespaces) > 5 else "")
     time = run.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from runner.model.report import Report
 from runner.report.plain import beginning, cells, cut, one_line
 from runner.report.summary import Verdict
+from runner.report.trigger import trigger_lines
 from runner.report.view import (
     Row,
     Tone,
@@ -36,6 +37,7 @@ def summary_text(report: Report, *, width: int, color: bool, max_lines: int = MA
     width = max(width, _NARROWEST)
     paint = _paint if color else _leave
     lines = [paint(cut(one_line(notice), width), "1") for notice in notices(report)]
+    lines += [cut(one_line(line), width) for line in trigger_lines(report)]
     lines.append(paint(cut(headline(report.summary), width), _TONES[tone(report)]))
     made = rows(report)
     lines += _not_healthy(made, width, max_lines, color=color)

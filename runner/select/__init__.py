@@ -3,6 +3,7 @@
 Pure: functions of a pod as the API server shows it and of the time.
 """
 
+from runner.select.aims import aimed_at, container_meant, target_means, workload_aimed_at
 from runner.select.condition import (
     app_status,
     app_statuses,
@@ -27,12 +28,14 @@ __all__ = [
     "COPY_LABEL",
     "Replica",
     "Skip",
+    "aimed_at",
     "app_status",
     "app_statuses",
     "choose_container",
     "condition_status",
     "conditions_of",
     "container_crash_loops",
+    "container_meant",
     "controls",
     "is_healthy",
     "matches",
@@ -42,5 +45,7 @@ __all__ = [
     "revision_hash",
     "sample",
     "skip_reason",
+    "target_means",
+    "workload_aimed_at",
     "workload_of",
 ]

@@ -8,6 +8,7 @@ from runner.sweep.resume import Earlier, pod_records
 from runner.sweep.run import prepare, sweep
 from runner.sweep.seen import report_of
 from runner.sweep.settings import Budget, Selection
+from runner.sweep.trigger import clean_trigger
 
 __all__ = [
     "Budget",
@@ -19,6 +20,7 @@ __all__ = [
     "Selection",
     "Stop",
     "claim_of",
+    "clean_trigger",
     "judged",
     "list_objects",
     "pod_records",

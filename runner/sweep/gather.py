@@ -3,17 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from runner.cluster import Cluster, Scope
 from runner.model.pod import Pod
 from runner.model.report import Workload
+from runner.model.trigger import Aim, PodTarget
 from runner.plan import Selected
 from runner.playbook import Playbook
 from runner.record import PodRecord
-from runner.select import condition_status, workload_of
+from runner.select import aimed_at, condition_status, container_meant, workload_of
 from runner.sweep.choose import Chosen
 from runner.sweep.existence import Absent, absent
 from runner.sweep.levels import read_levels
@@ -57,6 +58,8 @@ def queries(
     playbooks: Sequence[Playbook], selection: Selection
 ) -> dict[Scope, tuple[Playbook, ...]]:
     """Each distinct query and the playbooks that it serves."""
+    if selection.aims:
+        return _aimed_queries(playbooks, selection.aims)
     found: dict[Scope, list[Playbook]] = {}
     for playbook in playbooks:
         targets = playbook.spec.targets
@@ -74,6 +77,29 @@ def queries(
                 field_selector=_join(selection.field_selector, targets.field_selector or ""),
             )
             found.setdefault(scope, []).append(playbook)
+    return {scope: tuple(served) for scope, served in found.items()}
+
+
+def _aimed_queries(
+    playbooks: Sequence[Playbook], aims: Sequence[Aim]
+) -> dict[Scope, tuple[Playbook, ...]]:
+    """What several aims mean in a namespace is found in one LIST of it."""
+    wanted: dict[tuple[str, str], list[PodTarget]] = {}
+    for aim in aims:
+        for name in aim.playbooks:
+            wanted.setdefault((aim.target.namespace, name), []).append(aim.target)
+    by_name = {playbook.name: playbook for playbook in playbooks}
+    found: dict[Scope, list[Playbook]] = {}
+    for (namespace, name), targets in wanted.items():
+        playbook, one = by_name[name], targets[0]
+        alone = len(targets) == 1
+        pod = f"metadata.name={one.pod}" if alone and one.pod else ""
+        scope = Scope(
+            namespace=namespace,
+            label_selector=_join(one.selector if alone else "", playbook.spec.targets.selector),
+            field_selector=_join(pod, playbook.spec.targets.field_selector),
+        )
+        found.setdefault(scope, []).append(playbook)
     return {scope: tuple(served) for scope, served in found.items()}
 
 
@@ -118,13 +144,18 @@ async def gather(
                 if serves is not None:
                     ready[pod.metadata.uid] = serves
                 if meant is None:
-                    chosen.offer(pod, served)
+                    aims = selection.aims
+                    chosen.offer(pod, [p for p in served if aimed_at(aims, p.name, pod)])
                 elif record := meant.get(pod.metadata.uid):
                     chosen.take(pod, record)
         return scope, version
 
     listed = await asyncio.gather(*(run_query(s, served) for s, served in wanted.items()))
-    selected = chosen.selected()
+    selected = [
+        replace(each, container=container_meant(selection.aims, names, each.pod))
+        for each in chosen.selected()
+        for names in [{playbook.name for playbook in each.playbooks}]
+    ]
     asking = {
         s.pod.metadata.namespace
         for s in selected

@@ -44,7 +44,10 @@ def namespaces_of(playbooks: Sequence[Playbook], selection: Selection) -> tuple[
         targets = playbook.spec.targets
         if not playbook.reads_objects:
             continue
-        if selection.namespaces is None:
+        if selection.aims:
+            aims = (a for a in selection.aims if playbook.name in a.playbooks and not a.target.pod)
+            found.update(dict.fromkeys(aim.target.namespace for aim in aims))
+        elif selection.namespaces is None:
             found[None] = None
         else:
             asked = selection.namespaces or targets.namespaces or (selection.default_namespace,)
@@ -112,8 +115,8 @@ def judged(
     outside: Outside,
 ) -> tuple[tuple[Finding, ...], tuple[NotEvaluated, ...]]:
     """What the objects say beside `findings`, which are those of the pods."""
-    if selection.field_selector:
-        return (), ()  # it means pods
+    if not selection.means_objects:
+        return (), ()
     return judge_objects(
         playbooks,
         clean_objects(objects, outside.redact),
@@ -125,6 +128,7 @@ def judged(
         ),
         outside.now(),
         selection.label_selector,
+        selection.aims,
     )
 
 

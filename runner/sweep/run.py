@@ -20,6 +20,7 @@ from runner.model.node import Node
 from runner.model.objects import Objects
 from runner.model.report import API_VERSION, PodOutcome, PolicyRef, Run
 from runner.model.seen import Seen, SeenPod
+from runner.model.trigger import Trigger
 from runner.plan import PodPlan, hold_back
 from runner.playbook import Playbook
 from runner.policy import of_injection
@@ -204,9 +205,10 @@ async def sweep(
     budget: Budget,
     started_at: datetime,
     earlier: Earlier | None = None,
+    trigger: Trigger | None = None,
 ) -> Seen:
     """Raises ClusterError while nothing has been changed yet; afterwards there is a result.
-    `started_at` is when the pods of the plans were listed."""
+    `started_at` is when the pods of the plans were listed, `trigger`, redacted, why."""
     plans, done = split(earlier, plans, playbooks)
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
@@ -251,11 +253,13 @@ async def sweep(
             resumed=earlier is not None,
             aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",
             api_requests=sum(outside.cluster.requests_sent.values()),
+            trigger=trigger,
             policy=PolicyRef(name=budget.policy.metadata.name, sha256=budget.policy.sha256),
         ),
         at=now,
         label_selector=selection.label_selector,
-        objects_meant=not selection.field_selector,
+        objects_meant=selection.means_objects,
+        aims=selection.aims,
         events_unknown=events.unknown,
         pods=seen_all,
         objects=clean_objects(objects, outside.redact),

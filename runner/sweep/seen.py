@@ -47,6 +47,7 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
             ),
             seen.at,
             seen.label_selector,
+            seen.aims,
         )
         findings, not_evaluated = ranked((*findings, *more)), (*not_evaluated, *unanswered)
     not_evaluated = (*_absent(seen), *not_evaluated)

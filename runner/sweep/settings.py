@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from runner import budget
 from runner.debt import DebtLimits
 from runner.examine import Limits
+from runner.model.trigger import Aim
 from runner.policy import DEFAULT, Policy
 
 
@@ -13,12 +14,20 @@ class Selection:
     """What the command line says on top of the playbooks.
 
     `namespaces` None means all of them; empty, those of the playbook or else `default_namespace`.
+    With `aims` only the pods that they mean, each for their playbooks alone.
     """
 
     namespaces: tuple[str, ...] | None = ()
     default_namespace: str = "default"
     label_selector: str = ""
     field_selector: str = ""
+    aims: tuple[Aim, ...] = ()
+
+    @property
+    def means_objects(self) -> bool:
+        """Whether workloads are judged beside pods: not where something means pods alone."""
+        aimed = not self.aims or any(not aim.target.pod for aim in self.aims)
+        return aimed and not self.field_selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

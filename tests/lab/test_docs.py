@@ -13,11 +13,13 @@ import pytest
 from lab import binaries
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.unit import alerts
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "cronjob.yaml", *sorted((ROOT / "docs").glob("**/*.md")))
 POLICY = ROOT / "docs" / "policy.md"
 FORMATS = ROOT / "docs" / "formats.md"
+TRIGGERS = ROOT / "docs" / "triggers.md"
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a page shows that is a test's whole subject elsewhere.
@@ -65,6 +67,10 @@ def desk(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     template = re.search(r"^```jinja\n(.*?)^```", FORMATS.read_text(), re.MULTILINE | re.DOTALL)
     assert template is not None
     (folder / "mine.md.j2").write_text(template[1])
+    routes = re.search(r"^```yaml\n(.*?)^```", TRIGGERS.read_text(), re.MULTILINE | re.DOTALL)
+    assert routes is not None
+    (folder / "routes.yaml").write_text(routes[1])
+    (folder / "alert.json").write_bytes(alerts.body())
     lab.images("busybox", "tools")
     lab.kubectl("create", "namespace", "shop")
     pm.apply(lab, "shop", pm.deployment("web", SLEEP), pm.deployment("ledger", "exit 1"))
@@ -98,7 +104,7 @@ def test_command(lab: Lab, desk: Path, page: str, command: str) -> None:
     if first == "make":
         subprocess.run(["make", "-n", *command.split()[1:]], cwd=ROOT, check=True)
         return
-    if " web-0 " in command:
+    if " web-0 " in command or " --alert " in command:
         _new_web_0(lab)
     tools = f"{Path(sys.executable).parent}:{lab_kubectl(lab)}:{os.environ['PATH']}"
     done = subprocess.run(

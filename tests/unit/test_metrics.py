@@ -59,6 +59,7 @@ podmedic_steps{outcome="failed",playbook="crashloop",step="resolve"} 2.0
 podmedic_steps{outcome="failed",playbook="crashloop",step="say"} 1.0
 podmedic_steps{outcome="passed",playbook="triage",step="memory"} 5.0
 podmedic_steps{outcome="passed",playbook="triage",step="sockets"} 1.0
+podmedic_run_alerts{alertname="other"} 0.0
 podmedic_api_requests{code="200",verb="list"} 3.0
 podmedic_api_requests{code="200",verb="patch"} 16.0
 podmedic_api_requests{code="429",verb="patch"} 1.0
@@ -140,8 +141,8 @@ def test_overflow_is_added_up_under_other() -> None:
 
     series = _series(build_registry(report, api_requests=requests))
 
-    assert 'podmedic_steps{outcome="passed",playbook="other",step="other"} 13.0' in series
-    assert 'podmedic_steps{outcome="failed",playbook="other",step="other"} 14.0' in series
+    assert 'podmedic_steps{outcome="passed",playbook="other",step="other"} 19.0' in series
+    assert 'podmedic_steps{outcome="failed",playbook="other",step="other"} 19.0' in series
     assert 'podmedic_api_requests{code="other",verb="other"} 93.0' in series
 
 
