@@ -14,6 +14,7 @@ from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
 from runner.examine.resident import run_resident
 from runner.examine.steps import steps_lost, steps_not_run
+from runner.examine.tampered import TAMPERED, first_tampered, not_believed
 from runner.injection import Choice
 from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import ContainerStatus, Pod
@@ -218,11 +219,15 @@ async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
             steps += steps_not_run(injection_plan.not_run)
             continue
         injected, made, tried, not_run = await _reach(ctx, plan, injection_plan)
+        before = len(steps)
         injections += made
         attempts += tried
         steps += (*injected.steps, *not_run)
         if made:
             strategy = made[-1].strategy
+        if why := await first_tampered(ctx.cluster, plan.pod.spec.node_name, made):
+            steps = [*steps[:before], *(not_believed(step, why) for step in steps[before:])]
+            injected = replace(injected, outcome=PodOutcome.UNKNOWN, reason=TAMPERED, message=why)
         if injected.outcome is not None:
             outcome, reason, message = injected.outcome, injected.reason, injected.message
     if impossible is not None and outcome is PodOutcome.PASSED:

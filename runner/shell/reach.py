@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from runner.cluster import Cluster, ClusterError, ErrorReason, Place
 from runner.debt import DebtLimits, over_cap
-from runner.examine import Context, Limits, PodHub
+from runner.examine import TAMPERED, Context, Limits, PodHub
 from runner.examine.classify import Stage
 from runner.examine.context import Redact
 from runner.examine.inject import Injected, send, unreached, wait_for
+from runner.examine.tampered import first_tampered
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection
 from runner.permissions import Need
@@ -152,6 +155,13 @@ def _must_reach(pod: Pod, plan: InjectionPlan) -> None:
         )
 
 
+async def _must_be_untampered(ctx: Context, pod: Pod, injection: Injection) -> None:
+    status = pod.ephemeral_container_status(injection.container)
+    ran = msgspec.structs.replace(injection, image_id=status.image_id if status is not None else "")
+    if why := await first_tampered(ctx.cluster, pod.spec.node_name, (ran,)):
+        raise NotReachedError(f"{why} ({TAMPERED})", container=injection.container)
+
+
 async def _inject(
     ctx: Context, asked: Asked, pod_plan: PodPlan
 ) -> tuple[InjectionPlan, Injection, Mapping[str, Any]]:
@@ -242,6 +252,7 @@ async def reach(
             plan, injection, body = await _inject(ctx, asked, pod_plan)
         else:
             plan, injection, body = pod_plan.injections[0], again.injection, again.body
+        await _must_be_untampered(ctx, hub.latest(uid), injection)
         yield Reached(
             place=Place(
                 namespace=asked.namespace, pod=pod.metadata.name, container=injection.container

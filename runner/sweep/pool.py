@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from runner.budget import Scheduler
 from runner.cluster import ClusterError
-from runner.examine import Examined, harm_sentence, pod_result
+from runner.examine import TAMPERED, Examined, harm_sentence, pod_result
 from runner.killpoints import reach
 from runner.model.examination import Examination
 from runner.model.report import PodOutcome, PodResult
@@ -197,7 +197,10 @@ def change_of(examined: Examined) -> str:
 
 
 def _failed_to_start(result: PodResult) -> bool:
-    """Refused, or accepted and never run. That the pod itself went away is not our failure."""
+    """Refused, or accepted and never run, or another image than ours did. That the pod itself went
+    away is not our failure."""
+    if result.reason == TAMPERED:
+        return True
     if result.outcome not in (PodOutcome.ERROR, PodOutcome.TIMEOUT):
         return False
     return not any(injection.started_at for injection in result.injections)
