@@ -16,6 +16,8 @@ from bench.recording import Recording
 from lab.handle import Lab
 
 NODES = 10
+# Of one workload, as the replicas of a cluster are: what is read once for a workload counts once.
+_REPLICAS = 100
 # After that podmedic enters the target's process namespace: what it does to a pod that is well.
 _SETTLED_SECONDS = 6.0
 _RUNNING_SECONDS = 300.0
@@ -46,9 +48,22 @@ def _node(name: str, address: str, port: int) -> dict[str, Any]:
     }
 
 
-def pod_manifest(number: int, message: str, node: str) -> dict[str, Any]:
+def _owner(name: str) -> dict[str, Any]:
+    """A workload that no controller watches over: it would make and remove pods of its own."""
+    spec = {"containers": [{"name": "web", "image": "registry.example.com/shop/web:4.17.2"}]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PodTemplate",
+        "metadata": {"name": name},
+        "template": {"spec": spec},
+    }
+
+
+def pod_manifest(
+    number: int, message: str, node: str, owner: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """As large as a pod of a real cluster is: 5 kB once it runs. `message` is what its ephemeral
-    containers leave behind."""
+    containers leave behind; `owner` a stored object."""
     environment = [
         {"name": f"SHOP_SETTING_{i}", "value": f"https://service-{i}.shop.svc.cluster.local:8443"}
         for i in range(6)
@@ -58,6 +73,7 @@ def pod_manifest(number: int, message: str, node: str) -> dict[str, Any]:
         "kind": "Pod",
         "metadata": {
             "name": f"web-{number:05}",
+            **({"ownerReferences": [_reference(owner)]} if owner is not None else {}),
             "labels": {
                 "app.kubernetes.io/name": "web",
                 "app.kubernetes.io/part-of": "shop",
@@ -90,6 +106,17 @@ def pod_manifest(number: int, message: str, node: str) -> dict[str, Any]:
     }
 
 
+def _reference(owner: dict[str, Any]) -> dict[str, Any]:
+    metadata = owner["metadata"]
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }
+
+
 @dataclass(frozen=True)
 class Simulation:
     """Simulated nodes that are up; `message` is how an ephemeral container's word ends."""
@@ -110,9 +137,16 @@ class Simulation:
     async def _start(self, namespace: str, count: int) -> None:
         path = f"/api/v1/namespaces/{namespace}/pods"
         async with objects(self.lab) as api:
+            owners = [
+                await api.send(
+                    "POST", f"/api/v1/namespaces/{namespace}/podtemplates", _owner(f"web-{number}")
+                )
+                for number in range(-(-count // _REPLICAS))
+            ]
 
             async def create(number: int) -> None:
-                pod = pod_manifest(number, self.message, f"bench-{number % NODES}")
+                owner = owners[number // _REPLICAS]
+                pod = pod_manifest(number, self.message, f"bench-{number % NODES}", owner)
                 await api.send("POST", path, pod)
 
             await api.for_each(range(count), create)

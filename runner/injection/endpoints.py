@@ -3,6 +3,7 @@ command and args. Only host and port leave this module, never the credentials of
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from runner.model.pod import Container
@@ -147,10 +148,19 @@ def _env_endpoints(values: Mapping[str, str]) -> Iterator[Endpoint]:
 def endpoints_of(container: Container) -> tuple[Endpoint, ...]:
     """Each host and port once, in the order the container names them, at most MAX_ENDPOINTS."""
     values = _literal_env(container)
+    return _endpoints(tuple(values.items()), container.command, container.args)
+
+
+# The replicas of a workload name the same ones.
+@lru_cache(maxsize=1024)
+def _endpoints(
+    env: tuple[tuple[str, str], ...], command: tuple[str, ...], args: tuple[str, ...]
+) -> tuple[Endpoint, ...]:
+    values = dict(env)
     seen: dict[tuple[str, int], Endpoint] = {}
     for endpoint in _env_endpoints(values):
         seen.setdefault((endpoint.host, endpoint.port), endpoint)
-    for source, words in (("command", container.command), ("args", container.args)):
+    for source, words in (("command", command), ("args", args)):
         for word in words:
             text = _REFERENCE.sub(lambda m: values.get(m[1], m[0]), word)
             for endpoint in (

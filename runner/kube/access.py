@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from runner.cluster import ClusterError
 from runner.kube import kubeconfig as files
 from runner.kube.kubeconfig import config_error
+from runner.kube.library import without_the_rest
 from runner.kube.login import KubeconfigLogin, Login, ServiceAccountLogin
 from runner.kube.network import proxy_from_environment
 
@@ -57,7 +58,8 @@ class Access:
 
     async def load(self) -> None:
         """Read everything for the first time; raises ClusterError(CONFIG)."""
-        from kubernetes.aio.client import Configuration  # noqa: PLC0415  (0.2 s to import)
+        without_the_rest()
+        from kubernetes.aio.client import Configuration  # noqa: PLC0415
 
         self._configuration = Configuration()
         await self._update(forced=False)

@@ -58,16 +58,24 @@ class HttpClient:
         self._limiter = RateLimiter(qps, burst, loop.time)
         self.retrier = Retrier(policy, self._limiter, qps)
         self.sent: Counter[tuple[str, str]] = Counter()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=30.0),
+        # As many as pods are examined at a time by default: each more costs a handshake.
+        self._session = self._new_session(32)
+        # A watch keeps its connection; those of many namespaces must leave some for the others.
+        self._watching = self._new_session(0)
+
+    def _new_session(self, connections: int) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30.0),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            headers={"User-Agent": self.user_agent, "Accept": "application/json"},
         )
         # aiohttp repeats a GET once by itself, past our rate limit and uncounted.
-        self._session._retry_connection = False  # noqa: SLF001
+        session._retry_connection = False  # noqa: SLF001
+        return session
 
     async def close(self) -> None:
         await self._session.close()
+        await self._watching.close()
         # A transport that was aborted tells its socket so in the next turns of the loop, which
         # may be the last ones.
         for _ in range(5):
@@ -106,13 +114,15 @@ class HttpClient:
 
     @asynccontextmanager
     async def once(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Like `open`, after waiting for the rate limit: for whoever retries on his own."""
+        """Like `open`, after waiting for the rate limit: for watches, which retry on their own."""
         await self._limiter.wait()
-        async with self.open(request) as response:
+        async with self.open(request, self._watching) as response:
             yield response
 
     @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def open(
+        self, request: Request, session: aiohttp.ClientSession | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One attempt: a response with status 2xx whose body is still to be read.
 
         Raises FailedAttemptError. What goes wrong while the body is read belongs to `explained`.
@@ -120,26 +130,29 @@ class HttpClient:
         if self.access.is_due:
             await self.access.refresh()
         credentials = self.access.headers
-        response = await self._exchange(request)
+        session = session or self._session
+        response = await self._exchange(request, session)
         try:
             if response.status == 401:
                 _leave(response)
                 await self.access.replace(credentials)
                 await self._limiter.wait()
-                response = await self._exchange(request)
+                response = await self._exchange(request, session)
             if not 200 <= response.status < 300:
                 raise await self._refusal(request, response)
             yield response
         finally:
             _leave(response)
 
-    async def _exchange(self, request: Request) -> aiohttp.ClientResponse:
+    async def _exchange(
+        self, request: Request, session: aiohttp.ClientSession
+    ) -> aiohttp.ClientResponse:
         access, verb = self.access, request.question.verb
         headers = access.headers.copy()
         headers.update(request.headers)
         try:
             with self.explained(request):
-                response = await self._session.request(
+                response = await session.request(
                     request.method,
                     URL(access.server + request.path, encoded=True),
                     data=request.body,

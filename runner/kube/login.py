@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from runner.kube.library import without_the_rest
+
 _LOADER_LOGGER = "kubernetes.aio.config.kube_config"
 
 
@@ -33,6 +35,7 @@ class KubeconfigLogin:
         self.changes = any(key in user for key in ("exec", "auth-provider", "tokenFile"))
 
     async def load(self, configuration: Any, *, forced: bool) -> None:
+        without_the_rest()
         from kubernetes.aio.config import load_kube_config_from_dict  # noqa: PLC0415
 
         load: Any = load_kube_config_from_dict  # the library has no types
@@ -67,6 +70,7 @@ class ServiceAccountLogin:
         self._environ = environ
 
     async def load(self, configuration: Any, *, forced: bool) -> None:  # noqa: ARG002
+        without_the_rest()
         from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
 
         loader: Any = InClusterConfigLoader

@@ -17,7 +17,9 @@ class Spec(BaseModel):
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
+        # Read from the source where somebody asks (runner.playbook.schema): at each start it would
+        # cost more than reading the playbooks. Validators are built when they are first used.
+        defer_build=True,
     )
 
     refused: ClassVar[Mapping[str, str]] = {}

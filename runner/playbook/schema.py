@@ -1,6 +1,10 @@
 """The format as JSON Schema draft-07, the newest that yaml-language-server reads."""
 
-from collections.abc import Mapping
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,7 +29,36 @@ def json_schema(model: type[BaseModel] = Playbook, schema_id: str = SCHEMA_ID) -
     }
 
 
+def _attribute_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    """The string below each field of the class and of those it inherits from, theirs first."""
+    for each in reversed(model.__mro__):
+        if not issubclass(each, BaseModel) or each is BaseModel:
+            continue
+        parsed = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0]
+        assert isinstance(parsed, ast.ClassDef)
+        for field, below in pairwise(parsed.body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            ):
+                yield field.target.id, inspect.cleandoc(below.value.value)
+
+
 class _Generator(GenerateJsonSchema):
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        result = super().model_schema(schema)
+        model: type[BaseModel] = schema["cls"]
+        properties = result.get("properties", {})
+        for name, text in _attribute_docstrings(model):
+            field = model.model_fields.get(name)
+            shown = properties.get(field.alias or name) if field is not None else None
+            if shown is not None:
+                shown.setdefault("description", text)
+        return result
+
     def default_schema(self, schema: Any) -> JsonSchemaValue:
         """Defaults in the file's own spelling; a default of None says nothing."""
         result = super().default_schema(schema)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -275,6 +276,20 @@ async def test_pods_are_watched(lab: Lab, kube: KubeCluster, namespace: str) -> 
     }
     assert all(event.type != "sync" for event in follower.seen)
     assert kube.requests_sent["watch", "200"] == 1
+
+
+async def test_watches_of_many_namespaces_leave_room(kube: KubeCluster, namespace: str) -> None:
+    """Each keeps a connection for itself; a request needs none of those."""
+    many = 70
+    async with AsyncExitStack() as stack:
+        for number in range(many):
+            scope = Scope(namespace=f"{namespace}-{number}")
+            await stack.enter_async_context(Follower(kube.watch_pods(scope, "")))
+        async with asyncio.timeout(30):
+            while kube.requests_sent.get(("watch", "200"), 0) < many:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+            assert (await listed(kube, Scope(namespace=namespace)))[0] == []
 
 
 async def test_events_are_listed_and_watched(lab: Lab, kube: KubeCluster, namespace: str) -> None:
