@@ -163,7 +163,6 @@ async def _pods(
             names = tuple(playbook.name for playbook in playbooks)
             selection = Selection(aims=(msgspec.structs.replace(aim, playbooks=names),))
             now = datetime.now(UTC)
-            found.append(
-                await planned(cluster, playbooks, selection, policy, now, allow_empty=True)
-            )
+            plans, _ = await planned(cluster, playbooks, selection, policy, now, allow_empty=True)
+            found.append(plans)
     return found
