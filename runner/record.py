@@ -64,6 +64,8 @@ class Options(Record, frozen=True, kw_only=True):
     quiet: bool
     formats: tuple[str, ...] = ()
     trigger: Trigger | None = None
+    baseline: str | None = None
+    fail_on: str = "any"
 
 
 class Document(Record, frozen=True, kw_only=True):

@@ -9,9 +9,9 @@ from runner import record
 from runner.cli.deliver import summary
 from runner.cli.exit_codes import ExitCode, of_report
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
+from runner.cli.rejudge import playbooks_of
 from runner.model.report import PlaybookRef, Report
-from runner.playbook import Playbook, load, load_file, resolve
-from runner.record import Document, RecordError, RunRecord
+from runner.record import RecordError
 from runner.report import OutputError, render, write
 from runner.report.evidence import read_evidence
 from runner.report.output import write_formats
@@ -56,7 +56,7 @@ def analyze(
     if seen.run.id != found.run:
         raise RecordError(f"{directory} holds what run {seen.run.id} saw and the record of another")
     before = read_report(directory)
-    asked = _playbooks(found, before.run.playbooks, playbooks)
+    asked = playbooks_of(found, before.run.playbooks, playbooks)
     report = report_of(seen, asked)
     said = tuple(_said(before, report))
     code = of_report(report, allow_empty=found.options.allow_empty)
@@ -115,35 +115,3 @@ def _changed_rules(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[s
             yield f"  Rules {what}: {', '.join(found)}"
     if not any(found for _, found in named):
         yield "  Its rules are the same."
-
-
-def _playbooks(
-    found: RunRecord, ran: Sequence[PlaybookRef], given: Sequence[str]
-) -> tuple[Playbook, ...]:
-    """In the order of the run. Raises PlaybookErrors, RecordError, UsageError."""
-    others = {each.name: each for each in map(resolve, given)}
-    names = [each.name for each in ran]
-    if unasked := others.keys() - set(names):
-        raise click.UsageError(
-            f"the run did not ask playbook {', '.join(sorted(unasked))}: it asked "
-            f"{', '.join(names)}"
-        )
-    if len(names) != len(found.playbooks):
-        raise RecordError("report.json and run.json are not of the same run: other playbooks")
-    documents = zip(names, found.playbooks, strict=True)
-    return tuple(others.get(name) or _current(name, document) for name, document in documents)
-
-
-def _current(name: str, document: Document) -> Playbook:
-    if "/" not in document.source:
-        return resolve(document.source)
-    path = Path(document.source)
-    if path.is_file() and (playbook := load_file(path)).name == name:
-        return playbook
-    if document.text:
-        return load(document.text, document.source)
-    raise RecordError(
-        f"{document.source} does not hold playbook {name} any more, and the run kept no copy of "
-        "it because something in it looks like a secret; name the playbook's file after the run's "
-        "directory"
-    )

@@ -7,6 +7,7 @@ from collections import Counter
 
 import click
 
+from runner.cli.baseline import compared
 from runner.cli.exit_codes import ExitCode, all_skipped, of_report
 from runner.cli.main import complain
 from runner.cli.request import Request
@@ -29,6 +30,9 @@ def deliver(
     from runner.report.output import FILES, write_formats  # noqa: PLC0415
 
     code = of_report(report, allow_empty=request.allow_empty)
+    comparison = compared(request, report)
+    if comparison is not None:
+        code = comparison.code(code)
     try:
         write_evidence(request.directory, seen)
         write(request.directory, report)
@@ -37,6 +41,8 @@ def deliver(
         for written in write_formats(request.directory, report, also):
             if isinstance(written, OutputError):
                 raise written
+        if comparison is not None:
+            comparison.write(request.directory)
     except OutputError as error:
         complain(str(error))
         stored, code = False, ExitCode.NOT_STORED
@@ -52,6 +58,8 @@ def deliver(
         click.echo(render(report, request.output), nl=False)
     elif not request.quiet or not stored:
         click.echo(summary(report), nl=False)
+    if comparison is not None and not request.quiet:
+        comparison.say(stored=stored)
     if stored and not request.quiet:
         click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
     return code

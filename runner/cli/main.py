@@ -21,6 +21,7 @@ _COMMANDS = {
         "Judge again what a run saw, without a cluster.",
     ),
     "report": ("runner.cli.report", "report", "Print a run's report in another format."),
+    "diff": ("runner.cli.diff", "diff", "Compare a run with earlier ones."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
     "shell": (
         "runner.cli.shell",

@@ -25,6 +25,8 @@ class Request:
     directory: Path
     output: str | None
     formats: tuple[str, ...]
+    baseline: Path | None
+    fail_on: str
     dry_run: str | None
     metrics_textfile: Path | None
     pushgateway: str | None
@@ -95,6 +97,8 @@ def request_of(
         directory=directory,
         output=given.output,
         formats=given.formats,
+        baseline=None if given.baseline is None else Path(given.baseline),
+        fail_on=given.fail_on,
         dry_run=dry_run,
         metrics_textfile=None if given.metrics_textfile is None else Path(given.metrics_textfile),
         pushgateway=given.pushgateway,

@@ -115,6 +115,20 @@ from runner.record import Options
     "nothing and exit 0.",
 )
 @click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Compare with this earlier run, or with the last of a directory of runs; may be the "
+    "directory that this run writes to.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["any", "new"]),
+    default="any",
+    show_default=True,
+    help="new: exit 1 only for what the baseline does not have.",
+)
+@click.option(
     "--metrics-textfile",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -151,6 +165,9 @@ def run(
     textfile: Path | None = given["metrics_textfile"]
     if textfile is not None:
         options.check_textfile(textfile)
+    baseline: Path | None = given["baseline"]
+    if given["fail_on"] == "new" and baseline is None:
+        raise click.UsageError("--fail-on new: new beside what? Name an earlier run by --baseline")
     image: str | None = given["debugger_image"]
     why = _trigger(alert, trigger, routes_file)
     if why is not None:
@@ -166,6 +183,7 @@ def run(
             "output": wanted.printed,
             "formats": wanted.files,
             "trigger": why,
+            "baseline": None if baseline is None else str(baseline),
             "max_per_workload": options.share_text(given["max_per_workload"]),
             "metrics_textfile": None if textfile is None else str(textfile),
         }

@@ -96,6 +96,7 @@ def _to_keep(options: Options, redact: Redact) -> Options:
         options,
         kubeconfig=None if kubeconfig is None else str(Path(kubeconfig).expanduser().absolute()),
         metrics_textfile=None if textfile is None else str(Path(textfile).absolute()),
+        baseline=None if options.baseline is None else str(Path(options.baseline).absolute()),
         pushgateway=None if url is None else record.without_password(url),
         trigger=clean_trigger(options.trigger, redact),
     )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,13 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             lab, namespace, playbook(desk, [RULE]), "-o", "ndjson", "-o", "junit,sarif",
             directory=desk / "run",
         )  # fmt: skip
+        shutil.copytree(desk / "run", desk / "again")
+        again = pm.run(
+            lab, namespace, playbook(desk, [RULE]), "--baseline", "again", "--fail-on", "new",
+            directory=desk / "again",
+        )  # fmt: skip
     assert outcome.code == 1, outcome.stderr
+    (desk / "again.txt").write_text(f"{again.code}\n{again.stdout}{again.stderr}")
     (desk / "stream").write_text(outcome.stdout)
     return desk / "run"
 
@@ -82,6 +89,27 @@ def test_the_run_said_each_pod_as_it_finished_and_then_the_rest(directory: Path)
     assert [(line["run"], line["summary"]) for line in said["Run"]] == [
         (report["run"], report["summary"])
     ]
+
+
+def test_what_the_baseline_has_is_no_failure(directory: Path) -> None:
+    """The next run wrote to the directory that it was compared with."""
+    code, *said = (directory.parent / "again.txt").read_text().splitlines()
+    found = json.loads((directory.parent / "again" / "diff.json").read_bytes())
+
+    first, second = (
+        pm.Outcome(0, "", "", directory.parent / name).report for name in ("run", "again")
+    )
+    assert [found["old"]["id"], found["new"]["id"]] == [first["run"]["id"], second["run"]["id"]]
+    assert [each["state"] for each in found["findings"]] == ["persisting"]
+    assert code == "0"
+    assert any(
+        "1 persisting finding: " in line and line.endswith("again/diff.html") for line in said
+    ), said
+    printed = pm.podmedic(
+        None, "diff", directory, directory.parent / "again", "-o", "json", directory=directory
+    )
+    assert printed.code == 0
+    assert json.loads(printed.stdout) == found
 
 
 def test_formats_asked_for_lie_beside_the_report(directory: Path) -> None:

@@ -1,0 +1,105 @@
+"""Whether a run saw a finding, looked and did not see it, or did not look."""
+
+from collections import defaultdict
+from enum import StrEnum
+from functools import cached_property
+
+from runner.model.report import Finding, PodOutcome, PodResult, Report, Workload
+
+_EXAMINED = frozenset({PodOutcome.PASSED, PodOutcome.WARNED, PodOutcome.FAILED})
+# Replicas stand for a pod that was left out for this reason, ill ones first.
+_STOOD_FOR = "NotSampled"
+
+
+class Sight(StrEnum):
+    FOUND = "found"
+    CLEAR = "clear"
+    NOT_EVALUATED = "not-evaluated"
+    ABSENT = "absent"  # its workload is not in the run
+
+
+class Looked:
+    """A report, prepared for many questions."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    @cached_property
+    def findings(self) -> dict[str, Finding]:
+        return {each.fingerprint: each for each in self.report.findings}
+
+    @cached_property
+    def pods(self) -> dict[Workload, list[PodResult]]:
+        found = defaultdict[Workload, list[PodResult]](list)
+        for pod in self.report.pods:
+            found[pod.workload].append(pod)
+        return found
+
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], PodResult]:
+        return {(pod.namespace, pod.name): pod for pod in self.report.pods}
+
+    @cached_property
+    def workloads(self) -> frozenset[Workload]:
+        return frozenset(self.pods) | {each.workload for each in self.report.findings}
+
+    @cached_property
+    def playbooks(self) -> frozenset[str]:
+        return frozenset(each.name for each in self.report.run.playbooks)
+
+    @cached_property
+    def questions(self) -> dict[tuple[str, str], tuple[str, frozenset[tuple[str, str]]]]:
+        """Rules that were not evaluated: why, and for which pods (none: for no pod in particular)
+        by playbook and rule."""
+        found: dict[tuple[str, str], tuple[str, frozenset[tuple[str, str]]]] = {}
+        for each in self.report.not_evaluated:
+            word, _, rule = each.subject.partition(" ")
+            if word == "rule":
+                key = each.playbook, rule
+                pods = frozenset((pod.namespace, pod.name) for pod in each.pods)
+                why, known = found.get(key, (f"{each.reason}: {each.message}", frozenset()))
+                found[key] = why, known | pods
+        return found
+
+
+def sight(run: Looked, finding: Finding, source: Looked) -> tuple[Sight, str]:
+    """What `run` saw of a finding of `source`, and why it is not evaluated if it is not. It is
+    clear only if somebody looked: at the pods that showed it, or at others in their place."""
+    if finding.fingerprint in run.findings:
+        return Sight.FOUND, ""
+    if finding.playbook not in run.playbooks:
+        return Sight.NOT_EVALUATED, f"playbook {finding.playbook} was not run"
+    question = run.questions.get((finding.playbook, finding.rule))
+    if not finding.pods:
+        if question is not None and not question[1]:
+            return Sight.NOT_EVALUATED, f"rule {finding.rule} was not evaluated: {question[0]}"
+        reached = finding.workload.namespace in run.report.run.namespaces
+        known = reached or finding.workload in run.workloads
+        return (Sight.CLEAR if known else Sight.ABSENT), ""
+    pods = _pods(run, finding, source)
+    if not pods:
+        return (Sight.CLEAR if finding.workload in run.workloads else Sight.ABSENT), ""
+    examined = any(pod.outcome in _EXAMINED for pod in pods)
+    for pod in _to_ask(pods, finding):
+        if pod.outcome not in _EXAMINED and not (pod.reason == _STOOD_FOR and examined):
+            why = ": ".join(filter(None, (pod.reason, pod.message))) or pod.outcome.value
+            return Sight.NOT_EVALUATED, f"pod {pod.name} was not examined: {why}"
+        if question is not None and (pod.namespace, pod.name) in question[1]:
+            why = f"rule {finding.rule} was not evaluated for pod {pod.name}: {question[0]}"
+            return Sight.NOT_EVALUATED, why
+    return Sight.CLEAR, ""
+
+
+def _pods(run: Looked, finding: Finding, source: Looked) -> list[PodResult]:
+    """Those of its workload, and of the workloads whose pods showed a finding about a Service."""
+    owners = {finding.workload: None}
+    for ref in finding.pods:
+        if (pod := source.by_name.get((ref.namespace, ref.name))) is not None:
+            owners[pod.workload] = None
+    return [pod for owner in owners for pod in run.pods.get(owner, ())]
+
+
+def _to_ask(pods: list[PodResult], finding: Finding) -> list[PodResult]:
+    """Pods that showed it and are still there; where none is, all others."""
+    shown = {(ref.namespace, ref.name) for ref in finding.pods}
+    return [pod for pod in pods if (pod.namespace, pod.name) in shown] or pods
