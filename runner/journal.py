@@ -2,16 +2,20 @@
 
 After a kill the same command on the same directory finds the unfinished run here, takes its id,
 and so computes the same container names: what is in the pods already is found, not made again.
+
+Each line holds the hash of the line before it, as it stands in the file: whoever changes, removes
+or reorders one has to change all that follow.
 """
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.killpoints import reach, tear
 
@@ -19,6 +23,9 @@ MAX_AGE = timedelta(minutes=15)
 FILE_NAME = "journal.jsonl"
 # A journal is a few lines per pod; more than this is not ours.
 _MAX_READ_BYTES = 256 * 1024 * 1024
+_BLOCK_BYTES = 64 * 1024
+PREVIOUS = "previous"
+FIRST = "0" * 64  # there is no line before the first one
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -39,15 +46,52 @@ def read_lines(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line:
             continue
-        try:
-            value = json.loads(line)
-        except ValueError:
-            value = None
-        if isinstance(value, dict):
-            lines.append(value)
-        else:
+        value = _decoded(line)
+        if value is None:
             torn.append(number)
+        else:
+            lines.append(value)
     return lines, torn
+
+
+class Chain(NamedTuple):
+    """What the hashes in a journal say. `broken_at` is the number of the first line that does not
+    follow from the one before it, 0 if there is none; `chained` counts the lines that do,
+    `unchained` those before them, which an older podmedic wrote."""
+
+    chained: int
+    unchained: int
+    broken_at: int
+
+
+def chain_of(data: bytes) -> Chain:
+    """A torn line breaks nothing: its bytes are hashed like those of any other."""
+    previous, chained, unchained = FIRST, 0, 0
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line:
+            continue
+        value = _decoded(line)
+        said = None if value is None else value.get(PREVIOUS)
+        is_torn = value is None
+        if said != previous and not (is_torn or (said is None and not chained)):
+            return Chain(chained, unchained, number)
+        chained += said is not None
+        unchained += not chained
+        previous = _digest(line)
+    return Chain(chained, unchained, 0)
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    """None for a torn line."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def finished(lines: list[dict[str, Any]], run_id: str) -> dict[str, Any] | None:
@@ -84,11 +128,14 @@ class Journal:
     def __init__(self, path: Path, run_id: str, now: Callable[[], datetime]) -> None:
         self._run_id = run_id
         self._now = now
-        self._pending: list[bytes] = []
+        self._pending: list[dict[str, Any]] = []
+        # Hash of the last line on disk, and what has to be written before the next one; None where
+        # that has to be looked up.
+        self._tail: tuple[str, bytes] | None = None
         self._flushing: asyncio.Task[None] | None = None
         # Ours until close: every record goes to the same file.
         # Without a buffer, that a full disk would fill again when the file is closed.
-        self._file = path.open("ab", buffering=0)
+        self._file = path.open("ab+", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -97,21 +144,17 @@ class Journal:
         except OSError:
             # Some network file systems know no locks; there one has to take care oneself.
             pass
-        if self._file.tell():
-            # A line that a killed process left torn must not swallow ours.
-            self._pending.append(b"\n")
 
     async def record(self, event: str, **fields: object) -> None:
         """Returns when the line is on disk. Raises OSError when it cannot be."""
         line = {"time": self._now().isoformat(), "run": self._run_id, "event": event, **fields}
         reach(f"{event}-unwritten")
-        data = json.dumps(line, ensure_ascii=True).encode() + b"\n"
-        tear(f"{event}-torn", data, self._write)
-        await self._append(data)
+        tear(f"{event}-torn", _encoded(line), self._write)
+        await self._append(line)
         reach(f"{event}-recorded")
 
-    async def _append(self, data: bytes) -> None:
-        self._pending.append(data)
+    async def _append(self, line: dict[str, Any]) -> None:
+        self._pending.append(line)
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
             await asyncio.shield(self._flushing)
@@ -128,7 +171,29 @@ class Journal:
         await asyncio.sleep(0)
         lines, self._pending = self._pending, []
         if lines:
-            await asyncio.to_thread(self._write, b"".join(lines))
+            await asyncio.to_thread(self._write_lines, lines)
+
+    def _write_lines(self, lines: list[dict[str, Any]]) -> None:
+        previous, before = self._tail or self._read_tail()
+        # After a write that failed half way nobody knows what is on disk.
+        self._tail = None
+        chained = [before]
+        for line in lines:
+            data = _encoded({**line, PREVIOUS: previous})
+            previous = _digest(data[:-1])
+            chained.append(data)
+        self._write(b"".join(chained))
+        self._tail = previous, b""
+
+    def _read_tail(self) -> tuple[str, bytes]:
+        """A line that was left torn must not swallow ours, and is followed like any other."""
+        end = self._file.seek(0, os.SEEK_END)
+        tail = b""
+        while len(tail) < end and b"\n" not in tail.rstrip(b"\n"):
+            start = max(0, end - len(tail) - _BLOCK_BYTES)
+            tail = os.pread(self._file.fileno(), end - len(tail) - start, start) + tail
+        last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+        return _digest(last) if last else FIRST, b"" if tail.endswith(b"\n") or not tail else b"\n"
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
@@ -138,3 +203,7 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, ensure_ascii=True).encode() + b"\n"
