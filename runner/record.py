@@ -66,6 +66,8 @@ class Options(Record, frozen=True, kw_only=True):
     trigger: Trigger | None = None
     baseline: str | None = None
     fail_on: str = "any"
+    bundle: str | None = None
+    key: str | None = None
 
 
 class Document(Record, frozen=True, kw_only=True):
@@ -83,6 +85,15 @@ class Place(Record, frozen=True, kw_only=True):
     description: str
     server: str
     kube_system_uid: str
+
+
+class Actor(Record, frozen=True, kw_only=True):
+    """Who ran it: the user that the API server took us for, the machine or pod, and what the
+    environment variable PODMEDIC_RUNNER_IMAGE says of the runner's image. Empty where not known."""
+
+    user: str = ""
+    host: str = ""
+    image: str = ""
 
 
 class PodRecord(Record, frozen=True, kw_only=True):
@@ -114,6 +125,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
     playbooks: tuple[Document, ...]
     policy: Document | None
     pods: tuple[PodRecord, ...]
+    actor: Actor = Actor()
 
     def meant(self) -> dict[str, PodRecord]:
         """The pods that are to be looked at, by uid."""

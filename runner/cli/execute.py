@@ -23,7 +23,7 @@ from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
 from runner.cli.lease import held
 from runner.cli.main import complain
-from runner.cli.meant import code_of, connected, nothing_selected, place_of
+from runner.cli.meant import actor_of, code_of, connected, nothing_selected, place_of
 from runner.cli.request import Request
 from runner.cli.rundir import (
     RunDirectory,
@@ -33,6 +33,7 @@ from runner.cli.rundir import (
     new_record,
     unfinished,
 )
+from runner.cli.sealing import sealed
 from runner.cli.streamed import Streamed
 from runner.examine import Examined
 from runner.examine.kept import FILE_NAME as KEPT_NAME
@@ -190,6 +191,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 cluster=place or await place_of(cluster),
                 default_namespace=default_namespace,
                 pods=pod_records(plans),
+                actor=await actor_of(cluster),
             )
         else:
             earlier = _earlier(request, run, plans)
@@ -230,7 +232,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             complain(f"the journal could not be finished: {error.strerror}")
         if code is ExitCode.NOT_STORED or left:
             complain(_how_to_finish(request.directory, code, left))
-        return code
+        return sealed(request, code)
 
 
 def _keeping(

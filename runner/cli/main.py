@@ -22,6 +22,17 @@ _COMMANDS = {
     ),
     "report": ("runner.cli.report", "report", "Print a run's report in another format."),
     "diff": ("runner.cli.diff", "diff", "Compare a run with earlier ones."),
+    "bundle": (
+        "runner.cli.bundle",
+        "bundle",
+        "Seal a run in one file that shows later what was seen.",
+    ),
+    "verify": (
+        "runner.cli.verify",
+        "verify",
+        "Say whether a bundle or run directory is what was sealed.",
+    ),
+    "keygen": ("runner.cli.keygen", "keygen", "Make a pair of keys to sign bundles with."),
     "plan": ("runner.cli.plan", "plan", "Show what `run` would do to which pods, and do nothing."),
     "shell": (
         "runner.cli.shell",

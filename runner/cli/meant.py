@@ -1,5 +1,7 @@
 """What commands begin with: a connection, and the plans of the pods that are meant."""
 
+import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -13,7 +15,7 @@ from runner.model.base import Value
 from runner.plan import PodPlan
 from runner.playbook import Playbook
 from runner.policy import Policy
-from runner.record import Place
+from runner.record import Actor, Place
 from runner.sweep import Selection
 from runner.sweep.existence import Absent
 from runner.sweep.gather import Gathered, gather
@@ -42,6 +44,30 @@ async def place_of(cluster: "KubeCluster") -> Place:
             found = await cluster.objects.get(namespaces, "kube-system", None, _Namespace)
             uid = found.metadata.uid
     return Place(description=cluster.description, server=cluster.server, kube_system_uid=uid)
+
+
+class _User(Value, frozen=True, kw_only=True):
+    username: str = ""
+
+
+class _ReviewStatus(Value, frozen=True, kw_only=True):
+    user_info: _User = _User()
+
+
+class _SelfReview(Value, frozen=True, kw_only=True):
+    status: _ReviewStatus = _ReviewStatus()
+
+
+async def actor_of(cluster: "KubeCluster") -> Actor:
+    """Who this is. Every authenticated user may ask that, from Kubernetes 1.28 on."""
+    user = ""
+    reviews = Resource(plural="selfsubjectreviews", group="authentication.k8s.io")
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    with suppress(ClusterError):
+        review = await cluster.objects.create(reviews, None, body, _SelfReview)
+        user = review.status.user_info.username
+    image = os.environ.get("PODMEDIC_RUNNER_IMAGE", "")
+    return Actor(user=user, host=socket.gethostname(), image=image)
 
 
 @asynccontextmanager

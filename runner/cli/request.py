@@ -15,6 +15,14 @@ DEFAULT_DIRECTORY = Path("podmedic-report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """What becomes of the run's directory at its end."""
+
+    bundle: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The command line, read and checked; `written` is what `podmedic resume` needs of it."""
 
@@ -36,6 +44,7 @@ class Request:
     quiet: bool
     written: Options
     policy_file: Path | None
+    sealing: Sealing = Sealing()
 
 
 def request_of(
@@ -108,4 +117,8 @@ def request_of(
         quiet=given.quiet,
         written=given,
         policy_file=policy_file,
+        sealing=Sealing(
+            bundle=None if given.bundle is None else Path(given.bundle),
+            key=None if given.key is None else Path(given.key),
+        ),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runner.cli import options
+from runner.cli import options, sealing
 from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
@@ -135,6 +135,8 @@ from runner.record import Options
     help="Write metrics for the node exporter's textfile collector.",
 )
 @click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
+@sealing.bundle_option
+@sealing.key_option
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option(
     "--allow-empty",
@@ -176,6 +178,7 @@ def run(
         playbooks = tuple(dict.fromkeys(name for aim in why.aims() for name in aim.playbooks))
         why = with_included(why)
     policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, image))
+    target = sealing.checked(given, wanted.directory or DEFAULT_DIRECTORY)
     # The names are those of the options above: Options says which there have to be.
     written = Options(
         **given
@@ -186,6 +189,7 @@ def run(
             "baseline": None if baseline is None else str(baseline),
             "max_per_workload": options.share_text(given["max_per_workload"]),
             "metrics_textfile": None if textfile is None else str(textfile),
+            "bundle": None if target is None else str(target),
         }
     )
     request = request_of(

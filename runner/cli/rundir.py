@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from runner import __version__, journal, record
+from runner.bundle.manifest import OWN_NAMES
 from runner.cli.exit_codes import ExitCode
 from runner.cli.request import Request
 from runner.examine.context import Redact
@@ -17,7 +18,7 @@ from runner.killpoints import reach
 from runner.model.report import Report
 from runner.playbook import Playbook
 from runner.policy import Policy
-from runner.record import Document, Options, Place, PodRecord, RunRecord
+from runner.record import Actor, Document, Options, Place, PodRecord, RunRecord
 from runner.report.files import OutputError, write_atomically
 from runner.sweep import clean_trigger
 from runner.sweep.pool import UNDONE
@@ -72,6 +73,7 @@ def new_record(
     cluster: Place,
     default_namespace: str,
     pods: tuple[PodRecord, ...],
+    actor: Actor,
 ) -> RunRecord:
     policy = request.budget.policy
     return RunRecord(
@@ -86,12 +88,14 @@ def new_record(
         playbooks=tuple(_document(playbook, redact) for playbook in request.playbooks),
         policy=_policy_document(policy, request.policy_file, redact) if policy.text else None,
         pods=pods,
+        actor=actor,
     )
 
 
 def _to_keep(options: Options, redact: Redact) -> Options:
     """Whoever finishes the run may stand in another directory; no password is written down."""
     kubeconfig, textfile, url = options.kubeconfig, options.metrics_textfile, options.pushgateway
+    bundle, key = options.bundle, options.key
     return msgspec.structs.replace(
         options,
         kubeconfig=None if kubeconfig is None else str(Path(kubeconfig).expanduser().absolute()),
@@ -99,6 +103,8 @@ def _to_keep(options: Options, redact: Redact) -> Options:
         baseline=None if options.baseline is None else str(Path(options.baseline).absolute()),
         pushgateway=None if url is None else record.without_password(url),
         trigger=clean_trigger(options.trigger, redact),
+        bundle=None if bundle is None else str(Path(bundle).absolute()),
+        key=None if key is None else str(Path(key).absolute()),
     )
 
 
@@ -143,6 +149,7 @@ class RunDirectory:
 
     async def begin(self, identity: str, new: RunRecord | None) -> None:
         """On disk before anything is changed in the cluster."""
+        self._remove_manifest()
         if new is not None:
             write_atomically(self.directory / record.FILE_NAME, record.encode(new))
         reach("record-written")
@@ -150,6 +157,15 @@ class RunDirectory:
             await self.journal.record("run", identity=identity)
         except OSError as error:
             raise OutputError(f"cannot write to {self.directory}: {error.strerror}") from error
+
+    def _remove_manifest(self) -> None:
+        """It tells of what was here before. Raises OutputError."""
+        for name in OWN_NAMES:
+            try:
+                (self.directory / name).unlink(missing_ok=True)
+            except OSError as error:
+                path = self.directory / name
+                raise OutputError(f"cannot remove {path}: {error.strerror}") from error
 
     async def finish(self, code: ExitCode, left: int) -> None:
         """The run has its report, interrupted or not: the same command again is new work. Raises

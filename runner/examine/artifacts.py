@@ -8,6 +8,7 @@ import msgspec
 from runner.cluster import Chunk, ClusterError, Ended, Place, StreamOutcome
 from runner.examine.context import Context
 from runner.examine.exec import listen
+from runner.model.names import portable
 from runner.model.report import Artifact, StepOutcome, StepResult
 from runner.plan import InjectionPlan
 from runner.playbook.spec import Collect
@@ -39,7 +40,9 @@ async def with_artifacts(
 
 
 async def _collected(ctx: Context, place: Place, step: StepResult, collect: Collect) -> Artifact:
-    name = f"artifacts/{place.namespace}/{place.pod}/{step.playbook}.{step.name}.tar"
+    # A namespace may be called `con`, a pod have 253 characters.
+    pod = f"{portable(place.namespace, 40)}/{portable(place.pod, 60)}"
+    name = f"artifacts/{pod}/{portable(f'{step.playbook}.{step.name}', 76)}.tar"
     identity = f"podmedic-{hashlib.sha256(f'{ctx.run_id} {name}'.encode()).hexdigest()[:16]}"
     argv = collector(collect.paths, identity=identity, limit_bytes=collect.limit_bytes)
     digest, stderr = hashlib.sha256(), bytearray()

@@ -372,6 +372,8 @@ class Run(Record, frozen=True, kw_only=True):
     api_requests: int = 0
     policy: PolicyRef | None = None
     trigger: Trigger | None = None
+    # False: the policy allowed `--no-redact`, and secrets may stand in outputs and logs.
+    redacted: bool = True
 
 
 class Summary(Record, frozen=True, kw_only=True):

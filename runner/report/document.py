@@ -38,9 +38,11 @@ def to_json(report: Report) -> bytes:
     return line_of(report)
 
 
-def line_of(value: msgspec.Struct) -> bytes:
-    """The same for any value of ours."""
-    return _DANGEROUS.sub(_escaped, encode(value)) + b"\n"
+def line_of(value: msgspec.Struct, *, indent: int = -1) -> bytes:
+    """The same for any value of ours; indented for people with `indent` blanks."""
+    raw = encode(value)
+    formatted = raw if indent < 0 else msgspec.json.format(raw, indent=indent)
+    return _DANGEROUS.sub(_escaped, formatted) + b"\n"
 
 
 def encode(value: msgspec.Struct) -> bytes:

@@ -149,6 +149,7 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
         ("list", "events"),
         ("watch", "events"),
         ("create", "selfsubjectaccessreviews"),
+        ("create", "selfsubjectreviews"),
         ("list", "deployments"),
         ("list", "statefulsets"),
         ("list", "daemonsets"),

@@ -55,7 +55,10 @@ def _named(resource: str, group: str) -> str:
     return f"{resource}.{group}" if group else resource
 
 
-REVIEWS = {("create", "selfsubjectaccessreviews.authorization.k8s.io")}
+REVIEWS = {
+    ("create", "selfsubjectaccessreviews.authorization.k8s.io"),
+    ("create", "selfsubjectreviews.authentication.k8s.io"),
+}
 
 
 @pytest.mark.parametrize("playbooks", [("crashloop",), ("triage",), ()], ids=str)

@@ -22,6 +22,7 @@ from runner.plan import PodPlan, Selected, plan_pod
 from runner.playbook import load_file
 from runner.policy import DEFAULT
 from runner.record import (
+    Actor,
     Document,
     Options,
     Place,
@@ -307,7 +308,7 @@ def test_a_playbook_is_copied_unless_something_in_it_is_secret(
     )  # fmt: skip
     made = new_record(
         request, Redacting(), run_id="r1", started_at=NOW, identity="a", cluster=HERE,
-        default_namespace="shop", pods=(),
+        default_namespace="shop", pods=(), actor=Actor(),
     )  # fmt: skip
     text = path.read_text() if is_kept else ""
     assert made.playbooks == (Document(source=str(path), sha256=playbook.sha256, text=text),)

@@ -1,0 +1,124 @@
+"""From a run directory to one file, or to a directory that has its own manifest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from runner import record
+from runner.bundle import manifest as manifests
+from runner.bundle import signing
+from runner.bundle.archive import (
+    ChangedMeanwhileError,
+    own_files,
+    sha256,
+    write_archive,
+)
+from runner.bundle.codec import Codec
+from runner.bundle.directory import DirectoryError, changed_since, files_of, open_plain
+from runner.bundle.manifest import File, Manifest
+from runner.bundle.verify import MAX_JOURNAL_BYTES
+from runner.journal import FILE_NAME as JOURNAL_NAME
+from runner.journal import chain_of
+from runner.record import RecordError
+from runner.report import JSON_NAME
+from runner.report.document import ReportError, from_json
+from runner.report.files import OutputError, growing_file, write_atomically
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
+
+_MAX_REPORT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What is to be written; `broken_at` is the journal's line that does not follow from the one
+    before it, 0 if there is none."""
+
+    manifest: Manifest
+    envelope: bytes
+    broken_at: int
+
+
+def describe(
+    directory: Path, signer: "CryptoSigner | None", *, without: Sequence[str] = ()
+) -> Sealed:
+    """`without`: beginnings of paths that are to be left out. Raises RecordError."""
+    found = record.read(directory)
+    try:
+        with open_plain(directory / JSON_NAME) as file:
+            report = from_json(file.read(_MAX_REPORT_BYTES))
+        with open_plain(directory / JOURNAL_NAME) as file:
+            chain = chain_of(file.read(MAX_JOURNAL_BYTES))
+        files = files_of(directory)
+        changed = changed_since(directory, files)
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise RecordError(
+            f"{directory} has no {name}: the run did not get as far as that; "
+            "`podmedic resume` finishes it"
+        ) from None
+    except OSError as error:
+        raise RecordError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    except ReportError as error:
+        raise RecordError(f"{directory / JSON_NAME}: {error}") from error
+    except DirectoryError as error:
+        raise RecordError(str(error)) from error
+    if report.run.id != found.run:
+        raise RecordError(
+            f"{directory} holds the report of run {report.run.id} and the record of {found.run}, "
+            "which did not get as far as a report; `podmedic resume` finishes it"
+        )
+    is_out = [file.path.startswith(tuple(without)) for file in files]
+    manifest = manifests.make(
+        found,
+        report,
+        chain,
+        (file for file, out in zip(files, is_out, strict=True) if not out),
+        left_out=[file for file, out in zip(files, is_out, strict=True) if out],
+        changed_since_run=changed,
+    )
+    return Sealed(manifest, _signed(manifest, signer), chain.broken_at)
+
+
+def _signed(manifest: Manifest, signer: "CryptoSigner | None") -> bytes:
+    if signer is None:
+        return b""
+    digest = sha256(manifests.encode(manifest))
+    return signing.sign(signer, signing.manifest_statement(manifest, digest))
+
+
+def write_bundle(
+    directory: Path, path: Path, codec: Codec, sealed: Sealed, signer: "CryptoSigner | None"
+) -> None:
+    """Whole or not at all. Raises OutputError, and RecordError for what changed meanwhile."""
+    digest = sha256(manifests.encode(sealed.manifest))
+
+    def sign(archive_sha256: str) -> bytes:
+        if signer is None:
+            return b""
+        return signing.sign(signer, signing.archive_statement(digest, archive_sha256))
+
+    def open_file(file: File) -> BinaryIO:
+        try:
+            return open_plain(directory / file.path)
+        except OSError as error:
+            raise ChangedMeanwhileError(f"{file.path}: {error.strerror}") from error
+
+    try:
+        with growing_file(path) as out:
+            write_archive(out, codec, sealed.manifest, sealed.envelope, open_file, sign)
+            out.keep()
+    except ChangedMeanwhileError as error:
+        raise RecordError(f"{directory}: {error}; is the run still under way?") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_beside(directory: Path, signer: "CryptoSigner | None") -> None:
+    """The run directory gets a manifest of its own. Raises OutputError, RecordError."""
+    sealed = describe(directory, signer)
+    # The manifest last: where there is one, what belongs to it is there too.
+    for name, data in reversed(own_files(sealed.manifest, sealed.envelope)):
+        write_atomically(directory / name, data)
