@@ -84,6 +84,8 @@ class Scheduler:
         for candidate in candidates:
             self._queue(candidate.uid, replace(candidate, uid=""))
         self._running: dict[str, Candidate] = {}
+        # Pods in which a container of another run is at work.
+        self._taken: dict[str, Candidate] = {}
         self._per_node: Counter[str] = Counter()
         self._per_namespace: Counter[str] = Counter()
         self._per_workload: Counter[Key] = Counter()
@@ -132,6 +134,19 @@ class Scheduler:
         self._turn(uid, ready=standing is not None)
         return True
 
+    def taken(self, pod: Candidate) -> None:
+        """Another run is at work in the pod: it counts as one of ours would, and ours waits."""
+        if pod.uid not in self._taken:
+            self._taken[pod.uid] = pod
+            self._count(pod, 1)
+
+    def left(self, uid: str) -> bool:
+        """No other run is at work there (any more). True when that is news."""
+        pod = self._taken.pop(uid, None)
+        if pod is not None:
+            self._count(pod, -1)
+        return pod is not None
+
     def _turn(self, uid: str, *, ready: bool) -> None:
         """What waits or runs counts from now on as what it is."""
         running = self._running.get(uid)
@@ -163,15 +178,19 @@ class Scheduler:
         admitted: list[str] = []
         in_flight = self._limits.in_flight
         for alike, uids in list(self._waiting.items()):
-            while uids and self._fits(alike):
+            while self._fits(alike) and (uid := self._next(alike, uids)) is not None:
                 if in_flight and len(self._running) >= in_flight:
                     return admitted
-                admitted.append(uids.popleft())
+                uids.remove(uid)
+                admitted.append(uid)
                 del self._alike[admitted[-1]]
                 self._start(admitted[-1], alike)
             if not uids:
                 del self._waiting[alike]
         return admitted
+
+    def _next(self, alike: Candidate, uids: Iterable[str]) -> str | None:
+        return next((uid for uid in uids if not (alike.injects and uid in self._taken)), None)
 
     def held(self) -> list[Held]:
         """Those that will not be injected any more; they leave the queue by this."""

@@ -16,6 +16,8 @@ from runner.model.report import Workload
 from runner.select import Skip, workload_of
 
 RUN_VARIABLE = "PODMEDIC_RUN"
+# Somebody who sits at one does so for an hour, and knows it.
+_SHELL = "shell-"
 # Defaults that the server adds, and its managedFields: seen on the lab, 1.36.
 _UNSEEN_BYTES = 400
 _RESTARTABLE = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -51,6 +53,19 @@ class Entry:
 
 def run_of(container: Container) -> str:
     return next((v.value for v in container.env if v.name == RUN_VARIABLE), "")
+
+
+def at_work(pod: Pod, run_id: str = "") -> str:
+    """The other run whose container runs in the pod now; empty where there is none. One that stays
+    for later sweeps does nothing most of the time, and one that does not start may never."""
+    for container in pod.spec.ephemeral_containers:
+        run = run_of(container)
+        if not run or run == run_id or run.startswith(_SHELL) or resident_digest(container):
+            continue
+        status = pod.ephemeral_container_status(container.name)
+        if status is not None and status.state.running is not None:
+            return run
+    return ""
 
 
 def _size(container: Container, status: ContainerStatus | None) -> int:

@@ -23,16 +23,25 @@ class _Entry:
 class PodHub:
     """The latest known view of each tracked pod; one task per pod may wait for its changes.
 
-    `on_pod` hears of every pod in the scopes, tracked or not, and whether it is gone; after a
-    relist `on_relist` hears which uids are left in a scope."""
+    Others may hear of every pod in the scopes, tracked or not (`hears`)."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._entries: dict[str, _Entry] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: ClusterError | None = None
-        self.on_pod: Callable[[Pod, bool], None] = lambda *_: None
-        self.on_relist: Callable[[Scope, frozenset[str]], None] = lambda *_: None
+        self._on_pod: list[Callable[[Pod, bool], None]] = []
+        self._on_relist: list[Callable[[Scope, frozenset[str]], None]] = []
+
+    def hears(
+        self,
+        on_pod: Callable[[Pod, bool], None],
+        on_relist: Callable[[Scope, frozenset[str]], None],
+    ) -> None:
+        """`on_pod` is told each pod that changes, and whether it is gone; after a relist
+        `on_relist` which uids are left in a scope."""
+        self._on_pod.append(on_pod)
+        self._on_relist.append(on_relist)
 
     def track(self, pod: Pod, events: Iterable[Event] = ()) -> None:
         entry = _Entry(pod)
@@ -97,10 +106,12 @@ class PodHub:
             async for event in self._cluster.watch_pods(scope, resource_version):
                 if event.type == "sync":
                     self._mark_missing(scope, event.uids)
-                    self.on_relist(scope, event.uids)
+                    for told in self._on_relist:
+                        told(scope, event.uids)
                 elif event.pod is not None:
                     self._take(event.pod, gone=event.type == "deleted")
-                    self.on_pod(event.pod, event.type == "deleted")
+                    for tell in self._on_pod:
+                        tell(event.pod, event.type == "deleted")
         except ClusterError as error:
             # Everyone who waits would wait in vain.
             self.failure = error

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runner.cluster import Cluster, Scope
+from runner.debt import at_work
 from runner.model.pod import Pod
 from runner.model.report import Workload
 from runner.model.trigger import Aim, PodTarget
@@ -40,7 +41,7 @@ class Gathered:
     """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
     the pods the API server returned, `ready` are the Ready ones among them by uid, `levels` the Pod
     Security levels of namespaces, where a playbook asks for them, `absent` the namespaces without a
-    pod that do not exist, or may not."""
+    pod that do not exist, or may not, `taken` the pods in which some run is at work."""
 
     selected: tuple[Selected, ...]
     scopes: tuple[tuple[Scope, str], ...]
@@ -48,6 +49,7 @@ class Gathered:
     ready: Mapping[str, ReadyPod]
     levels: Mapping[str, str] = field(default_factory=dict)
     absent: Absent = field(default_factory=Absent)
+    taken: tuple[Pod, ...] = ()
 
 
 def _join(*selectors: str) -> str:
@@ -132,6 +134,7 @@ async def gather(
     wanted = queries(playbooks, selection)
     chosen = Chosen(playbooks, now)
     ready: dict[str, ReadyPod] = {}
+    taken: dict[str, Pod] = {}
     looked_at = Counter[str | None]()
 
     async def run_query(scope: Scope, served: Sequence[Playbook]) -> tuple[Scope, str]:
@@ -143,6 +146,8 @@ async def gather(
                 serves = ready_pod(pod)
                 if serves is not None:
                     ready[pod.metadata.uid] = serves
+                if at_work(pod):
+                    taken[pod.metadata.uid] = pod
                 if meant is None:
                     aims = selection.aims
                     chosen.offer(pod, [p for p in served if aimed_at(aims, p.name, pod)])
@@ -168,5 +173,6 @@ async def gather(
         scopes=watch_scopes(listed),
         looked_at=looked_at.total(),
         ready=ready,
+        taken=tuple(taken.values()),
         absent=await absent(cluster, tuple(empty)),
     )

@@ -33,6 +33,7 @@ from runner.sweep.gather import Gathered, gather
 from runner.sweep.memory import list_usage, with_headroom
 from runner.sweep.nodes import list_nodes, with_nodes
 from runner.sweep.objects import clean_objects, with_backends, with_failed_pods
+from runner.sweep.others import Others
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
@@ -135,7 +136,10 @@ async def _examine_all(
         disruptions_allowed=budgets.allowed,
     )
     readiness = Readiness(gathered.ready, budgets, scheduler, tally.news)
-    hub.on_pod, hub.on_relist = readiness.on_pod, readiness.on_relist
+    others = Others(run_id, budgets, scheduler, tally.news)
+    others.began(gathered.taken)
+    hub.hears(readiness.on_pod, readiness.on_relist)
+    hub.hears(others.on_pod, others.on_relist)
     for one in done:
         if changed := change_of(one):
             scheduler.changed(changed)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lab.handle import Lab
+from runner.debt import at_work
 from runner.kube import connect
 from runner.playbook import load
 from runner.sweep import Busy, Lease, Selection, claim_of
@@ -78,6 +79,35 @@ def test_the_second_sweep_does_nothing_and_says_so(lab: Lab, shop: str, tmp_path
     assert first.returncode == 0
     leases = json.loads(lab.kubectl("get", "leases", "-n", shop, "-o", "json"))["items"]
     assert [one["spec"].get("holderIdentity", "") for one in leases] == ["", ""]
+
+
+def test_sweeps_that_overlap_take_turns_in_a_pod(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Unlike playbooks and selections: both do all of their work, the second one at once where the
+    first is not, and after it where it is."""
+    with lab.namespace() as elsewhere:
+        for where in (namespace, elsewhere):
+            pm.apply(lab, where, pm.deployment("web", SLEEP))
+        pm.wait_ready(lab, namespace, "web")
+        pm.wait_ready(lab, elsewhere, "web")
+        first = start(lab, namespace, tmp_path, 8)
+        (tmp_path / "more").mkdir()
+        other = pm.playbook(tmp_path / "more", [{"name": "quick", "script": "echo done"}])
+        other.write_text(other.read_text().replace('"name": "probe"', '"name": "other"'))
+        deadline = time.monotonic() + 30
+        while not any(map(at_work, pm.pods(lab, namespace))):
+            assert time.monotonic() < deadline, "the first sweep's container does not run"
+            time.sleep(0.1)
+        second = pm.run(
+            lab, namespace, other, "-n", elsewhere, "--lease", directory=tmp_path / "second"
+        )
+        first.communicate(timeout=60)
+
+    before = json.loads((tmp_path / "first/report.json").read_bytes())
+    assert (first.returncode, second.code) == (0, 0), second.stderr
+    ((long,),) = [pod["injections"] for pod in before["pods"]]
+    runs = {pod["namespace"]: pod["injections"][0] for pod in second.report["pods"]}
+    assert long["startedAt"] <= runs[elsewhere]["startedAt"] < long["finishedAt"]
+    assert runs[namespace]["startedAt"] >= long["finishedAt"]
 
 
 def test_a_killed_one_is_taken_over(lab: Lab, shop: str, tmp_path: Path) -> None:

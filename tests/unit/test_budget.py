@@ -50,6 +50,26 @@ def test_pods_that_are_not_ready_serve_nobody() -> None:
     assert len(scheduler(limits, *many(20, ready=False)).admit()) == 20
 
 
+def test_where_another_run_is_at_work_ours_waits_and_its_pods_count_as_ours() -> None:
+    both = scheduler(Limits(canary=False, per_node=2), *many(8))
+    both.taken(candidate(0))
+    assert both.admit() == ["u1"]  # two of eight Ready pods, and one is taken
+    both.taken(candidate(0))
+    assert both.left("u0")
+    assert not both.left("u0")
+    assert both.admit() == ["u0"]
+
+    elsewhere = scheduler(Limits(canary=False, per_node=2), *many(3, ready=False))
+    elsewhere.taken(candidate(9, ready=False))
+    assert elsewhere.admit() == ["u0"]
+
+
+def test_what_is_read_from_the_api_alone_waits_for_nobody() -> None:
+    reading = scheduler(LIFTED, candidate(0, injects=False))
+    reading.taken(candidate(0))
+    assert reading.admit() == ["u0"]
+
+
 def test_a_disruption_budget_bounds_further_but_never_to_nothing() -> None:
     limits = Limits(canary=False, per_node=0)
     pods = many(40, budgets=("pdb",))

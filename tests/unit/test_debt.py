@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runner.debt import DebtLimits, debt_skip, entries, rollouts
+from runner.debt import DebtLimits, at_work, debt_skip, entries, rollouts
 from runner.model.pod import Pod
 from runner.select import Skip
 from tests.unit.pods import NOW, ago, pod, running
@@ -20,6 +20,10 @@ def ephemeral(name: str, run: str = "", padding: int = 0) -> dict[str, Any]:
     return {"name": name, "image": "tools:1", "command": ["sh", "-c", "x" * padding], "env": env}
 
 
+RESIDENT = ephemeral("podmedic-a-1", "r1")
+RESIDENT["env"].append({"name": "PODMEDIC_RESIDENT", "value": "0" * 32})
+
+
 def ended(name: str, minutes_ago: float) -> dict[str, Any]:
     times = {"startedAt": ago(minutes=minutes_ago), "finishedAt": ago(minutes=minutes_ago - 1)}
     return {"name": name, "state": {"terminated": ENDED | times}}
@@ -32,6 +36,25 @@ def carrier(*containers: dict[str, Any], statuses: list[dict[str, Any]] | None =
         spec={"ephemeralContainers": list(containers)},
         status={"ephemeralContainerStatuses": statuses or []},
     )
+
+
+@pytest.mark.parametrize(
+    ("container", "state", "run"),
+    [
+        (ephemeral("podmedic-a-1", "r1"), running(), "r1"),
+        (ephemeral("podmedic-a-1", "r2"), running(), ""),  # our own
+        (ephemeral("debugger-x"), running(), ""),
+        (ephemeral("podmedic-a-1", "shell-1"), running(), ""),
+        (ephemeral("podmedic-a-1", "r1"), {"state": {"waiting": {"reason": "ErrImagePull"}}}, ""),
+        (ephemeral("podmedic-a-1", "r1"), {"state": {"terminated": ENDED}}, ""),
+        (RESIDENT, running(), ""),
+    ],
+)
+def test_the_other_run_that_is_at_work(
+    container: dict[str, Any], state: dict[str, Any], run: str
+) -> None:
+    subject = carrier(container, statuses=[{"name": container["name"], **state}])
+    assert at_work(subject, "r2") == run
 
 
 def test_entries_are_in_the_order_of_their_start_whatever_the_spec_says() -> None:

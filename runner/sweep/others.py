@@ -1,0 +1,59 @@
+"""Other runs of podmedic at work in pods that we look at: one at a time in a pod, and all of them
+within the bounds of each."""
+
+from collections.abc import Callable, Iterable
+
+from runner.budget import Candidate, Scheduler
+from runner.cluster import Scope
+from runner.debt import at_work
+from runner.model.pod import Pod
+from runner.select import condition_status, workload_of
+from runner.sweep.readiness import Budgets, workload_key
+
+
+class Others:
+    """Hears every pod of the sweep's watches; `news` is called when one of ours may go."""
+
+    def __init__(
+        self, run_id: str, budgets: Budgets, scheduler: Scheduler, news: Callable[[], None]
+    ) -> None:
+        self._run_id = run_id
+        self._budgets = budgets
+        self._scheduler = scheduler
+        self._news = news
+        self._taken: dict[str, str] = {}
+
+    def began(self, pods: Iterable[Pod]) -> None:
+        """As they were listed."""
+        for pod in pods:
+            self.on_pod(pod, gone=False)
+
+    def on_pod(self, pod: Pod, gone: bool) -> None:
+        uid, namespace = pod.metadata.uid, pod.metadata.namespace
+        if not gone and at_work(pod, self._run_id):
+            self._taken[uid] = namespace
+            self._scheduler.taken(self._candidate(pod))
+        elif uid in self._taken:
+            self._left(uid)
+
+    def on_relist(self, scope: Scope, uids: frozenset[str]) -> None:
+        for uid, namespace in tuple(self._taken.items()):
+            if scope.namespace in (None, namespace) and uid not in uids:
+                self._left(uid)
+
+    def _left(self, uid: str) -> None:
+        del self._taken[uid]
+        if self._scheduler.left(uid):
+            self._news()
+
+    def _candidate(self, pod: Pod) -> Candidate:
+        meta = pod.metadata
+        return Candidate(
+            uid=meta.uid,
+            namespace=meta.namespace,
+            node=pod.spec.node_name,
+            workload=workload_key(workload_of(pod)),
+            pool="",
+            ready=condition_status(pod, "Ready") == "True",
+            budgets=self._budgets.over(meta.namespace, meta.labels),
+        )
