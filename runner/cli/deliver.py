@@ -4,6 +4,8 @@ import os
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,12 +18,16 @@ from runner.model.report import Report
 from runner.model.seen import Seen
 from runner.report.files import OutputError
 
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
 
 def deliver(
     request: Request,
     seen: Seen,
     report: Report,
     requests: dict[tuple[str, str], int],
+    redactions: Mapping[str, int],
     stream: Streamed | None = None,
 ) -> ExitCode:
     """Report first, then what may fail alone; what failed is said and never hides the result."""
@@ -50,7 +56,7 @@ def deliver(
         reasons = Counter(pod.reason or "skipped" for pod in report.pods)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
         complain(f"no pod was examined, every selected one was skipped: {told}")
-    for failure in _export_metrics(request, report, requests):
+    for failure in _export_metrics(request, report, requests, redactions, ()):
         complain(failure)
     if stream is not None:
         stream.finish(report)
@@ -79,23 +85,33 @@ def summary(report: Report) -> str:
 
 
 def _export_metrics(
-    request: Request, report: Report, requests: dict[tuple[str, str], int]
+    request: Request,
+    report: Report,
+    requests: dict[tuple[str, str], int],
+    redactions: Mapping[str, int],
+    failed_sinks: Sequence[str],
 ) -> list[str]:
+    """Last, so that they say what else failed."""
     if request.metrics_textfile is None and request.pushgateway is None:
         return []
     from runner import metrics  # noqa: PLC0415
 
-    failures = []
-    registry = metrics.build_registry(report, api_requests=requests)
+    def registry() -> "CollectorRegistry":
+        return metrics.build_registry(
+            report, api_requests=requests, redactions=redactions, failed_sinks=failed
+        )
+
+    failures, failed = [], list(failed_sinks)
     # The Pushgateway first: the file takes over an old success that nobody else must hear of.
     if request.pushgateway is not None:
         try:
-            metrics.push(request.pushgateway, registry, job="podmedic", timeout_seconds=10.0)
+            metrics.push(request.pushgateway, registry(), job="podmedic", timeout_seconds=10.0)
         except metrics.MetricsError as error:
             failures.append(str(error))
+            failed.append("pushgateway")
     if request.metrics_textfile is not None:
         try:
-            metrics.write_textfile(request.metrics_textfile, registry)
+            metrics.write_textfile(request.metrics_textfile, registry())
         except OutputError as error:
             failures.append(str(error))
     return failures

@@ -10,13 +10,14 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runner.cli import options
 from runner.cli.deliver import deliver
@@ -60,7 +61,9 @@ from runner.sweep import (
 from runner.sweep.plans import with_debt, with_policy
 
 if TYPE_CHECKING:
-    from runner.redact import Redactor
+    from runner.redact import Redaction, Redactor
+
+T = TypeVar("T")
 
 
 def _now() -> datetime:
@@ -72,6 +75,8 @@ class LazyRedactor:
     common is looked at once."""
 
     def __init__(self) -> None:
+        # Replaced secrets by rule; of equal texts one counts.
+        self.counts: Counter[str] = Counter()
         self.redact_text = lru_cache(maxsize=4096)(self._redact_text)
         self._redact_argv = lru_cache(maxsize=1024)(self._redact_words)
 
@@ -82,16 +87,20 @@ class LazyRedactor:
         return Redactor(secrets.token_bytes(32))
 
     def redact_bytes(self, data: bytes) -> tuple[bytes, Sequence[object]]:
-        return self._redactor.redact_bytes(data)
+        return self._counted(self._redactor.redact_bytes(data))
 
     def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], Sequence[object]]:
         return self._redact_argv(tuple(words)) if words else ((), ())
 
     def _redact_text(self, text: str) -> tuple[str, Sequence[object]]:
-        return self._redactor.redact_text(text)
+        return self._counted(self._redactor.redact_text(text))
 
     def _redact_words(self, words: tuple[str, ...]) -> tuple[tuple[str, ...], Sequence[object]]:
-        return self._redactor.redact_argv(words)
+        return self._counted(self._redactor.redact_argv(words))
+
+    def _counted(self, found: tuple[T, Sequence["Redaction"]]) -> tuple[T, Sequence[object]]:
+        self.counts.update(each.rule for each in found[1])
+        return found
 
 
 class _Blobs:
@@ -143,9 +152,10 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         watcher = _progress(request)
         stack.callback(watcher.close)
         blobs = _Blobs(request.directory)
+        redact = LazyRedactor()
         outside = Outside(
             cluster=cluster,
-            redact=LazyRedactor(),
+            redact=redact,
             record=_no_journal,
             store=blobs.store,
             artifact=lambda name: growing_file(request.directory / name),
@@ -218,7 +228,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         )
         watcher.close()
         report = report_of(seen, request.playbooks)
-        code = deliver(request, seen, report, dict(cluster.requests_sent), stream)
+        code = deliver(request, seen, report, dict(cluster.requests_sent), redact.counts, stream)
         reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")

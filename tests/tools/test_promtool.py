@@ -1,5 +1,6 @@
 """The metrics before the tools that read them: promtool, and a real Pushgateway."""
 
+import json
 import os
 import re
 import select
@@ -16,10 +17,11 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.metrics import LAST_SUCCESS, build_registry, push, write_textfile
+from runner.metrics import ALERTS, LAST_SUCCESS, build_registry, push, write_textfile
 from runner.model.report import Report
 from tests.unit.report_samples import FINISHED, large_report, report_of, rich_report
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.tools
 
 DEADLINE_SECONDS = 30
@@ -133,3 +135,95 @@ def test_ten_thousand_pods_arrive_as_few_series() -> None:
 
     assert len(series) <= 202  # with the two of the Pushgateway itself
     assert sum(value for (name, _), value in series.items() if name == "podmedic_pods") == 10_000
+
+
+def test_prometheus_reads_the_rules() -> None:
+    said = subprocess.run(
+        ["promtool", "check", "rules", ROOT / "deploy/prometheus/podmedic.rules.yaml"],
+        capture_output=True, timeout=60, check=False, text=True,
+    )  # fmt: skip
+    assert (said.returncode, f"{len(ALERTS)} rules found" in said.stdout) == (0, True), said
+
+
+def test_prometheus_reads_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    board = json.loads((ROOT / "deploy/grafana/podmedic.json").read_bytes())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    recorded = [{"record": f"q:{n}", "expr": query} for n, query in enumerate(queries)]
+    file = tmp_path / "queries.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "queries", "rules": recorded}]}))
+
+    said = subprocess.run(
+        ["promtool", "check", "rules", file],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+
+    assert len(queries) >= 15
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+# What the metrics of a rich report set off, and what those of a run that was cut short do.
+RULES_TEST = """
+rule_files: [{rules}]
+tests:
+  - interval: 1m
+    input_series:
+{series}
+    alert_rule_test:
+{expected}
+"""
+
+
+def _fires(report: Report, names: set[str], tmp_path: Path) -> None:
+    registry = build_registry(report, api_requests={}, failed_sinks=["notify"])
+    lines = []
+    for family in registry.collect():
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+            # As if it had ended when the test's clock starts.
+            value = 0 if "timestamp" in sample.name else sample.value
+            lines.append(f"      - {{series: '{sample.name}{{{labels}}}', values: '{value}x1800'}}")
+    expected = [
+        f"      - {{eval_time: 27h, alertname: {alert.name}, exp_alerts: []}}"
+        for alert in ALERTS
+        if alert.name not in names
+    ]
+    file = tmp_path / "test.yaml"
+    file.write_text(
+        RULES_TEST.format(
+            rules=ROOT / "deploy/prometheus/podmedic.rules.yaml",
+            series="\n".join(lines), expected="\n".join(expected),
+        )
+    )  # fmt: skip
+    said = subprocess.run(
+        ["promtool", "test", "rules", file], capture_output=True, timeout=60, check=False, text=True
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    # And those that are named do fire: with the same expectation of none they fail.
+    for name in names:
+        one = f"      - {{eval_time: 27h, alertname: {name}, exp_alerts: []}}"
+        file.write_text(
+            RULES_TEST.format(
+                rules=ROOT / "deploy/prometheus/podmedic.rules.yaml",
+                series="\n".join(lines), expected=one,
+            )
+        )  # fmt: skip
+        said = subprocess.run(
+            ["promtool", "test", "rules", file], capture_output=True, timeout=60, check=False,
+            text=True,
+        )  # fmt: skip
+        assert said.returncode == 1, name
+        assert f"alertname: {name}" in said.stdout + said.stderr
+
+
+def test_alerts_fire_for_what_they_are_for_and_for_nothing_else(tmp_path: Path) -> None:
+    _fires(
+        rich_report(),
+        {
+            "PodmedicNotRunRecently", "PodmedicWorkloadsBroken", "PodmedicBlind",
+            "PodmedicSinkFailing",
+        },
+        tmp_path,
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from runner.metrics import LAST_SUCCESS, build_registry, write_textfile
+from runner.metrics.table import SINKS
 from runner.model.report import PlaybookRef, PodOutcome, Report
 from runner.report import OutputError, summarize
 from tests.unit.report_samples import (
@@ -35,12 +36,15 @@ podmedic_pods{outcome="error"} 2.0
 podmedic_pods{outcome="timeout"} 1.0
 podmedic_pods{outcome="skipped"} 1.0
 podmedic_pods{outcome="unknown"} 0.0
-podmedic_rules{answer="evaluated"} 38.0
-podmedic_rules{answer="not-evaluated"} 2.0
 podmedic_workloads{verdict="broken"} 2.0
 podmedic_workloads{verdict="suspicious"} 2.0
 podmedic_workloads{verdict="not-examined"} 2.0
 podmedic_workloads{verdict="healthy"} 4.0
+podmedic_broken_workloads{namespace="evil"} 0.0
+podmedic_broken_workloads{namespace="infra"} 0.0
+podmedic_broken_workloads{namespace="shop"} 2.0
+podmedic_rules{answer="evaluated"} 38.0
+podmedic_rules{answer="not-evaluated"} 2.0
 podmedic_findings{playbook="crashloop",severity="critical"} 2.0
 podmedic_findings{playbook="crashloop",severity="warning"} 1.0
 podmedic_findings{playbook="crashloop",severity="info"} 0.0
@@ -59,10 +63,33 @@ podmedic_steps{outcome="failed",playbook="crashloop",step="resolve"} 2.0
 podmedic_steps{outcome="failed",playbook="crashloop",step="say"} 1.0
 podmedic_steps{outcome="passed",playbook="triage",step="memory"} 5.0
 podmedic_steps{outcome="passed",playbook="triage",step="sockets"} 1.0
+podmedic_container_start_seconds_bucket{le="1.0"} 14.0
+podmedic_container_start_seconds_bucket{le="2.0"} 14.0
+podmedic_container_start_seconds_bucket{le="5.0"} 14.0
+podmedic_container_start_seconds_bucket{le="10.0"} 14.0
+podmedic_container_start_seconds_bucket{le="20.0"} 14.0
+podmedic_container_start_seconds_bucket{le="30.0"} 14.0
+podmedic_container_start_seconds_bucket{le="60.0"} 14.0
+podmedic_container_start_seconds_bucket{le="+Inf"} 14.0
+podmedic_container_start_seconds_count 14.0
+podmedic_container_start_seconds_sum 14.0
+podmedic_budget_stops{reason="EphemeralBudget"} 0.0
+podmedic_budget_stops{reason="CoolDown"} 0.0
+podmedic_budget_stops{reason="MemoryHeadroom"} 0.0
+podmedic_budget_stops{reason="Policy"} 0.0
+podmedic_budget_stops{reason="BreakerOpen"} 0.0
+podmedic_budget_stops{reason="SweepDeadline"} 0.0
+podmedic_redactions{rule="password"} 7.0
 podmedic_run_alerts{alertname="other"} 0.0
 podmedic_api_requests{code="200",verb="list"} 3.0
 podmedic_api_requests{code="200",verb="patch"} 16.0
 podmedic_api_requests{code="429",verb="patch"} 1.0
+podmedic_sink_failures{sink="bundle"} 0.0
+podmedic_sink_failures{sink="upload"} 0.0
+podmedic_sink_failures{sink="notify"} 1.0
+podmedic_sink_failures{sink="events"} 0.0
+podmedic_sink_failures{sink="traces"} 0.0
+podmedic_sink_failures{sink="pushgateway"} 0.0
 """
 REQUESTS = {("patch", "200"): 16, ("list", "200"): 3, ("patch", "429"): 1}
 
@@ -77,7 +104,12 @@ def _with_run(report: Report, **values: object) -> Report:
 
 
 def test_the_metrics_of_a_rich_report() -> None:
-    registry = build_registry(rich_report(), api_requests=REQUESTS)
+    registry = build_registry(
+        rich_report(),
+        api_requests=REQUESTS,
+        redactions={"password": 7},
+        failed_sinks=["notify"],
+    )
 
     assert "\n".join(_series(registry)) + "\n" == EXPECTED
 
@@ -113,10 +145,12 @@ def test_there_are_at_most_200_series(names: list[str], others: list[str]) -> No
         for position, (name, other) in enumerate(zip(names, others, strict=False))
     )  # fmt: skip
     playbooks = tuple(PlaybookRef(name=name, source="", sha256="") for name in names)
-    report = _with_run(report_of(*pods), playbooks=playbooks)
+    report = _with_run(report_of(*pods), playbooks=playbooks, namespaces=tuple(names))
     requests = {(name, "200"): 1 for name in names}
 
-    registry = build_registry(report, api_requests=requests)
+    registry = build_registry(
+        report, api_requests=requests, redactions=dict.fromkeys(names, 1), failed_sinks=SINKS
+    )
 
     assert len(_series(registry)) <= 200
     counted = {family.name: family.samples for family in registry.collect()}
@@ -129,7 +163,8 @@ def test_ten_thousand_pods_make_no_more_series_than_one() -> None:
 
     series = _series(build_registry(large, api_requests=REQUESTS))
 
-    assert len(series) == len(_series(build_registry(small, api_requests=REQUESTS)))
+    namespaces = 7 - 1  # of the large one
+    assert len(series) == len(_series(build_registry(small, api_requests=REQUESTS))) + namespaces
     assert 'podmedic_pods{outcome="failed"} 10000.0' in series
     assert not [line for line in series if "app-" in line or "VARIABLE" in line]
 
@@ -141,9 +176,9 @@ def test_overflow_is_added_up_under_other() -> None:
 
     series = _series(build_registry(report, api_requests=requests))
 
-    assert 'podmedic_steps{outcome="passed",playbook="other",step="other"} 19.0' in series
-    assert 'podmedic_steps{outcome="failed",playbook="other",step="other"} 19.0' in series
-    assert 'podmedic_api_requests{code="other",verb="other"} 93.0' in series
+    assert 'podmedic_steps{outcome="passed",playbook="other",step="other"} 32.0' in series
+    assert 'podmedic_steps{outcome="failed",playbook="other",step="other"} 33.0' in series
+    assert 'podmedic_api_requests{code="other",verb="other"} 423.0' in series
 
 
 def test_a_textfile_keeps_the_last_success_of_the_file_it_replaces(tmp_path: Path) -> None:
