@@ -67,9 +67,12 @@ def varied(case: Case, seed: int) -> Case:
 
 
 def _release(lab: Lab, namespace: str) -> None:
-    """Finalizers would keep the namespace for ever."""
+    """Finalizers would keep the namespace for ever, and long grace periods for too long."""
     raw = lab.kubectl("get", "pods", "-n", namespace, "-o", "json")
     for pod in json.loads(raw)["items"]:
+        if pod["spec"].get("terminationGracePeriodSeconds", 0) > 60:
+            name = pod["metadata"]["name"]
+            lab.kubectl("delete", "pod", name, "-n", namespace, "--force", "--grace-period=0")
         if pod["metadata"].get("finalizers"):
             lab.kubectl(
                 "patch", "pod", pod["metadata"]["name"], "-n", namespace, "--type=merge",
@@ -90,7 +93,18 @@ def deployed(lab: Lab, wanted: Sequence[Case]) -> Iterator[dict[str, str]]:
             lab.kubectl("apply", "-n", namespace, "-f", "-", input=case.manifest)
             if "finalizer" in case.manifest:
                 lab.kubectl("delete", "pods", "--all", "-n", namespace, "--wait=false")
+        for case in wanted:
+            _continue(lab, namespaces[case.name], case.expected.get("then", ()))
         yield namespaces
+
+
+def _continue(lab: Lab, namespace: str, commands: Sequence[str]) -> None:
+    """What happens to a workload once its pods run: kubectl's words, separated by blanks."""
+    if commands:
+        running = "--for=jsonpath={.status.phase}=Running"
+        lab.kubectl("wait", "pods", "--all", "-n", namespace, running, "--timeout=120s")
+    for command in commands:
+        lab.kubectl(*command.split(" "), "-n", namespace)
 
 
 def _says(finding: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ def test_each_says_what_it_is(case: Case) -> None:
         return
     assert set(expected) <= {
         "workload", "container", "cause", "says", "confidence", "neverSays", "withinSeconds",
-        "speaks",
+        "speaks", "then",
     }  # fmt: skip
     named = {f"{d['kind']}/{d['metadata']['name']}" for d in documents}
     assert expected["workload"] in named
