@@ -69,9 +69,14 @@ _LEAVING = re.compile(
     r"|terminat(?:ed|ing)|stopp(?:ed|ing)|aborting|giving up|bye|quitting"
     r"|see above|a complete log of this run|for more information|run with)\b.{0,40}$"
 )
+_POINTS_ELSEWHERE = re.compile(
+    r"(?i)\b(?:check|see|consult|look (?:at|in)) (?:the |your )?(?:\S+ )?logs?\b"
+    r"|\bdid not exit normally\b|\bunexplained error\b"
+)
+"""It only tells that something else failed."""
 _MORE = re.compile(r"[:\[{,]$|panicked at [^\n]*:\d+:$|validation errors? for \S+$")
 _MESSAGE_KEYS = ("message", "msg", "log", "short_message", "text", "event")
-_ERROR_KEYS = ("error", "err", "exception", "cause", "reason", "detail", "stack")
+_ERROR_KEYS = ("error.message", "error", "err", "exception", "cause", "reason", "detail", "stack")
 
 
 def fatal_line(text: str) -> str:
@@ -96,6 +101,8 @@ def fatal_line(text: str) -> str:
 def _weight(line: str, distance: int) -> int:
     if _QUIET.search(line):
         return 0
+    if _POINTS_ELSEWHERE.search(line):
+        return 1
     if _LEAVING.match(line) and not _THROWN.match(line):
         return 1 if distance == 1 and _ERROR.search(line) else 0
     if _FATAL.search(line) or _THROWN.match(line.strip()):

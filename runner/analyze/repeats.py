@@ -72,6 +72,11 @@ _KINDS: Mapping[str, Any] = {
         r"unknown (?:database|column)", r"Table '[^']*' doesn't exist", r"UndefinedTable",
         r"invalid object name",
     ),
+    "slow": _any(
+        r"worker timeout", r"\bstatement timeout", r"lock wait timeout",
+        r"query (?:timed out|timeout)",
+        r"request (?:processing )?timed out", r"watchdog[^\n]{0,40}(?:timeout|timed out|stuck)",
+    ),
     "broken": _any(
         r"\b(?:broker|leader|coordinator|master|primary|upstream|backend)s? (?:is |are )?"
         r"(?:not available|unavailable|down|not reachable|transport failure)",

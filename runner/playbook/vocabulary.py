@@ -132,8 +132,8 @@ LOGS = {
     "repeats": "list of {kind, words, line, count, lines, first, last, perMinute, target}: errors "
     "that `current` of a running container says again and again, still at its end; kind is "
     "`refused`, `unresolved`, `rejected`, `denied`, `untrusted`, `silent`, `full`, `limit`, "
-    "`schema` or `broken`; first and last are the times that the lines tell, if they do; target "
-    "is HOST:PORT, if there is one",
+    "`schema`, `slow` or `broken`; first and last are the times that the lines tell, if they do; "
+    "target is HOST:PORT, if there is one",
     "fatalWords": "what that line says: of a JSON document its message and its error, of a line "
     "that ends with a colon also the next ones",
 }

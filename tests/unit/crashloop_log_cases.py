@@ -3,13 +3,57 @@ those about what the kubelet says of a start."""
 
 from typing import Any
 
+from runner.model.pod import PodCondition
 from tests.unit.crashloop_cases import PULL
 from tests.unit.examinations import crashloop_steps as steps
 from tests.unit.examinations import event, exited, running, waiting
 
 HOOK = 'Exec lifecycle hook ([/bin/register]) for Container "app" failed: exec: "/bin/register": no such file'
 
+BIND = """crit: Kestrel[0]
+      Unable to start Kestrel.
+Unhandled exception. System.Net.Sockets.SocketException (13): Permission denied
+   at System.Net.Sockets.Socket.DoBind(EndPoint endPointSnapshot, SocketAddress socketAddress)
+   at System.Net.Sockets.Socket.Bind(EndPoint localEP)
+   at Program.<Main>$(String[] args) in /src/Program.cs:line 21
+"""
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "port-privileged-unnamed",
+        {"state": exited(134), "log": BIND, "ports": [80], "steps": steps()},
+        "Container app exits with code 134 because it may not listen on its port (the pod template names 80): ports below 1024 need root or NET_BIND_SERVICE.",
+    ),
+    (
+        "file-missing-by-log",
+        {
+            "state": exited(1),
+            "log": "Unhandled exception. System.IO.FileNotFoundException: The configuration file 'appsettings.Test.json' was not found and is not optional. The expected physical path was '/app/appsettings.Test.json'.\n   at Program.<Main>$(String[] args)\n",
+            "steps": steps(),
+        },
+        "Container app exits with code 1 because, as its log says, /app/appsettings.Test.json cannot be found.",
+    ),
+    (
+        "private-key-readable",
+        {
+            "state": exited(255), "steps": steps(),
+            "log": "Permissions 0644 for '/keys/id' are too open.\nLoad key: bad permissions\ngit@example.com: Permission denied (publickey).\nfatal: Could not read from remote repository.\n",
+        },
+        "Container app exits with code 255 because ssh ignores the private key /keys/id: others may read it (mode 644).",
+    ),
+    (
+        "argument-not-expanded",
+        {"env": ["DB_URL"], "command": ["/bin/app", "--db=$DB_URL"], "log": 'cannot parse "$DB_URL"\n', "steps": steps()},
+        "Container app exits with code 1, and gets $DB_URL as it stands: no shell reads its command line, and Kubernetes replaces only $(DB_URL).",
+    ),
+    (
+        "readiness-gate-open",
+        {
+            "state": running(), "ready": True, "restarts": 0,
+            "pod_conditions": [PodCondition(type="Ready", status="False", reason="ReadinessGatesNotReady", message='corresponding condition of pod readiness gate "lb.example.com/web" does not exist.')],
+        },
+        "The containers are ready, but the pod gets no traffic: its readiness gate lb.example.com/web asks for a condition of that name, and nobody has set it.",
+    ),
     (
         "image-pull-secret-missing",
         {

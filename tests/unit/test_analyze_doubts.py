@@ -241,3 +241,31 @@ def test_how_an_earlier_pull_failed_is_no_cause_of_the_last_failure(
         events=[limited, missing, event("Failed", "Error: ErrImagePull")],
     )
     assert [each.rule for each in findings_of(resolve("image-pull"), one)] == [rule]
+
+
+def test_a_variable_that_the_pod_sets_is_not_missing() -> None:
+    """What its log says of it may be about its value, or about the place where it is looked for."""
+    one = examination(env=["LEDGER_URL"], log="fatal: LEDGER_URL is not set\n", steps=steps())
+    assert brief(findings_of(CRASHLOOP, one)) == [("last-words", "likely")]
+
+
+def test_a_shell_replaces_what_its_command_line_names() -> None:
+    command = ["sh", "-c", "exec app --db=$DB_URL"]
+    one = examination(
+        env=["DB_URL"], command=command, log='fatal: "$DB_URL" is bad\n', steps=steps()
+    )
+    assert "argument-not-expanded" not in [rule for rule, _ in brief(findings_of(CRASHLOOP, one))]
+
+
+@pytest.mark.parametrize(
+    ("log", "seen", "rule"),
+    [
+        ("connect to db:5432 failed: connection refused\n", "timeout", "connection-refused-by-log"),
+        ("connect to db:5432 failed: timed out\n", "refused", "connection-timed-out-by-log"),
+    ],
+)
+def test_another_failure_than_the_log_tells_of_makes_nothing_certain(
+    log: str, seen: str, rule: str
+) -> None:
+    endpoints = f"endpoint env:DB db 5432 dns=ok tcp={seen}\n"
+    assert brief(told(log, endpoints)) == [(rule, "likely")]

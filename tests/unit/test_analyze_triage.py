@@ -23,6 +23,7 @@ def steps(
     memory: str = "used_percent=40\n",
     dns: str = "cluster=yes\nkubernetes=ok\n",
     usage: str = "",
+    subpaths: str = "",
 ) -> list[StepResult]:
     outputs = {
         "processes": "",
@@ -31,6 +32,7 @@ def steps(
         "memory": memory,
         "dns": dns,
         "usage": usage,
+        "subpaths": subpaths,
     }
     return [step(name, out, playbook="triage") for name, out in outputs.items()]
 
@@ -72,6 +74,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "inodes-used-up",
         healthy(steps=steps(disk="inodes 90 7 /cache\n")),
         "The volume at /cache has less than a tenth of its inodes left: it holds very many small files.",
+    ),
+    (
+        "subpath-outdated",
+        healthy(steps=steps(subpaths="subpath replaced /etc/web.conf\nsubpath current /etc/a\n")),
+        "Container app mounts /etc/web.conf by subPath, and its ConfigMap or Secret was changed since: such a mount never follows, so that the container still has the old file.",
     ),
     (
         "memory-near-limit",

@@ -24,6 +24,14 @@ from runner.analyze.last_words import fatal_line, words_of
             "Caused by: java.io.IOException: disk\n\tat a.B.d(B.java:2)\n\t... 4 more\n"),
             "Caused by: java.io.IOException: disk",
         ),
+        (
+            "host@vault: Permission denied (publickey).\nrsync error: unexplained error (code 255)\n",
+            "host@vault: Permission denied (publickey).",
+        ),
+        (
+            '{"log.level":"ERROR","message":"no lock"}\nERROR: it did not exit normally - check the logs\n',
+            '{"log.level":"ERROR","message":"no lock"}',
+        ),
         # written to stdout and stderr at once
         ("ERROR:  relation exists\napplying 42.sql\n", "ERROR:  relation exists"),
         ("", ""),
@@ -38,6 +46,7 @@ def test_the_line_that_says_most(log: str, line: str) -> None:
     [
         ('{"level":"fatal","msg":"cannot start","error":"no rates"}\n', "cannot start: no rates"),
         ('{"level":"fatal","error":{"message":"no rates"}}\n', "no rates"),
+        ('{"log.level":"ERROR","message":"boot","error.message":"no lock"}\n', "boot: no lock"),
         ('2026 {"level":"fatal","n":1}\n', '2026 {"level":"fatal","n":1}'),
         (
             "thread 'main' panicked at src/main.rs:9:5:\nno rates\nnote: run with\n",

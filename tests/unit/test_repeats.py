@@ -38,6 +38,7 @@ def every(seconds: int, line: str, times: int = 6) -> list[str]:
         ("full", "", "28 Nov 2026 {time}.11 # Write error saving DB on disk: No space left on device"),
         ("limit", "", "2026/11/28 {time} http: Accept error: accept tcp [::]:80: accept4: too many open files; retrying in 5ms"),
         ("schema", "", 'Nov 28 {time} web[1]: ERROR:  relation "orders" does not exist'),
+        ("slow", "", "[2026-11-28 {time} +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:{n})"),
         ("broken", "", "2026-11-28 {time} warn: payments answered 503 Service Unavailable, retry {n}"),
     ],
 )  # fmt: skip
