@@ -7,7 +7,7 @@ from runner.analyze.facts import container_status, relevant_events
 from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import ContainerStatus, StateTerminated
 from runner.model.report import Evidence
-from runner.playbook.fields import compile_pattern
+from runner.playbook.patterns import compile_pattern
 from runner.playbook.spec import FindingRule
 
 MAX_LINES = 10

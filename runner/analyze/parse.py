@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from runner.playbook.fields import compile_pattern
+from runner.playbook.patterns import compile_pattern
 from runner.playbook.spec import Parse
 
 MAX_MATCHES = 1000

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runner.analyze.last_words import FRAME
-from runner.playbook.fields import compile_pattern
+from runner.playbook.patterns import compile_pattern
 
 MAX_LINES = 400
 MAX_FOUND = 5

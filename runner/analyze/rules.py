@@ -21,7 +21,7 @@ from runner.playbook.conditions import (
     UnknownFactError,
     Verdict,
 )
-from runner.playbook.fields import compile_pattern
+from runner.playbook.patterns import compile_pattern
 from runner.playbook.spec import FindingRule, Match
 from runner.playbook.templates import Text, TextError
 
@@ -239,17 +239,27 @@ class Judge:
         )
 
 
-def finds(wanted: Match, text: str) -> Iterator[dict[str, str]]:
+def finds(wanted: Match, text: str) -> Sequence[Mapping[str, str]]:
     """For each pattern, in their order, the named groups of its last match and the `line` it is
     in (several, if the match goes over several)."""
     if wanted.last_lines is not None:
         text = _last_lines(text, wanted.last_lines)
-    for pattern in wanted.patterns:
+    return _finds(wanted.patterns, text)
+
+
+@lru_cache(maxsize=256)
+def _finds(patterns: tuple[str, ...], text: str) -> Sequence[Mapping[str, str]]:
+    """Replicas share a log, and come one after the other."""
+    return tuple(_each_find(patterns, text))
+
+
+def _each_find(patterns: tuple[str, ...], text: str) -> Iterator[dict[str, str]]:
+    for pattern in patterns:
         found = deque(islice(compile_pattern(pattern).finditer(text), MAX_MATCHES), maxlen=1)
         if found:
             last = found.pop()
             groups = {name: value or "" for name, value in last.groupdict().items()}
-            groups = {**_no_groups(wanted.patterns), **groups}
+            groups = {**_no_groups(patterns), **groups}
             begin = text.rfind("\n", 0, last.start()) + 1
             end = text.find("\n", last.end())
             line = text[begin : end if end >= 0 else len(text)]

@@ -13,7 +13,7 @@ from runner.playbook.base import listed, mapping
 from runner.playbook.conditions import Condition, ConditionError, place
 from runner.playbook.debugger import problems
 from runner.playbook.errors import did_you_mean
-from runner.playbook.fields import compile_pattern
+from runner.playbook.patterns import compile_pattern
 from runner.playbook.templates import Text, TextError
 
 Loc = tuple[str | int, ...]

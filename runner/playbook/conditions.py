@@ -9,7 +9,7 @@ a condition asks first: `has(container.exitCode) && container.exitCode == 127`.
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from runner.playbook.errors import did_you_mean
+from runner.playbook.patterns import compile_pattern
 
 # The package imports its own command line, and with it a line editor: 0.2 s of every run of ours.
 sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
@@ -75,6 +76,11 @@ _STRING = re.compile(
 _LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _MEMBER = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*\.\s*([A-Za-z_]\w*)(?:\s*\.\s*([A-Za-z_]\w*))?")
 _MATCHES = re.compile(r"\.\s*matches\s*\(\s*$")
+# The library makes a regular expression anew each time it is asked, a hundred times what asking
+# costs; so ours is called in its place, by a name as long, for places in error messages to fit.
+_OWN_MATCHES = "reMatch"
+_CALLS_MATCHES = re.compile(r"\bmatches(?=\s*\()")
+_GIVEN_LATER = frozenset({"item", "match"})
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
@@ -130,8 +136,10 @@ class Facts:
     def __init__(self, values: Mapping[str, Any], unknown: Mapping[str, str]) -> None:
         self.values: Mapping[str, Any] = dict(values)
         self.unknown: Mapping[str, str] = dict(unknown)
-        self._context = cel.Context(variables=self.values, functions=HELPERS)
+        self._context = cel.Context(functions={**HELPERS, _OWN_MATCHES: _matches})
+        self._converted: set[str] = set()
         self._more: Mapping[str, Any] = {}
+        self._answers: dict[str, bool | None] = {}
 
     def with_values(self, **more: Any) -> "Facts":
         """The same facts and `item` or `match`. The converted ones are shared: a condition that
@@ -140,13 +148,31 @@ class Facts:
         facts.values = {**self.values, **more}
         facts.unknown = self.unknown
         facts._context = self._context
+        facts._converted = self._converted
         facts._more = {**self._more, **more}
+        facts._answers = self._answers
         return facts
 
-    def run(self, program: Any) -> Any:
-        for name, value in self._more.items():
-            self._context.add_variable(name, value)
+    def run(self, program: Any, variables: frozenset[str]) -> Any:
+        """A fact is converted when the first program asks for it."""
+        for name in variables:
+            if name in self._more:
+                self._context.add_variable(name, self._more[name])
+            elif name in self.values and name not in self._converted:
+                self._context.add_variable(name, self.values[name])
+                self._converted.add(name)
         return program.execute(self._context)
+
+    def holds(self, part: "Condition") -> bool | None:
+        """What a condition comes to, None when that is neither true nor false. Many rules ask the
+        same, and are told what the first was told."""
+        if part.variables & _GIVEN_LATER:
+            if not part.variables & _GIVEN_LATER <= self._more.keys():
+                return None
+            return part.holds(self)
+        if part.text not in self._answers:
+            self._answers[part.text] = part.holds(self)
+        return self._answers[part.text]
 
 
 class Condition:
@@ -156,6 +182,9 @@ class Condition:
         self.text = text
         self._program = program
         code = _without_strings(text)
+        self._parts = tuple(
+            Condition(each, cel.compile(_with_own_matches(each))) for each in _conjuncts(text, code)
+        )
         loops = set(_LOOP.findall(code))
         self.variables: frozenset[str] = frozenset(program.variables()) - loops
         self.references: tuple[Reference, ...] = tuple(
@@ -178,6 +207,16 @@ class Condition:
 
     def evaluate(self, facts: Facts) -> Verdict:
         """TRUE, FALSE or NOT_EVALUATED; never raises."""
+        answers: set[bool | None] = set()
+        for part in self._parts:
+            answers.add(answer := facts.holds(part))
+            # CEL's own `&&`: what is false beside an error is false.
+            if answer is False:
+                return FALSE
+        if answers == {True}:
+            return TRUE
+        if missing := self.variables & _GIVEN_LATER - facts.values.keys():
+            return Verdict(Answer.NOT_EVALUATED, f'there is no "{min(missing)}"')
         try:
             value = self.value(facts)
         except UnknownFactError as error:
@@ -189,10 +228,18 @@ class Condition:
         what = f"the condition gives {type(value).__name__}, not true or false"
         return Verdict(Answer.NOT_EVALUATED, what)
 
+    def holds(self, facts: Facts) -> bool | None:
+        """None when it is neither true nor false, for whatever reason."""
+        try:
+            value = self.value(facts)
+        except UnknownFactError:
+            return None
+        return value if isinstance(value, bool) else None
+
     def value(self, facts: Facts) -> Any:
         """What the expression comes to. Raises UnknownFactError when that cannot be said."""
         try:
-            return facts.run(self._program)
+            return facts.run(self._program, self.variables)
         except BaseException as error:  # a panic of the library is a BaseException
             if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
                 raise
@@ -209,14 +256,14 @@ class Condition:
         if isinstance(error, KeyError):
             return f'there is no "{error.args[0]}"'.replace("\"'", '"').replace("'\"", '"')
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return first.split(". ")[0][:200]
+        return first.rpartition("ValueError: ")[2].split(". ")[0][:200]
 
 
 @lru_cache(maxsize=1024)
 def _compile(text: str) -> Condition:
     _check_bounds(text)
     try:
-        program = cel.compile(text)
+        program = cel.compile(_with_own_matches(text))
     except BaseException as error:
         if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             raise
@@ -227,7 +274,10 @@ def _compile(text: str) -> Condition:
         raise ConditionError(
             f"is not a CEL expression: {words}", int(found[1]), int(found[2])
         ) from None
-    for name in sorted(program.functions()):
+    called = set(program.functions())
+    if _OWN_MATCHES not in _without_strings(text):
+        called.discard(_OWN_MATCHES)
+    for name in sorted(called):
         if name[0].isalpha() and name not in _FUNCTIONS:
             at = re.search(rf"\b{re.escape(name)}\s*\(", _without_strings(text))
             message = f'unknown function "{name}"{did_you_mean(name, _FUNCTIONS)}'
@@ -273,13 +323,32 @@ def _check_patterns(text: str) -> None:
         if not _MATCHES.search(text[: found.start()]):
             continue
         try:
-            cel.compile(f"''.matches({found.group()})").execute({})
-        except Exception as error:  # noqa: BLE001
-            words = re.search(r"\nerror: (.*)", str(error))
-            message = (
-                f"wrong regular expression: {words[1].split('. Check')[0] if words else error}"
-            )
-            raise ConditionError(message, *place(text, found.start())) from None
+            compile_pattern(cel.compile(found.group()).execute({}))
+        except ValueError as error:
+            raise ConditionError(str(error), *place(text, found.start())) from None
+
+
+def _with_own_matches(text: str) -> str:
+    """The text with our function in place of each `matches`."""
+    code = _without_strings(text)
+    for found in _CALLS_MATCHES.finditer(code):
+        text = f"{text[: found.start()]}{_OWN_MATCHES}{text[found.end() :]}"
+    return text
+
+
+def _conjuncts(text: str, code: str) -> list[str]:
+    """The parts that `&&` joins, where all of the expression is so joined; else none."""
+    parts, depth, begin = [], 0, 0
+    if "//" in code:
+        return []
+    for offset, character in enumerate(code):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0 and (character == "?" or code.startswith("||", offset)):
+            return []
+        if depth == 0 and code.startswith("&&", offset):
+            parts.append(text[begin:offset].strip())
+            begin = offset + 2
+    return [*parts, text[begin:].strip()] if parts else []
 
 
 def _without_strings(text: str) -> str:
@@ -297,7 +366,11 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-HELPERS = {
+def _matches(text: str, pattern: str) -> bool:
+    return compile_pattern(pattern).search(text) is not None
+
+
+HELPERS: dict[str, Callable[..., Any]] = {
     "firstLine": lambda text: next(iter(_lines(text)), ""),
     "lastLine": lambda text: next(iter(reversed(_lines(text))), ""),
     "lower": lambda text: text.lower(),

@@ -1,34 +1,15 @@
 """The kinds of words a playbook is made of, each with its check."""
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated
 
-import re2  # type: ignore[import-untyped]
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from runner.playbook.conditions import Condition, ConditionError
+from runner.playbook.patterns import compile_pattern
 from runner.playbook.selectors import field_selector_problem, label_selector_problem
 from runner.playbook.templates import Text, TextError
-
-_PATTERN_OPTIONS = re2.Options()
-_PATTERN_OPTIONS.log_errors = False
-_PATTERN_OPTIONS.max_mem = 8 << 20
-MAX_PATTERN = 2000
-
-
-@lru_cache(maxsize=2048)
-def compile_pattern(text: str) -> Any:
-    """A google-re2 pattern: linear in its input whatever it is. Raises ValueError."""
-    if len(text) > MAX_PATTERN:
-        raise ValueError(f"longer than {MAX_PATTERN} characters")
-    try:
-        return re2.compile(text, _PATTERN_OPTIONS)
-    except re2.error as error:
-        first = error.args[0] if error.args else ""
-        words = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
-        raise ValueError(f"not a re2 regular expression: {words}") from None
 
 
 def misplaced(message: str, line: int = 1, column: int = 1) -> PydanticCustomError:

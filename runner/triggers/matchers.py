@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from runner.playbook.fields import compile_pattern
+from runner.playbook.patterns import compile_pattern
 
 MAX_TEXT = 4096
 _OPERATORS = ("=~", "!~", "!=", "=")
