@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from runner.examine.classify import Stage, Verdict
 from runner.examine.context import Context
-from runner.examine.inject import TARGET_DIED, Injected, not_started, run_injection, send, wait_for
+from runner.examine.ending import TARGET_DIED
+from runner.examine.inject import Injected, not_started, run_injection, send, wait_for
 from runner.examine.steps import steps_lost
 from runner.injection import Built
 from runner.model.pod import Pod

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
+from runner.examine.ending import TARGET_DIED, target_end, why_incomplete
 from runner.examine.logs import read_log
 from runner.examine.steps import step_results, steps_lost
 from runner.injection import Built, Choice
@@ -19,7 +19,7 @@ from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of, plan_as
 from runner.program import ProgramResult, decode
-from runner.select import Skip, app_status
+from runner.select import Skip
 
 # The program leaves output out before its log passes 8 MiB.
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
@@ -28,11 +28,6 @@ _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _TARGET_LOST = ("invalid target container", "unable to find target container", "target PID")
 # The runtime's words for an image without a shell.
 _NO_SHELL = re.compile(r'"/bin/sh": (?:stat /bin/sh: )?(?:no such file|executable file not found)')
-# Ours was killed because the first process of its PID namespace, the target's, ended.
-TARGET_DIED = "TargetDied"
-# The API counts in seconds.
-_SAME_END = timedelta(seconds=2)
-_TARGET_END_SECONDS = 5.0
 # Without the subresource or a valid login no other pod will fare better.
 HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
 _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
@@ -153,35 +148,6 @@ def _with_times(injection: Injection, pod: Pod, ended: StateTerminated | None) -
         started_at=begun.started_at if begun is not None else None,
         finished_at=ended.finished_at if ended is not None else None,
     )
-
-
-def _why_incomplete(
-    verdict: Verdict,
-    program: ProgramResult,
-    problem: str,
-    target: str,
-    target_end: StateTerminated | None,
-) -> tuple[str, str]:
-    """Reason and sentence for a container that ended without all of its word arriving."""
-    ended = verdict.terminated
-    if problem:
-        return "LogUnreadable", problem
-    if ended is not None and ended.exit_code == 137:
-        if target_end is not None and "OOMKilled" not in (ended.reason, target_end.reason):
-            return TARGET_DIED, (
-                f"container {target} ended with exit code {target_end.exit_code} and took ours "
-                "with it"
-            )
-        if target_end is not None and ended.reason != "OOMKilled":
-            return "OOMKilled", (
-                f"our container ended with exit code 137: container {target} ran out of memory "
-                "and took ours with it"
-            )
-        killer = "it ran out of memory" if ended.reason == "OOMKilled" else "it was killed"
-        return ended.reason or "Killed", f"our container ended with exit code 137: {killer}"
-    if program.problems:
-        return "LogIncomplete", "; ".join(program.problems)
-    return "LogIncomplete", "the program's last word is missing from the log"
 
 
 def refused(ctx: Context, plan: InjectionPlan, name: str, error: ClusterError) -> Injected:
@@ -315,25 +281,6 @@ def not_started(
     )
 
 
-async def _target_end(ctx: Context, uid: str, injection: Injection) -> StateTerminated | None:
-    """How the target ended, if that is what ended ours: the two ends come in the same second, and
-    the status may show ours first."""
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + _TARGET_END_SECONDS
-    while injection.target_container_name and injection.finished_at is not None:
-        status = app_status(ctx.hub.latest(uid), injection.target_container_name)
-        ends = (status.state.terminated, status.last_state.terminated) if status else ()
-        for ended in ends:
-            if ended is None or ended.finished_at is None:
-                continue
-            if abs(ended.finished_at - injection.finished_at) <= _SAME_END:
-                return ended
-        left = deadline - clock()
-        if ctx.hub.gone(uid) or left <= 0 or not await ctx.hub.changed(uid, left):
-            break
-    return None
-
-
 async def result_of(
     ctx: Context, plan: InjectionPlan, uid: str, injection: Injection, verdict: Verdict,
     *, copy: Pod | None = None,
@@ -365,9 +312,9 @@ async def result_of(
     elif verdict.stage is Stage.POD_ENDED:
         ended, outcome = (verdict.reason, message), PodOutcome.UNKNOWN
     else:
-        target_end = await _target_end(ctx, uid, injection)
-        ended = _why_incomplete(
-            verdict, program, problem, injection.target_container_name, target_end
+        shared_end = await target_end(ctx, uid, injection)
+        ended = why_incomplete(
+            verdict, program, problem, injection.target_container_name, shared_end
         )
         outcome = PodOutcome.UNKNOWN
     ended = (ended[0], ctx.redact.redact_text(ended[1])[0])

@@ -183,15 +183,19 @@ def _following(
     injected: Injected,
     known: Mapping[tuple[str, str], StepResult],
 ) -> InjectionPlan | None:
-    """The plan by the next strategy; None where there is none, or nothing left that it could do."""
-    if not (injected.unreached or injected.target_died) or not lost.fallback:
+    """The plan by the next strategy; None where there is none, or nothing left that it could do.
+    What an earlier process of the run had sent was not this one's try."""
+    strategies = lost.fallback
+    if injected.target_died and injected.injection is not None and injected.injection.reused:
+        strategies = (lost.choice.strategy, *strategies)
+    if not (injected.unreached or injected.target_died) or not strategies:
         return None
     uid = plan.pod.metadata.uid
     latest = ctx.hub.latest(uid)
     if latest.metadata.deletion_timestamp is not None or ctx.hub.gone(uid):
         return None  # the kubelet starts nothing in it
     following = _without(
-        plan_injection(latest, plan.target, lost.group, lost.fallback, ctx.now(), lost.bounds),
+        plan_injection(latest, plan.target, lost.group, strategies, ctx.now(), lost.bounds),
         known,
     )
     if not following.steps:

@@ -20,6 +20,7 @@ from runner.plan.pods import (
     within,
     without_impossible,
 )
+from runner.plan.resumed import left_in, looked_after
 
 __all__ = [
     "DebuggerGroup",
@@ -33,6 +34,8 @@ __all__ = [
     "group_playbooks",
     "hold_back",
     "knowing_services",
+    "left_in",
+    "looked_after",
     "looking_anywhere",
     "name_of",
     "plan_as",

@@ -231,6 +231,11 @@ def plan_injection(
     return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), bounds)
 
 
+def plan_by(pod: Pod, target: str, group: DebuggerGroup, choice: Choice) -> InjectionPlan:
+    """By that choice, whatever the pod's state admits, and by no other."""
+    return _plan(pod, target, group, choice, (), ProfileBounds())
+
+
 def plan_as(pod: Pod, target: str, plan: InjectionPlan, choice: Choice) -> InjectionPlan:
     """The same injection by another strategy."""
     return _plan(pod, target, plan.group, choice, plan.fallback, plan.bounds, plan.services)

@@ -12,7 +12,7 @@ from runner.model.base import Value
 from runner.model.pod import ObjectMeta
 from runner.model.quantity import quantity_bytes
 from runner.permissions import METRICS
-from runner.plan import InjectionPlan, PodPlan, hold_back, name_of
+from runner.plan import InjectionPlan, PodPlan, hold_back, left_in
 from runner.preflight import memory_limit_bytes, too_tight
 from runner.select import Skip
 
@@ -93,14 +93,7 @@ def with_headroom(plans: Sequence[PodPlan], use: MemoryUse, run_id: str) -> tupl
         why = too_tight(plan.pod, use.of(plan))
         if not why:
             return plan
-        pod = plan.pod
-        entered = [
-            each
-            for each in plan.injections
-            if _enters(each)
-            and pod.ephemeral_container(name_of(each, run_id, pod.metadata.uid, 1)) is None
-        ]
-        if entered:
+        if any(_enters(i) and left_in(plan, i, run_id) is None for i in plan.injections):
             return hold_back(plan, Skip("MemoryHeadroom", why))
         copies = (i if _enters(i) else replace(i, fallback=()) for i in plan.injections)
         return replace(plan, injections=tuple(copies))

@@ -17,6 +17,7 @@ from runner.plan import (
     PodPlan,
     container_for,
     first_program,
+    left_in,
     name_of,
     without_impossible,
 )
@@ -128,9 +129,9 @@ def with_predictions(
         pod = plan.pod
 
         def why(injection: InjectionPlan) -> Skip | None:
-            name = name_of(injection, run_id, pod.metadata.uid, 1)
-            if pod.ephemeral_container(name) is not None:
+            if left_in(plan, injection, run_id) is not None:
                 return None
+            name = name_of(injection, run_id, pod.metadata.uid, 1)
             body = container_for(plan, injection, name=name, run_id=run_id, program="").body
             found = predict(pod, body, nodes.get(pod.spec.node_name), simulated=True)
             return None if found is None else Skip(found.reason, found.message)
@@ -156,7 +157,11 @@ async def with_dry_runs(
         return tuple(plans)
 
     def judged(plan: PodPlan) -> PodPlan:
-        return without_impossible(plan, lambda each: refused.get(kind_of(plan, each)))
+        def why(injection: InjectionPlan) -> Skip | None:
+            there = left_in(plan, injection, run_id) is not None
+            return None if there else refused.get(kind_of(plan, injection))
+
+        return without_impossible(plan, why)
 
     return tuple(judged(plan) for plan in plans)
 

@@ -21,7 +21,7 @@ from runner.model.objects import Objects
 from runner.model.report import API_VERSION, PodOutcome, PolicyRef, Run
 from runner.model.seen import Seen, SeenPod
 from runner.model.trigger import Trigger
-from runner.plan import PodPlan, hold_back
+from runner.plan import PodPlan, hold_back, looked_after
 from runner.playbook import Playbook
 from runner.policy import of_injection
 from runner.record import PodRecord
@@ -214,6 +214,8 @@ async def sweep(
     """Raises ClusterError while nothing has been changed yet; afterwards there is a result.
     `started_at` is when the pods of the plans were listed, `trigger`, redacted, why."""
     plans, done = split(earlier, plans, playbooks)
+    if earlier is not None:
+        plans = [looked_after(plan, run_id) for plan in plans]
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     plans = with_debt(with_policy(plans, budget.policy), budget.debt, outside.now(), run_id)
     plans = with_backends(with_failed_pods(plans, objects, outside.now()), objects)

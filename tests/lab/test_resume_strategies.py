@@ -1,22 +1,25 @@
 """`podmedic resume` whatever way the pods were reached by: nothing is there twice, nothing is left."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.lab.test_catch import SHORT, WHO, catch
 from tests.lab.test_copy import copies, copying, crashing
 from tests.lab.test_interruptions import SLEEP, TOGETHER
 from tests.lab.test_resume import resume
-from tests.lab.test_sweep import wait_planned
+from tests.lab.test_sweep import wait_crashing, wait_planned
 
 SAY = {"name": "say", "script": "echo said", "timeoutSeconds": 30}
 
 
-def killed(lab: Lab, namespace: str, path: Path, out: Path, at: str) -> None:
-    run = pm.run(lab, namespace, path, *TOGETHER, directory=out, kill_at=at)
+def killed(lab: Lab, namespace: str, path: Path, out: Path, at: str, *words: str) -> None:
+    run = pm.run(lab, namespace, path, *TOGETHER, *words, directory=out, kill_at=at)
     assert run.code == -signal.SIGKILL, f"not reached: {run.stderr}"
 
 
@@ -66,3 +69,74 @@ def test_there_is_one_copy_and_then_none(lab: Lab, namespace: str, tmp_path: Pat
     assert [(i["strategy"], i["reused"]) for i in pod["injections"]] == [("copy", bool(left))]
     assert copies(lab, namespace) == []
     assert not any(pm.ephemeral_containers(lab, namespace).values())
+
+
+# Its third life is the last one.
+RECOVERS = """n=$(cat /lives/n 2>/dev/null || echo 0); echo $((n + 1)) >/lives/n
+[ $n != 0 ] || exit 1; [ $n != 1 ] || { sleep 8; exit 1; }; exec sleep 3600"""
+LIVES = {"volumes": [{"name": "lives", "emptyDir": {}}]}
+MOUNTED = {"volumeMounts": [{"name": "lives", "mountPath": "/lives"}]}
+LATER = {"name": "later", "script": "sleep 8; echo later", "needs": {"target": True}}
+
+
+def _caught(lab: Lab, namespace: str, folder: Path, app: str, at: str) -> dict[str, Any]:
+    """The one pod of the app, after a run that was killed there was finished."""
+    folder.mkdir()
+    steps = (WHO, LATER) if app == "recovers" else (WHO,)
+    path, out = catch(folder, *steps), folder / "out"
+    wait_crashing(lab, namespace, app, 1)
+    killed(lab, namespace, path, out, at, f"--selector=app={app}")
+    if app == "recovers":
+        # Two lives later nothing says any more how the one ended that ours was in.
+        lab.kubectl(
+            "wait", "pod", "-n", namespace, "-l", f"app={app}", "--timeout=60s",
+            "--for=jsonpath={.status.containerStatuses[0].restartCount}=2",
+        )  # fmt: skip
+        lab.kubectl("wait", "pod", "-n", namespace, "-l", f"app={app}", "--for=condition=Ready")
+    (pod,) = resume(lab, out).report["pods"]
+    return dict(pod)
+
+
+def test_a_catch_goes_on_in_what_is_there_and_in_the_next_window(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Side by side, for each waits for lives to come. Where the target recovered meanwhile, too."""
+    lab.images("busybox")
+    points = {"sent": "patched", "seen": "running", "read": "log-read", "recovers": "running"}
+    short = [pm.deployment(app, SHORT) for app in points if app != "recovers"]
+    pm.apply(
+        lab, namespace, *short, pm.deployment("recovers", RECOVERS, container=MOUNTED, spec=LIVES)
+    )
+    with ThreadPoolExecutor(len(points)) as pool:
+        found = pool.map(
+            lambda item: _caught(lab, namespace, tmp_path / item[0], *item), points.items()
+        )
+    pods = dict(zip(points, found, strict=True))
+    for pod in pods.values():
+        assert {step["outcome"] for step in pod["steps"]} == {"passed"}, pod
+        assert pod["injections"][0]["reused"], pod
+        names = [injection["container"] for injection in pod["injections"]]
+        assert sorted(pm.ephemeral_containers(lab, namespace)[pod["name"]]) == sorted(names)
+    assert [len(pods[app]["injections"]) for app in ("seen", "read", "recovers")] == [1, 1, 2]
+    tried = [s["reason"] for s in pods["recovers"]["strategies"] if s["outcome"] != "refused"]
+    assert tried == ["TargetDied", ""]
+
+
+def test_what_is_there_is_read_although_the_pod_has_finished(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Nothing more could be injected into it; what was, had said its word."""
+    app = {"name": "app", "image": "busybox:1.36", "command": ["sleep", "8"]}
+    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [app]}
+    job = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": spec}
+    pm.apply(lab, namespace, job)
+    lab.kubectl("wait", "pod/job", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    debugger = {"image": "busybox:1.36", "strategy": ["shared"]}
+    path, out = pm.playbook(tmp_path, [SAY], debugger=debugger), tmp_path / "out"
+    killed(lab, namespace, path, out, "log-read")
+    lab.kubectl("wait", "pod/job", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded")
+    done = resume(lab, out)
+    assert said(done) == [("passed", "said\n")], done.stderr
+    (pod,) = done.report["pods"]
+    assert [(i["strategy"], i["reused"]) for i in pod["injections"]] == [("shared", True)]
+    assert len(pm.ephemeral_containers(lab, namespace)["job"]) == 1

@@ -1,0 +1,105 @@
+"""The end of a target that took our container with it, as far as the API still knows it."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from runner.examine import Context, PodHub, examine_pod
+from runner.examine.context import Limits
+from runner.examine.ending import TargetEnd, shared_end
+from runner.examine.inject import Injected
+from runner.model.pod import ContainerStatus
+from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
+from runner.plan import InjectionPlan, PodPlan, Selected, plan_pod
+from runner.playbook import load
+from tests.unit.pods import NOW, ago, pod, running
+
+ENDED = {"exitCode": 3, "reason": "Error"}
+
+
+def life(began: float, ended: float) -> dict[str, Any]:
+    times = {"startedAt": ago(seconds=began), "finishedAt": ago(seconds=ended)}
+    return {"terminated": ENDED | times}
+
+
+def alive(began: float) -> dict[str, Any]:
+    return {"running": {"startedAt": ago(seconds=began)}}
+
+
+@pytest.mark.parametrize(
+    ("state", "last_state", "found"),
+    [
+        (life(70, 61), {}, TargetEnd(3, "Error")),
+        (alive(40), life(70, 59), TargetEnd(3, "Error")),
+        # Two lives later: the API has forgotten the one that we shared.
+        (alive(20), life(40, 30), TargetEnd()),
+        (life(40, 30), {}, TargetEnd()),
+        # It was not the target: that lives, or died before ours began.
+        (alive(90), {}, None),
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, life(100, 90), None),
+    ],
+)
+def test_the_life_that_ours_ended_with(
+    state: dict[str, Any], last_state: dict[str, Any], found: TargetEnd | None
+) -> None:
+    value = {"name": "app", "state": state, "lastState": last_state}
+    status = msgspec.convert(value, ContainerStatus)
+    assert shared_end(status, NOW - timedelta(seconds=60)) == found
+
+
+PLAYBOOK = """
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {name: probe}
+spec:
+  debugger: {image: "web:1", strategy: [target]}
+  steps:
+    - {name: who, run: [ls, /proc/1], needs: {target: true}}
+"""
+
+
+@pytest.mark.parametrize(("reused", "tries"), [(True, [1, 2]), (False, [1])])
+def test_what_an_earlier_process_sent_was_not_this_ones_try(
+    monkeypatch: pytest.MonkeyPatch, *, reused: bool, tries: list[int]
+) -> None:
+    """The target died with it, and lives again: then it is entered once more, by a new name."""
+    subject = pod(running())
+    plan = plan_pod(Selected(pod=subject, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
+    hub = PodHub(None)  # type: ignore[arg-type]
+    hub.track(subject)
+    numbers: list[int] = []
+
+    async def sent(_: Context, __: PodPlan, one: InjectionPlan, number: int) -> Injected:
+        numbers.append(number)
+        died = number == 1
+        injection = Injection(
+            container=f"c-{number}", image="web:1", strategy=one.choice.strategy,
+            reused=reused and died, started_at=NOW,
+        )  # fmt: skip
+        answer = StepOutcome.ERROR if died else StepOutcome.PASSED
+        return Injected(
+            injection=injection,
+            steps=(StepResult(playbook="probe", name="who", outcome=answer),),
+            outcome=PodOutcome.UNKNOWN if died else None,
+            target_died=died,
+        )
+
+    class Same:
+        def redact_text(self, text: str) -> tuple[str, tuple[()]]:
+            return text, ()
+
+        def redact_argv(self, words: Any) -> tuple[Any, tuple[()]]:
+            return tuple(words), ()
+
+    nothing: Any = None
+    ctx = Context(
+        cluster=nothing, hub=hub, redact=Same(), record=nothing, store=lambda _: None,  # type: ignore[arg-type]
+        stage=lambda _: None, now=lambda: NOW, run_id="r1", limits=Limits(),
+    )  # fmt: skip
+    monkeypatch.setattr("runner.examine.pod.run_injection", sent)
+    examined = asyncio.run(examine_pod(ctx, plan, with_logs=False))
+    assert numbers == tries
+    assert examined.result.outcome is (PodOutcome.PASSED if reused else PodOutcome.UNKNOWN)
