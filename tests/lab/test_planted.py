@@ -92,7 +92,7 @@ def printable(text: str) -> str:
     return re.sub(r"[^\t\n\x20-\x7e]", " ", text)
 
 
-def test_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
+def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
     """In variables, arguments, logs, files, last words, and what a probe prints: the run directory,
@@ -128,6 +128,11 @@ def test_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
     }
     added = [pod["spec"].get("ephemeralContainers") for pod in items(lab, namespace)]
     assert all(added)
+    # The report names every pod that was changed, and by which container.
+    assert {
+        pod["name"]: sorted(i["container"] for i in pod["injections"])
+        for pod in swept.report["pods"]
+    } == {name: sorted(made) for name, made in pm.ephemeral_containers(lab, namespace).items()}
     texts["ephemeral containers"] = json.dumps(added).encode()
     assert b"[redacted:" in texts["report.json"]
     assert b"SETTING_0" in texts["evidence.json.gz"]
