@@ -68,6 +68,8 @@ class Options(Record, frozen=True, kw_only=True):
     fail_on: str = "any"
     bundle: str | None = None
     key: str | None = None
+    redact_rules: tuple[str, ...] = ()
+    no_redact: bool = False
 
 
 class Document(Record, frozen=True, kw_only=True):

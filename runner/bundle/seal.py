@@ -1,5 +1,6 @@
 """From a run directory to one file, or to a directory that has its own manifest."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ from runner.bundle.archive import (
 from runner.bundle.codec import Codec
 from runner.bundle.directory import DirectoryError, changed_since, files_of, open_plain
 from runner.bundle.manifest import File, Manifest
-from runner.bundle.verify import MAX_JOURNAL_BYTES
+from runner.bundle.scan import Found, SecretScan
+from runner.bundle.verify import MAX_JOURNAL_BYTES, verify_bundle
 from runner.journal import FILE_NAME as JOURNAL_NAME
 from runner.journal import chain_of
 from runner.record import RecordError
+from runner.redact import Redactor
 from runner.report import JSON_NAME
 from runner.report.document import ReportError, from_json
 from runner.report.files import OutputError, growing_file, write_atomically
@@ -89,10 +92,27 @@ def _signed(manifest: Manifest, signer: "CryptoSigner | None") -> bytes:
     return signing.sign(signer, signing.manifest_statement(manifest, digest))
 
 
+class SecretsFoundError(Exception):
+    """What was about to leave holds what looks like secrets; `found` says where."""
+
+    def __init__(self, found: Sequence[Found]) -> None:
+        super().__init__(f"{len(found)} secrets")
+        self.found = found
+
+
 def write_bundle(
-    directory: Path, path: Path, codec: Codec, sealed: Sealed, signer: "CryptoSigner | None"
+    directory: Path,
+    path: Path,
+    codec: Codec,
+    sealed: Sealed,
+    signer: "CryptoSigner | None",
+    redactor: Redactor | None = None,
+    *,
+    unchecked: Sequence[str] = (),
 ) -> None:
-    """Whole or not at all. Raises OutputError, and RecordError for what changed meanwhile."""
+    """Whole or not at all, and read back before it is in its place: every byte, and by `redactor`
+    (None: not at all) for secrets, but for files whose paths begin with `unchecked`. Raises
+    OutputError, SecretsFoundError, and RecordError for what changed meanwhile."""
     digest = sha256(manifests.encode(sealed.manifest))
 
     def sign(archive_sha256: str) -> bytes:
@@ -109,11 +129,43 @@ def write_bundle(
     try:
         with growing_file(path) as out:
             write_archive(out, codec, sealed.manifest, sealed.envelope, open_file, sign)
+            with out.read_back() as written:
+                _look_through(written, path, sealed, signer, redactor, tuple(unchecked))
             out.keep()
     except ChangedMeanwhileError as error:
         raise RecordError(f"{directory}: {error}; is the run still under way?") from error
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _look_through(
+    written: BinaryIO,
+    path: Path,
+    sealed: Sealed,
+    signer: "CryptoSigner | None",
+    redactor: Redactor | None,
+    unchecked: tuple[str, ...],
+) -> None:
+    scan = None if redactor is None else SecretScan(redactor)
+
+    def listen(file: File, chunk: bytes) -> None:
+        if scan is not None and not file.path.startswith(unchecked or ("\0",)):
+            scan(file, chunk)
+
+    size_bytes = os.fstat(written.fileno()).st_size
+    key = None if signer is None else signer.public_key
+    verdict = verify_bundle(written, size_bytes, key, listen)
+    # A chain that was broken before is told by whoever asked for the bundle.
+    wrong = [] if sealed.broken_at else verdict.problems
+    if wrong:
+        raise OutputError(f"cannot write {path}: what was written reads otherwise: {wrong[0]}")
+    if scan is not None and scan.unread:
+        raise OutputError(
+            f"cannot write {path}: {scan.unread[0]} could not be looked through for secrets: it is "
+            "too large when unpacked, or no gzip after all"
+        )
+    if scan is not None and scan.found:
+        raise SecretsFoundError(scan.found)
 
 
 def write_beside(directory: Path, signer: "CryptoSigner | None") -> None:

@@ -1,5 +1,6 @@
 """`podmedic bundle`: one file that shows later what a run saw."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,14 +8,19 @@ import click
 
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
+from runner.cli.redaction import own_rules, rules_option
 from runner.cli.verify import read_key
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
     from runner.bundle.codec import Codec
+    from runner.bundle.scan import Found
+    from runner.redact import Rule
 
 SUFFIXES = ".tar.zst or .tar.gz"
+ARTIFACTS = "artifacts/"
+_MAX_TOLD = 20
 
 
 @click.command(short_help="Seal a run in one file that shows later what was seen.")
@@ -39,18 +45,41 @@ SUFFIXES = ".tar.zst or .tar.gz"
     is_flag=True,
     help="Leave out the files that playbooks collected, which are not redacted.",
 )
+@click.option(
+    "--unchecked-artifacts",
+    is_flag=True,
+    help="Take them along even if they hold what looks like secrets.",
+)
+@rules_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 def bundle(
-    directory: Path, file: Path | None, key_file: Path | None, without_artifacts: bool, quiet: bool
+    directory: Path,
+    file: Path | None,
+    key_file: Path | None,
+    without_artifacts: bool,
+    unchecked_artifacts: bool,
+    redact_rules: tuple[str, ...],
+    quiet: bool,
 ) -> int:
     """Seal the run in the directory RUN: manifest with the hash of every file, journal, what was
     seen, report. The same run gives the same file, byte for byte. `podmedic verify` says later
-    whether it is still that.
+    whether it is still that. What looks like a secret keeps it from being written: exit code 7.
     """
+    if without_artifacts and unchecked_artifacts:
+        raise click.UsageError("--without-artifacts and --unchecked-artifacts exclude each other")
     target = file or default_file(directory)
     codec = codec_of(target)
     signer = signer_from(key_file)
-    return seal(directory, target, codec, signer, without_artifacts=without_artifacts, quiet=quiet)
+    return seal(
+        directory,
+        target,
+        codec,
+        signer,
+        rules=own_rules(redact_rules, tell=not quiet),
+        without_artifacts=without_artifacts,
+        unchecked_artifacts=unchecked_artifacts,
+        quiet=quiet,
+    )
 
 
 def default_file(directory: Path) -> Path:
@@ -81,24 +110,53 @@ def signer_from(key_file: Path | None) -> "CryptoSigner | None":
 
 
 def seal(
-    directory: Path, target: Path, codec: "Codec", signer: "CryptoSigner | None", *,
-    without_artifacts: bool = False, quiet: bool = False,
-) -> ExitCode:  # fmt: skip
+    directory: Path,
+    target: Path,
+    codec: "Codec",
+    signer: "CryptoSigner | None",
+    *,
+    rules: "tuple[Rule, ...] | None" = None,
+    without_artifacts: bool = False,
+    unchecked_artifacts: bool = False,
+    quiet: bool = False,
+) -> ExitCode:
     """Raises RecordError, OutputError, UsageError."""
-    from runner.bundle.seal import describe, write_bundle  # noqa: PLC0415
+    from runner.bundle.seal import SecretsFoundError, describe, write_bundle  # noqa: PLC0415
+    from runner.redact import Redactor  # noqa: PLC0415
 
     if directory.resolve() in target.resolve().parents:
         raise click.UsageError(f"{target} lies in the run that it is to hold; name another place")
-    sealed = describe(directory, signer, without=("artifacts/",) if without_artifacts else ())
-    for path in sealed.manifest.changed_since_run:
+    sealed = describe(directory, signer, without=(ARTIFACTS,) if without_artifacts else ())
+    manifest = sealed.manifest
+    for path in manifest.changed_since_run:
         complain(f"{directory / path} was changed since the run ended; the bundle says so")
     if sealed.broken_at:
         complain(
             f"{directory / 'journal.jsonl'}:{sealed.broken_at} does not follow from the line "
             "before it: it was changed, and `podmedic verify` will say so"
         )
-    write_bundle(directory, target, codec, sealed, signer)
+    # What the policy allowed to stay as it was is stamped, not searched.
+    redactor = Redactor(b"", rules) if manifest.redacted else None
+    unchecked = (ARTIFACTS,) if unchecked_artifacts else ()
+    try:
+        write_bundle(directory, target, codec, sealed, signer, redactor, unchecked=unchecked)
+    except SecretsFoundError as error:
+        _refuse(target, error.found)
+        return ExitCode.NOT_SEALED
     if not quiet:
         signed = "signed" if signer is not None else "not signed: see --key"
-        click.echo(f"Bundle: {target} ({len(sealed.manifest.files)} files, {signed})", err=True)
+        click.echo(f"Bundle: {target} ({len(manifest.files)} files, {signed})", err=True)
     return ExitCode.OK
+
+
+def _refuse(target: Path, found: "Sequence[Found]") -> None:
+    for one in found[:_MAX_TOLD]:
+        complain(
+            f"{one.path}:{one.line}: looks like a secret of {one.length} bytes (rule {one.rule})"
+        )
+    if len(found) > _MAX_TOLD:
+        complain(f"and {len(found) - _MAX_TOLD} more")
+    mend = "what is none can be allowed by --redact-rules"
+    if any(one.path.startswith(ARTIFACTS) for one in found):
+        mend = "--without-artifacts leaves out what playbooks collected"
+    complain(f"{target} was not written, because secrets would leave in it; {mend}")

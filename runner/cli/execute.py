@@ -10,14 +10,12 @@ import signal
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from runner.cli import options
 from runner.cli.deliver import deliver
@@ -25,6 +23,8 @@ from runner.cli.exit_codes import ExitCode
 from runner.cli.lease import held
 from runner.cli.main import complain
 from runner.cli.meant import actor_of, code_of, connected, nothing_selected, place_of
+from runner.cli.redaction import FILE_NAME as REDACTIONS_NAME
+from runner.cli.redaction import LazyRedactor, NoRedactor, unredacted
 from runner.cli.request import Request
 from runner.cli.rundir import (
     RunDirectory,
@@ -60,47 +60,11 @@ from runner.sweep import (
 )
 from runner.sweep.plans import with_debt, with_policy
 
-if TYPE_CHECKING:
-    from runner.redact import Redaction, Redactor
-
 T = TypeVar("T")
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-class LazyRedactor:
-    """Its rules are compiled while the first containers start, not before; what replicas have in
-    common is looked at once."""
-
-    def __init__(self) -> None:
-        # Replaced secrets by rule; of equal texts one counts.
-        self.counts: Counter[str] = Counter()
-        self.redact_text = lru_cache(maxsize=4096)(self._redact_text)
-        self._redact_argv = lru_cache(maxsize=1024)(self._redact_words)
-
-    @cached_property
-    def _redactor(self) -> "Redactor":
-        from runner.redact import Redactor  # noqa: PLC0415
-
-        return Redactor(secrets.token_bytes(32))
-
-    def redact_bytes(self, data: bytes) -> tuple[bytes, Sequence[object]]:
-        return self._counted(self._redactor.redact_bytes(data))
-
-    def redact_argv(self, words: Sequence[str]) -> tuple[tuple[str, ...], Sequence[object]]:
-        return self._redact_argv(tuple(words)) if words else ((), ())
-
-    def _redact_text(self, text: str) -> tuple[str, Sequence[object]]:
-        return self._counted(self._redactor.redact_text(text))
-
-    def _redact_words(self, words: tuple[str, ...]) -> tuple[tuple[str, ...], Sequence[object]]:
-        return self._counted(self._redactor.redact_argv(words))
-
-    def _counted(self, found: tuple[T, Sequence["Redaction"]]) -> tuple[T, Sequence[object]]:
-        self.counts.update(each.rule for each in found[1])
-        return found
 
 
 class _Blobs:
@@ -152,10 +116,10 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         watcher = _progress(request)
         stack.callback(watcher.close)
         blobs = _Blobs(request.directory)
-        redact = LazyRedactor()
+        redact = LazyRedactor(request.redaction.rules)
         outside = Outside(
             cluster=cluster,
-            redact=redact,
+            redact=redact if request.redaction.is_on else NoRedactor(),
             record=_no_journal,
             store=blobs.store,
             artifact=lambda name: growing_file(request.directory / name),
@@ -190,11 +154,12 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             return max(asked, code)
         files = RunDirectory(request.directory, run_id, _now, afresh=run is None)
         stack.callback(files.close)
+        redact.account.open(request.directory / REDACTIONS_NAME, afresh=run is None)
         new, earlier = None, None
         if run is None:
             new = new_record(
                 request,
-                outside.redact,
+                redact,
                 run_id=run_id,
                 started_at=started_at,
                 identity=identity,
@@ -227,11 +192,18 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             trigger=clean_trigger(request.written.trigger, outside.redact),
         )
         watcher.close()
+        redact.account.finish()
+        if not request.redaction.is_on:
+            seen = unredacted(seen)
         report = report_of(seen, request.playbooks)
         code = deliver(request, seen, report, dict(cluster.requests_sent), redact.counts, stream)
         reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")
+            code = ExitCode.NOT_STORED
+        if redact.account.failure is not None:
+            reason = redact.account.failure.strerror
+            complain(f"{request.directory / REDACTIONS_NAME} could not be written: {reason}")
             code = ExitCode.NOT_STORED
         if request.exit_zero and code is ExitCode.FINDINGS:
             code = ExitCode.OK

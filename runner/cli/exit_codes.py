@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     USAGE = 4  # arguments, playbook, kubeconfig
     NOTHING_SELECTED = 5  # or every selected pod was skipped
     NOT_STORED = 6  # the report could not be written
+    NOT_SEALED = 7  # what was to leave in a bundle holds what looks like secrets
 
 
 def of_report(report: Report, *, allow_empty: bool = False) -> ExitCode:

@@ -97,7 +97,8 @@ def podmedic() -> None:
     """Diagnose Kubernetes pods: one ephemeral container each, one report that names the cause.
 
     Exit codes: 0 nothing found, 1 findings or unexamined pods, 2 interrupted, 3 aborted,
-    4 usage or invalid document, 5 nothing selected or all of it skipped, 6 report not stored.
+    4 usage or invalid document, 5 nothing selected or all of it skipped, 6 report not stored,
+    7 not sealed: secrets.
     """
 
 

@@ -2,14 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
 
 from runner.cli import options
+from runner.cli.redaction import own_rules
 from runner.debt import DebtLimits
 from runner.examine import Limits
 from runner.playbook import Playbook
 from runner.policy import Policy
 from runner.record import Options
 from runner.sweep import Budget, Selection
+
+if TYPE_CHECKING:
+    from runner.redact import Rule
 
 DEFAULT_DIRECTORY = Path("podmedic-report")
 
@@ -20,6 +27,14 @@ class Sealing:
 
     bundle: Path | None = None
     key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """`rules` None: the built-in ones alone."""
+
+    is_on: bool = True
+    rules: "tuple[Rule, ...] | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +60,7 @@ class Request:
     written: Options
     policy_file: Path | None
     sealing: Sealing = Sealing()
+    redaction: Redaction = Redaction()
 
 
 def request_of(
@@ -58,6 +74,11 @@ def request_of(
 ) -> Request:
     """Raises UsageError for what the policy does not allow."""
     bounds = policy.spec.bounds
+    if given.no_redact and not policy.spec.unredacted:
+        raise click.UsageError(
+            f"--no-redact is not allowed: policy {policy.metadata.name} does not have "
+            "`unredacted: true` (policy/unredacted)"
+        )
 
     def bounded(name: str, asked: float, most: int | None) -> float:
         return options.bounded(name, asked, most, policy)
@@ -117,6 +138,7 @@ def request_of(
         quiet=given.quiet,
         written=given,
         policy_file=policy_file,
+        redaction=Redaction(is_on=not given.no_redact, rules=own_rules(given.redact_rules)),
         sealing=Sealing(
             bundle=None if given.bundle is None else Path(given.bundle),
             key=None if given.key is None else Path(given.key),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runner.cli import options, sealing
+from runner.cli import options, redaction, sealing
 from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
@@ -137,6 +137,8 @@ from runner.record import Options
 @click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
 @sealing.bundle_option
 @sealing.key_option
+@redaction.rules_option
+@redaction.no_redact_option
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option(
     "--allow-empty",

@@ -105,6 +105,7 @@ def _to_keep(options: Options, redact: Redact) -> Options:
         trigger=clean_trigger(options.trigger, redact),
         bundle=None if bundle is None else str(Path(bundle).absolute()),
         key=None if key is None else str(Path(key).absolute()),
+        redact_rules=tuple(str(Path(path).absolute()) for path in options.redact_rules),
     )
 
 

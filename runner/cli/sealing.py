@@ -63,7 +63,16 @@ def sealed(request: Request, code: ExitCode) -> ExitCode:
         write_beside(request.directory, signer)
         target = request.sealing.bundle
         if target is not None:
-            seal(request.directory, target, codec_of(target), signer, quiet=request.quiet)
+            rules = request.redaction.rules
+            sealing = seal(
+                request.directory,
+                target,
+                codec_of(target),
+                signer,
+                rules=rules,
+                quiet=request.quiet,
+            )
+            code = code if sealing is ExitCode.OK else sealing
     except (OutputError, RecordError, click.UsageError) as error:
         again = f"`podmedic bundle {shlex.quote(str(request.directory))}`"
         complain(f"the run is not sealed: {error}; {again} does that later")

@@ -225,7 +225,7 @@ def shell(  # one argument per option
 
 async def _run(request: _Request, said: Said) -> int:
     # Imported here: a misspelt option needs none of it.
-    from runner.cli.execute import LazyRedactor  # noqa: PLC0415
+    from runner.cli.redaction import LazyRedactor  # noqa: PLC0415
 
     async with connected(request.connection) as cluster:
         asked = Asked(

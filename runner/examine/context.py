@@ -1,15 +1,29 @@
 """What examining a pod needs from outside: the cluster, the clock, the disk, all passed in."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from runner.cluster import Cluster
 from runner.examine.watch import PodHub
 from runner.model.pod import Pod
 from runner.select import Skip
+
+# Whose text is being redacted: `pod`, `source`, for the account of it. Each pod has its own task.
+subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=MappingProxyType({}))
+
+
+@contextmanager
+def about(**what: str) -> Iterator[None]:
+    token = subject.set({**subject.get(), **what})
+    try:
+        yield
+    finally:
+        subject.reset(token)
 
 
 class Redact(Protocol):

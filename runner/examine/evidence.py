@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from runner.cluster import ClusterError
-from runner.examine.context import Context, Redact
+from runner.examine.context import Context, Redact, about
 from runner.examine.logs import read_log
 from runner.injection.endpoints import unexpanded
 from runner.model.examination import LogExcerpt
@@ -176,9 +176,11 @@ async def app_log(
     if not data or data.lstrip().startswith(_NO_LOG):
         return (), ""
     container_id, restarts = _instance(now, previous=previous)
+    with about(source=f"log of container {container}"):
+        clean = ctx.redact.redact_bytes(data)[0]
     excerpt = LogExcerpt(
         container=container,
-        text=ctx.redact.redact_bytes(data)[0].decode("utf-8", errors="replace"),
+        text=clean.decode("utf-8", errors="replace"),
         # As the pod was when it was looked at.
         previous=asked,
         container_id=container_id,

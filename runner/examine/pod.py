@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from runner.examine.catch import run_catch
-from runner.examine.context import Context
+from runner.examine.context import Context, about
 from runner.examine.copy import run_copy
 from runner.examine.deletion import with_deletion
 from runner.examine.evidence import app_log, clean_event, clean_pod
@@ -250,6 +250,12 @@ async def _examine_inside(ctx: Context, plan: PodPlan) -> PodResult:
 async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examined:
     """Evidence of the API, then the injections of the plan. ClusterErrors that concern the whole
     sweep (a lost watch) pass through; everything else becomes part of the result."""
+    metadata = plan.pod.metadata
+    with about(pod=f"{metadata.namespace}/{metadata.name}"):
+        return await _examine(ctx, plan, with_logs=with_logs)
+
+
+async def _examine(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examined:
     pod = plan.pod
     logs: tuple[LogExcerpt, ...] = ()
     unknown: dict[str, str] = {}
@@ -271,8 +277,10 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
             message=result.message or plan.held_back.message,
         )
     # The pod as it was before; cleaned only now, when nobody waits for the injection.
-    snapshot = clean_pod(pod, ctx.redact)
-    events = tuple(clean_event(e, ctx.redact) for e in ctx.hub.events(pod.metadata.uid))
+    with about(source="pod"):
+        snapshot = clean_pod(pod, ctx.redact)
+    with about(source="events"):
+        events = tuple(clean_event(e, ctx.redact) for e in ctx.hub.events(pod.metadata.uid))
     examination = Examination(
         pod=snapshot,
         workload=plan.workload,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from runner.examine.context import Redact
+from runner.examine.context import Redact, about
 from runner.model.report import Attempt, OutputInfo, StepOutcome, StepResult
 from runner.plan import NotRun
 from runner.program import AttemptRecord, ProgramResult, ProgramStep, StepRecord, StreamRecord
@@ -40,8 +40,10 @@ def _attempt_outcome(attempt: AttemptRecord) -> StepOutcome:
 def _attempt(
     attempt: AttemptRecord, redact: Redact, store: Callable[[bytes], str | None]
 ) -> Attempt:
-    stdout, stdout_info = _output(attempt.stdout, redact, store)
-    stderr, stderr_info = _output(attempt.stderr, redact, store)
+    with about(stream="stdout", attempt=f"{attempt.number}"):
+        stdout, stdout_info = _output(attempt.stdout, redact, store)
+    with about(stream="stderr", attempt=f"{attempt.number}"):
+        stderr, stderr_info = _output(attempt.stderr, redact, store)
     return Attempt(
         number=attempt.number,
         outcome=_attempt_outcome(attempt),
@@ -90,7 +92,8 @@ def _step(
             reason=ended[0],
             message=ended[1],
         )
-    attempts = tuple(_attempt(a, redact, store) for a in record.attempts)
+    with about(source=f"step {step.name} of {step.playbook}"):
+        attempts = tuple(_attempt(a, redact, store) for a in record.attempts)
     last = attempts[-1]
     torn = last.outcome is StepOutcome.ERROR
     return StepResult(

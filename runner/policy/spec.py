@@ -109,6 +109,8 @@ class PolicySpec(Spec):
     `lifetime: resident`."""
     artifacts: bool = False
     """Whether playbooks may `collect` files: they are kept as they are, without redaction."""
+    unredacted: bool = False
+    """Whether `--no-redact` may keep secrets in what is stored; everything then says so."""
     secrets: Secrets = Secrets()
     """What of Secrets may be seen."""
     bounds: Bounds = Bounds()

@@ -1,5 +1,7 @@
 """One rule at one place of a text."""
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 
 from runner.redact.budget import Budget
@@ -52,6 +54,8 @@ class Matcher:
             return None
         if self._is_ordinary(data, start, begin, end):
             return None
+        if self.rule.entropy and _entropy(data[begin : begin + _ALLOW_BYTES]) <= self.rule.entropy:
+            return None
         if end == start + _LONG_BYTES:  # and more of it than was looked at
             end = data.find(b"\n", end)
             end = len(data) if end < 0 else end
@@ -95,6 +99,12 @@ class Matcher:
             return False
         before = data[max(0, start - LINE_BYTES) : start]
         return not self._after.search(before[before.rfind(b"\n") + 1 :])
+
+
+def _entropy(value: bytes) -> float:
+    """Shannon's, in bits per byte: how little a value looks like a word."""
+    counts = Counter(value).values()
+    return sum(-n / len(value) * math.log2(n / len(value)) for n in counts)
 
 
 def _cut(data: bytes, begin: int, end: int) -> int:

@@ -36,7 +36,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name, with 32 bytes before it), it is no secret either. `after`: what must stand before the
     match on its line, at most 256 bytes away. `together`: rules that say the same here are
     searched as one automaton; that is fast where their beginnings are alike and explodes where
-    many can be half way through at once.
+    many can be half way through at once. `entropy`: bits per byte that a secret has more than.
     """
 
     id: Name
@@ -50,11 +50,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     after: str = ""
     gate: str = ""
     together: Name = "prefixes"
+    entropy: Annotated[float, msgspec.Meta(ge=0, le=8)] = 0.0
 
 
 class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[dict[str, object], ...]
     fragments: dict[str, str] = {}
+    allow: tuple[str, ...] = ()
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
@@ -62,6 +64,11 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
 
     Raises RuleError for the first rule that cannot be used.
     """
+    return parse_pack(text)[0]
+
+
+def parse_pack(text: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """And `allow`: regular expressions of whole values that are no secret for any rule."""
     try:
         pack = msgspec.convert(yaml.load(text, yaml.CSafeLoader), _Pack)
     except yaml.YAMLError as error:
@@ -73,14 +80,20 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
         fragments[name] = _expand(regex, fragments, f"fragment {name}")
     rules: dict[str, Rule] = {}
     for number, entry in enumerate(pack.rules, 1):
-        rule = _rule(entry, fragments, f"rule {entry.get('id', f'number {number}')}")
+        rule = check_rule(entry, fragments, f"rule {entry.get('id', f'number {number}')}")
         if rule.id in rules:
             raise RuleError(f"rule {rule.id}: id: is used twice")
         rules[rule.id] = rule
-    return tuple(rules.values())
+    for allow in pack.allow:
+        try:
+            compile_bytes(allow.encode())
+        except RegexError as error:
+            raise RuleError(f"rule pack: allow: {allow}: {error}") from error
+    return tuple(rules.values()), pack.allow
 
 
-def _rule(entry: dict[str, object], fragments: Mapping[str, str], where: str) -> Rule:
+def check_rule(entry: dict[str, object], fragments: Mapping[str, str], where: str) -> Rule:
+    """Raises RuleError, which begins with `where`."""
     try:
         rule = msgspec.convert(entry, Rule)
     except msgspec.ValidationError as error:

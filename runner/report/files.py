@@ -41,12 +41,18 @@ def growing_file(path: Path) -> Iterator["Growing"]:
 class Growing:
     """A file that is not in its place yet."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
+        self.path = path
         self.kept = False
 
     def write(self, data: bytes) -> object:
         return self._file.write(data)
+
+    def read_back(self) -> BinaryIO:
+        """What was written by now."""
+        self._file.flush()
+        return self.path.open("rb")
 
     def keep(self) -> None:
         """All of it is written, and would survive a power cut."""
@@ -64,7 +70,7 @@ def _beside(path: Path, mode: int) -> Iterator[Growing]:
     try:
         temporary.unlink(missing_ok=True)
         with os.fdopen(os.open(temporary, _NEW, mode), "wb") as file:
-            growing = Growing(file)
+            growing = Growing(file, temporary)
             yield growing
         if growing.kept:
             temporary.replace(path)

@@ -22,7 +22,7 @@ from runner.model.report import (
     Workload,
 )
 from runner.report.plain import one_line, plain
-from runner.report.view import notices, rows
+from runner.report.view import NOT_REDACTED, notices, rows
 
 _MAX_TEXT = 4_000
 # XML 1.0 has no place for these, however they are written; `plain` has taken care of the others.
@@ -97,6 +97,8 @@ def _run(report: Report) -> _Case:
         return _Case(name="run", how="error", kind="Aborted", message=run.aborted)
     if run.interrupted:
         return _Case(name="run", how="error", kind="Interrupted", message=notices(report)[0])
+    if not run.redacted:
+        return _Case(name="run", how="skipped", message=NOT_REDACTED)
     if not report.pods and not report.findings:
         return _Case(name="run", how="skipped", message="no pod was selected")
     return _Case(name="run")

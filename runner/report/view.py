@@ -100,6 +100,9 @@ def headline(summary: Summary) -> str:
     return ", ".join(words)
 
 
+NOT_REDACTED = "Not redacted: secrets may stand in this report and beside it (--no-redact)"
+
+
 def notices(report: Report) -> tuple[str, ...]:
     """What must be said before anything else: why this report is not the whole story."""
     said = []
@@ -114,6 +117,8 @@ def notices(report: Report) -> tuple[str, ...]:
         for question in report.not_evaluated
         if question.reason == NAMESPACE_NOT_FOUND
     ]
+    if not report.run.redacted:
+        said.append(NOT_REDACTED)
     return tuple(said)
 
 
