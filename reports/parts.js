@@ -15,6 +15,18 @@ function parts(h, plural) {
       change.more ? h("p", { class: "cut" }, `${plural(change.more, "other difference")} are not kept.`) : "");
   }
 
+  const USED = { env: "as variables, read when a container starts", files: "as files, renewed while it runs", subPath: "as files that stay as they were mounted" };
+
+  // ConfigMaps that were changed since the pods were made.
+  function configurationPart(changes) {
+    if (!changes || !changes.length) return "";
+    return h("section", { class: "change" }, h("h3", {}, "Configuration that changed"), h("ul", {}, changes.map((each) => h("li", {},
+      "ConfigMap ", h("code", {}, each.name), " was changed at ", h("time", { datetime: each.at }, each.at), ", after ",
+      each.pods.length > 1 ? `${plural(each.pods.length, "pod")} were made` : `pod ${each.pods[0]} was made`,
+      "; container ", h("code", {}, each.container), " uses it ", each.usedAs.map((how) => USED[how]).join(", and "),
+      each.stale ? h("strong", {}, "; it still runs with what it read before.") : "."))));
+  }
+
   function cell(text, tag) {
     return h("td", {}, text === null ? h("span", { class: "hint" }, NONE) : h(tag, {}, h("code", {}, text)));
   }
@@ -115,5 +127,5 @@ function parts(h, plural) {
     return box;
   }
 
-  return { changePart, ruledOutPart, timelinePart, streamPart, outputPart };
+  return { changePart, configurationPart, ruledOutPart, timelinePart, streamPart, outputPart };
 }

@@ -27,7 +27,7 @@
 
   const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
-  const { changePart, ruledOutPart, timelinePart, streamPart, outputPart } = parts(h, plural);
+  const { changePart, configurationPart, ruledOutPart, timelinePart, streamPart, outputPart } = parts(h, plural);
 
   const began = new Date(document.querySelector("header time").dateTime);
 
@@ -173,6 +173,7 @@
       body.replaceChildren(
         ...detail.findings.map((finding) => findingPart(finding, groups, entry)),
         changePart(detail.change),
+        configurationPart(detail.configuration),
         ruledOutPart(detail.ruledOut),
         questionsPart(detail.questions),
         h("h3", {}, "Pods"),

@@ -28,6 +28,9 @@ OF_REVISIONS = (
 )
 
 
+CONFIG_MAPS = Resource(plural="configmaps")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """`resource` may carry a subresource: `pods/log`. Without an `optional` one a run does its
@@ -147,6 +150,15 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
             )
             for each in OF_REVISIONS
         ]
+        found.append(
+            Need(
+                resource=CONFIG_MAPS.plural,
+                verbs=("list",),
+                why="when the ConfigMaps of ill pods were changed; their metadata is asked for, "
+                "never what is in them; without it that is `not-evaluated`",
+                optional=True,
+            )
+        )
     return tuple(found)
 
 

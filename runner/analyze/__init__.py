@@ -1,5 +1,6 @@
 """From what was seen of each pod to findings that name the cause. Pure."""
 
+from runner.analyze.configuration import configuration_changes, used_config_maps
 from runner.analyze.facts import facts
 from runner.analyze.judge import Judgement, judge, ranked
 from runner.analyze.object_facts import missing_pods
@@ -16,6 +17,7 @@ from runner.playbook.exit_codes import explain_exit_code
 __all__ = [
     "Generation",
     "Judgement",
+    "configuration_changes",
     "explain_exit_code",
     "facts",
     "failed_jobs",
@@ -27,4 +29,5 @@ __all__ = [
     "ranked",
     "revision_changes",
     "timeline",
+    "used_config_maps",
 ]

@@ -71,28 +71,38 @@ def facts(
         unknown["events"] = missing
     else:
         values["events"] = _events(examination)
-    missing = examination.unknown.get("changes", "")
-    if missing:
-        unknown["changes"] = missing
-    else:
-        values["changes"] = [
-            {
-                "path": each.path,
-                "name": each.path.rpartition("[")[2].partition("]")[0],
-                "before": each.before or "",
-                "after": each.after or "",
-            }
-            for each in examination.changes
-        ]
-    missing = examination.unknown.get("services", "")
-    if missing:
-        unknown["services"] = missing
-    else:
-        values["services"] = list(_services(examination))
+    lists = {
+        "changes": _changes(examination),
+        "configurationChanges": _configuration_changes(examination, now),
+        "services": _services(examination),
+    }
+    for name, items in lists.items():
+        if missing := examination.unknown.get(name, ""):
+            unknown[name] = missing
+        else:
+            values[name] = list(items)
     values["control"] = {"differs": []}
     if control is not None:
         values["control"] = compared(values, control, unknown)
     return Facts(values, unknown)
+
+
+def _changes(examination: Examination) -> Iterator[dict[str, Any]]:
+    for each in examination.changes:
+        yield {
+            "path": each.path,
+            "name": each.path.rpartition("[")[2].partition("]")[0],
+            "before": each.before or "",
+            "after": each.after or "",
+        }
+
+
+def _configuration_changes(
+    examination: Examination, now: datetime | None
+) -> Iterator[dict[str, Any]]:
+    for each in examination.configuration_changes:
+        ago = {"agoSeconds": int((now - each.changed_at).total_seconds())} if now else {}
+        yield {"name": each.name, "usedAs": list(each.used_as), "stale": each.stale, **ago}
 
 
 def _services(examination: Examination) -> Iterator[dict[str, Any]]:

@@ -9,9 +9,10 @@ from datetime import datetime
 
 import msgspec
 
+from runner.model.harm import Change, Harm, HarmVerdict, OwnEvent
 from runner.model.node import Node
 from runner.model.pod import ContainerStatus, Event, Pod
-from runner.model.report import Change, Harm, HarmVerdict, OwnEvent, PodOutcome, PodResult
+from runner.model.report import PodOutcome, PodResult
 from runner.select import app_statuses, condition_status
 from runner.select.condition import BACK_OFF_MEMORY
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from runner.model.base import Value
 from runner.model.objects import Service
 from runner.model.pod import Event, Pod
-from runner.model.report import Difference, StepResult, Workload
+from runner.model.report import ConfigurationChange, Difference, StepResult, Workload
 
 
 class TargetCondition(StrEnum):
@@ -43,8 +43,9 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
 class Examination(Value, frozen=True, kw_only=True):
     """`pod` is the snapshot taken before anything was injected. `services`
     are those that select the pod, `changes` what is different in its workload's pod template since
-    the last good revision. `unknown` maps a fact (`events`, `logs`, `services`, `changes`) to the
-    reason why it could not be had: `forbidden: list events`."""
+    the last good revision, `configuration_changes` which ConfigMaps of the container were changed
+    since the pod was made. `unknown` maps a fact (`events`, `logs`, `services`, `changes`,
+    `configurationChanges`) to the reason why it could not be had: `forbidden: list events`."""
 
     pod: Pod
     workload: Workload
@@ -55,4 +56,5 @@ class Examination(Value, frozen=True, kw_only=True):
     logs: tuple[LogExcerpt, ...] = ()
     services: tuple[Service, ...] = ()
     changes: tuple[Difference, ...] = ()
+    configuration_changes: tuple[ConfigurationChange, ...] = ()
     unknown: dict[str, str] = {}

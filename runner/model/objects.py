@@ -1,6 +1,7 @@
 """Workloads, Services and what stands behind them as the API server shows them, cut down to the
 fields podmedic reads: what there is to say of a workload that has no pod to look into."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -115,3 +116,23 @@ class ObjectExamination(Value, frozen=True, kw_only=True):
     pods: tuple[Pod, ...] = ()
     events: tuple[Event, ...] = ()
     explained: bool = False
+
+
+class ManagedFields(Value, frozen=True, kw_only=True):
+    """Who set which fields last, and when."""
+
+    time: datetime | None = None
+    fields: dict[str, Any] = msgspec.field(default={}, name="fieldsV1")
+
+
+class ConfigMapMeta(Value, frozen=True, kw_only=True):
+    name: str
+    namespace: str = ""
+    creation_timestamp: datetime | None = None
+    managed_fields: tuple[ManagedFields, ...] = ()
+
+
+class ConfigMap(Value, frozen=True, kw_only=True):
+    """Without what is in it: only its metadata is ever asked for."""
+
+    metadata: ConfigMapMeta

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from runner.model.base import Record
+from runner.model.harm import Harm
 from runner.model.trigger import Trigger
 
 API_VERSION = "podmedic.io/v1alpha1"
@@ -180,42 +181,6 @@ class Moment(Record, frozen=True, kw_only=True):
     bad: bool = False
 
 
-class HarmVerdict(StrEnum):
-    """Is the pod what it was before we touched it?"""
-
-    UNCHANGED = "unchanged"
-    CHANGED = "changed"
-    UNKNOWN = "unknown"  # the pod went away, or was not looked at again
-
-
-class Change(Record, frozen=True, kw_only=True):
-    """One difference between the pod before and after. `expected` ones would have come without
-    us: a crash loop that goes on, a pod that became Ready."""
-
-    what: str
-    before: str
-    after: str
-    expected: bool
-
-
-class OwnEvent(Record, frozen=True, kw_only=True):
-    """A Warning event of the pod that our `container` is the cause of."""
-
-    container: str
-    reason: str
-    message: str
-    count: int = 1
-
-
-class Harm(Record, frozen=True, kw_only=True):
-    """`verdict` counts what was not expected only; `events` are seen by others and change nothing
-    in the pod."""
-
-    verdict: HarmVerdict
-    changes: tuple[Change, ...] = ()
-    events: tuple[OwnEvent, ...] = ()
-
-
 class PodResult(Record, frozen=True, kw_only=True):
     """One selected pod. `container` is the name of the ephemeral container, empty if none was
     injected; `strategy` says how the pod was reached (`target`,
@@ -327,6 +292,21 @@ class RevisionChange(Record, frozen=True, kw_only=True):
     more: int = 0
 
 
+class ConfigurationChange(Record, frozen=True, kw_only=True):
+    """A ConfigMap that pods of an ill workload use and that was changed after the oldest of `pods`
+    was made. `used_as` says how: `env` is read when a container starts, `files` the kubelet renews
+    while it runs, `subPath` stays as it was mounted. A `stale` container started before the
+    change and goes on with what it read then."""
+
+    workload: Workload
+    container: str
+    name: str
+    changed_at: datetime
+    used_as: tuple[str, ...]
+    stale: bool
+    pods: tuple[PodRef, ...]
+
+
 NAMESPACE_NOT_FOUND = "NamespaceNotFound"
 
 
@@ -400,4 +380,5 @@ class Report(Record, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     not_evaluated: tuple[NotEvaluated, ...]
     changes: tuple[RevisionChange, ...] = ()
+    configuration_changes: tuple[ConfigurationChange, ...] = ()
     ruled_out: tuple[RuledOut, ...] = ()

@@ -5,7 +5,7 @@ from datetime import datetime
 from runner.model.base import Value
 from runner.model.examination import Examination
 from runner.model.objects import Objects
-from runner.model.report import PodResult, RevisionChange, Run
+from runner.model.report import ConfigurationChange, PodResult, RevisionChange, Run
 from runner.model.trigger import Aim
 
 
@@ -23,11 +23,11 @@ class SeenPod(Value, frozen=True, kw_only=True):
 
 class Seen(Value, frozen=True, kw_only=True):
     """Everything in it has passed the choke point. `at` is when the rules were asked, `run` what
-    the report says of the run but for what the playbooks make of it. `events_unknown` and
-    `changes_unknown` say why those could not be had; `objects_meant` is false for a selection that
-    means pods alone. No pod was found in `namespaces_missing`, which do not exist, nor in
-    `namespaces_unknown`, of which that is not known. `aims` are what the alerts that started the
-    run are about."""
+    the report says of the run but for what the playbooks make of it. `events_unknown`,
+    `changes_unknown` and `configuration_unknown` say why those could not be had; `objects_meant`
+    is false for a selection that means pods alone. No pod was found in `namespaces_missing`, which
+    do not exist, nor in `namespaces_unknown`, of which that is not known. `aims` are what the
+    alerts that started the run are about."""
 
     api_version: str
     run: Run
@@ -40,5 +40,7 @@ class Seen(Value, frozen=True, kw_only=True):
     objects: Objects = Objects()
     changes: tuple[RevisionChange, ...] = ()
     changes_unknown: str = ""
+    configuration_changes: tuple[ConfigurationChange, ...] = ()
+    configuration_unknown: str = ""
     namespaces_missing: tuple[str, ...] = ()
     namespaces_unknown: tuple[str, ...] = ()

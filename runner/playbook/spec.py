@@ -89,8 +89,9 @@ class EvidenceSpec(Spec):
     events: bool = True
     """Events about the pod."""
     changes: bool = False
-    """What changed in the pod template of a workload whose pods are ill, since the revision before;
-    the report shows it beside the cause, conditions see `changes`."""
+    """What changed in the pod template of a workload whose pods are ill, since the revision before,
+    and which of its ConfigMaps were changed since the pods were made; the report shows it beside
+    the cause, conditions see `changes` and `configurationChanges`."""
 
 
 class Retry(Spec):

@@ -115,6 +115,13 @@ CHANGE = {
     "was absent, `(not shown)` where it may be secret",
     "after": "what it is now, in the same words",
 }
+CONFIGURATION_CHANGE = {
+    "name": "name of the ConfigMap",
+    "usedAs": "list: `env`, read when the container starts; `files`, renewed while it runs; "
+    "`subPath`, as it was when it was mounted",
+    "stale": "true when the container started before the change and goes on with what it read then",
+    "agoSeconds?": "how long ago it was changed",
+}
 CONTROL = {
     "pod?": "its name; absent, like all but `differs`, where there is none: ask `has(control.pod)`",
     "node?": "name of its node",
@@ -152,6 +159,8 @@ LISTS: Mapping[str, str] = {
     "services": "list of maps, one for each port of each Service that selects the pod",
     "changes": "list of maps, what breaks pods most often first: how the pod template differs from "
     "that of the last good revision; only where `evidence.changes` asks for it",
+    "configurationChanges": "list of maps, the latest first: ConfigMaps that the container uses "
+    "and that were changed since the pod was made; only where `evidence.changes` asks for it",
     "steps": "map from the name of a step of this playbook to what came of it",
     "item": "with `each`: the one at hand",
     "match": "with `match`: the named groups of the pattern that matched, and `line`",
@@ -166,6 +175,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "events[]": EVENT,
     "services[]": SERVICE,
     "changes[]": CHANGE,
+    "configurationChanges[]": CONFIGURATION_CHANGE,
     "control": CONTROL,
 }
 """In the order in which people are told of them."""

@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from runner.model.harm import Harm, HarmVerdict
 from runner.model.report import (
     Attempt,
     ContainerSummary,
     Evidence,
     Finding,
-    Harm,
-    HarmVerdict,
     Injection,
     NotEvaluated,
     OutputInfo,
@@ -23,7 +22,7 @@ from runner.model.report import (
     StepResult,
 )
 from runner.report.plain import one_line, plain
-from runner.report.story import Json, change, timeline
+from runner.report.story import Json, change, configuration, timeline
 from runner.report.summary import added
 from runner.report.view import Row, plural, refutations
 
@@ -91,6 +90,7 @@ def detail(row: Row, limit: int) -> Json:
     total = len(row.results)
     return {
         "change": change(row.change),
+        "configuration": configuration(row.configuration_changes),
         "findings": [_finding(finding, total) for finding in row.findings],
         "ruledOut": _ruled_out(row),
         "questions": [_question(question) for question in row.not_evaluated],

@@ -11,7 +11,7 @@ from runner.report.summary import Verdict
 from runner.report.trigger import trigger_lines
 from runner.report.view import (
     Row,
-    change_sentence,
+    change_sentences,
     headline,
     notices,
     plural,
@@ -80,8 +80,8 @@ def _row(row: Row) -> Iterator[str]:
     yield f"- **{row.verdict.value}** **{name}** in {where} ({', '.join(facts)}): {cause}"
     if row.decisive:
         yield f"  - {_code(cut(one_line(row.decisive), _MAX_LINE))}"
-    if row.change is not None:
-        yield f"  - {escaped(cut(one_line(change_sentence(row.change)), _MAX_CAUSE))}"
+    for said in change_sentences(row):
+        yield f"  - {escaped(cut(one_line(said), _MAX_CAUSE))}"
     # For a chat only what is said shortly.
     said = "Ruled out: " + " ".join(map(one_line, refutations(row)))
     if refutations(row) and len(said) <= _MAX_CAUSE:

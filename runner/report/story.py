@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runner.model.report import Moment, Revision, RevisionChange
+from runner.model.report import ConfigurationChange, Moment, Revision, RevisionChange
 from runner.report.plain import one_line
 
 Json = dict[str, Any]
@@ -25,6 +25,20 @@ def change(found: RevisionChange | None) -> Json | None:
             for each in found.differences
         ],
     }
+
+
+def configuration(found: Sequence[ConfigurationChange]) -> list[Json]:
+    return [
+        {
+            "name": one_line(each.name),
+            "container": one_line(each.container),
+            "at": each.changed_at.isoformat(),
+            "usedAs": list(each.used_as),
+            "stale": each.stale,
+            "pods": [one_line(pod.name) for pod in each.pods],
+        }
+        for each in found
+    ]
 
 
 def _revision(one: Revision) -> Json:

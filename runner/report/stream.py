@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from runner.model.base import Record
 from runner.model.report import (
     API_VERSION,
+    ConfigurationChange,
     Finding,
     NotEvaluated,
     PodOutcome,
@@ -62,6 +63,11 @@ class ChangeLine(_Line, frozen=True, kw_only=True):
     change: RevisionChange
 
 
+class ConfigurationChangeLine(_Line, frozen=True, kw_only=True):
+    kind: str = "ConfigurationChange"
+    configuration_change: ConfigurationChange
+
+
 class RuledOutLine(_Line, frozen=True, kw_only=True):
     kind: str = "RuledOut"
     ruled_out: RuledOut
@@ -91,6 +97,8 @@ def rest_of_stream(report: Report, said: Mapping[str, PodOutcome]) -> Iterator[b
         yield line_of(NotEvaluatedLine(run_id=run, not_evaluated=question))
     for change in report.changes:
         yield line_of(ChangeLine(run_id=run, change=change))
+    for changed in report.configuration_changes:
+        yield line_of(ConfigurationChangeLine(run_id=run, configuration_change=changed))
     for item in report.ruled_out:
         yield line_of(RuledOutLine(run_id=run, ruled_out=item))
     yield line_of(RunLine(run_id=run, run=report.run, summary=report.summary))

@@ -10,7 +10,7 @@ from runner.report.trigger import trigger_lines
 from runner.report.view import (
     Row,
     Tone,
-    change_sentence,
+    change_sentences,
     headline,
     notices,
     plural,
@@ -67,9 +67,9 @@ def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     lines += [_MARGIN + line for line in _wrapped(one_line(row.cause), room, most=2)]
     if row.decisive:
         lines.append(_MARGIN + paint(cut(f"| {one_line(row.decisive)}", room), "2"))
-    if row.change is not None:
-        said = f"~ {one_line(change_sentence(row.change))}"
-        lines += [_MARGIN + paint(line, "2") for line in _wrapped(said, room, most=2)]
+    for said in change_sentences(row):
+        wrapped = _wrapped(f"~ {one_line(said)}", room, most=2)
+        lines += [_MARGIN + paint(line, "2") for line in wrapped]
     return lines
 
 

@@ -3,7 +3,7 @@ terminal and for HTML. Text is as it came; whoever shows it makes it harmless.""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -13,6 +13,7 @@ from runner.model.report import (
     NAMESPACE_NOT_FOUND,
     NOT_SHOWN,
     Confidence,
+    ConfigurationChange,
     Difference,
     Evidence,
     Finding,
@@ -51,7 +52,8 @@ class Tone(StrEnum):
 class Row(Value, frozen=True, kw_only=True):
     """One workload, worst first. `cause` is a sentence, `pods` says `6 of 6 pods`, `decisive` is
     the line of `evidence` that says it, `findings` are those of this workload, the decisive one
-    first, `change` what is different in its pod template since its pods were well, `ruled_out` what
+    first, `change` what is different in its pod template since its pods were well,
+    `configuration_changes` which ConfigMaps were changed under them, `ruled_out` what
     was looked for and is not there."""
 
     workload: Workload
@@ -66,6 +68,7 @@ class Row(Value, frozen=True, kw_only=True):
     results: tuple[PodResult, ...]
     not_evaluated: tuple[NotEvaluated, ...]
     change: RevisionChange | None = None
+    configuration_changes: tuple[ConfigurationChange, ...] = ()
     ruled_out: tuple[RuledOut, ...] = ()
 
 
@@ -158,12 +161,18 @@ def rows(report: Report) -> tuple[Row, ...]:
         for workload, verdict in judged.items()
     ]
     changes = {change.workload: change for change in report.changes if change.differences}
+    configuration = defaultdict[Workload, list[ConfigurationChange]](list)
+    for changed in report.configuration_changes:
+        configuration[changed.workload].append(changed)
     out = defaultdict[Workload, list[RuledOut]](list)
     for each in report.ruled_out:
         out[each.workload].append(each)
     made = [
         msgspec.structs.replace(
-            row, change=changes.get(row.workload), ruled_out=tuple(out[row.workload])
+            row,
+            change=changes.get(row.workload),
+            configuration_changes=tuple(configuration[row.workload]),
+            ruled_out=tuple(out[row.workload]),
         )
         for row in made
     ]
@@ -208,6 +217,24 @@ def decisive_line(excerpt: str, message: str) -> str:
     return best
 
 
+def change_sentences(row: Row) -> Iterator[str]:
+    """What changed before the pods of a workload fell ill, a line each."""
+    if row.change is not None:
+        yield change_sentence(row.change)
+    yield from map(configuration_sentence, row.configuration_changes[:_MAX_CONFIGURATION])
+
+
+def configuration_sentence(changed: ConfigurationChange) -> str:
+    """`ConfigMap shop was changed at 2026-11-28 20:31:05 UTC, after pod web-1 was made`."""
+    at = f"{changed.changed_at:%Y-%m-%d %H:%M:%S} UTC"
+    said = (
+        f"ConfigMap {changed.name} was changed at {at}, after pod {changed.pods[0].name} was made"
+    )
+    if changed.stale:
+        return f"{said}; container {changed.container} still runs with what it read before"
+    return said
+
+
 def change_sentence(change: RevisionChange, most: int = 2) -> str:
     """`Revision 4 differs from 3 (2 Ready pods): image was web:1, is web:2`. A container is named
     where not all of it is about the same one."""
@@ -223,6 +250,7 @@ def change_sentence(change: RevisionChange, most: int = 2) -> str:
     )
 
 
+_MAX_CONFIGURATION = 2
 _CONTAINER = re.compile(r"containers\[([^\]]*)\]\.")
 
 

@@ -26,6 +26,7 @@ from runner.playbook import Playbook
 from runner.policy import of_injection
 from runner.record import PodRecord
 from runner.select import Skip, condition_status, node_pool
+from runner.sweep.configuration import list_configuration_changes
 from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import EventLists, choose_for_logs, list_events
@@ -222,10 +223,11 @@ async def sweep(
     to_inject = sorted({p.pod.metadata.namespace for p in plans if will_inject(p)})
     wanted = any(p.spec.evidence.events for p in playbooks)
     on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}
-    events, (nodes, _), (changes, changes_unknown), use, _ = await asyncio.gather(
+    events, (nodes, _), (changes, changes_unknown), configuration, use, _ = await asyncio.gather(
         list_events(outside.cluster, namespaces if wanted else ()),
         list_nodes(outside.cluster, on_nodes),
         list_changes(outside.cluster, plans, gathered.ready.values(), outside.redact),
+        list_configuration_changes(outside.cluster, plans),
         list_usage(outside.cluster, plans),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
@@ -271,6 +273,8 @@ async def sweep(
         objects=clean_objects(objects, outside.redact),
         changes=changes,
         changes_unknown=changes_unknown,
+        configuration_changes=configuration[0],
+        configuration_unknown=configuration[1],
         namespaces_missing=gathered.absent.missing,
         namespaces_unknown=gathered.absent.unknown,
     )

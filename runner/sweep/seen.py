@@ -75,6 +75,7 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         findings=findings,
         not_evaluated=not_evaluated,
         changes=seen.changes,
+        configuration_changes=seen.configuration_changes,
         ruled_out=ruled_out,
     )
 
@@ -135,8 +136,20 @@ def _with_changes(
         playbook.spec.evidence.changes for playbook in playbooks if playbook.name in names
     ):
         return examination
+    unknown = dict(examination.unknown)
     if seen.changes_unknown:
-        unknown = {**examination.unknown, "changes": seen.changes_unknown}
-        return msgspec.structs.replace(examination, unknown=unknown)
+        unknown["changes"] = seen.changes_unknown
+    if seen.configuration_unknown:
+        unknown["configurationChanges"] = seen.configuration_unknown
     found = (e.differences for e in seen.changes if e.workload == examination.workload)
-    return msgspec.structs.replace(examination, changes=next(found, ()))
+    configuration = (
+        each
+        for each in seen.configuration_changes
+        if each.workload == examination.workload and each.container == examination.target_container
+    )
+    return msgspec.structs.replace(
+        examination,
+        changes=next(found, ()),
+        configuration_changes=tuple(configuration),
+        unknown=unknown,
+    )

@@ -1,6 +1,8 @@
 """What changed before pods fell ill, beside the cause."""
 
 import json
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,70 @@ def test_without_the_permission_it_is_said(lab: Lab, namespace: str, tmp_path: P
         "Forbidden", "forbidden: list replicasets.apps",
     )  # fmt: skip
     assert run.report["changes"] == []
+
+
+def test_configuration_that_changed_stands_beside_the_cause(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """An edit of a ConfigMap that a crash loop reads: told, with rules that may ask for it, and
+    only its metadata was read."""
+    lab.images("busybox", "tools")
+    settings: dict[str, Any] = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"},
+        "data": {"GREETING": "swordfish"},
+    }  # fmt: skip
+    container = {
+        "envFrom": [{"configMapRef": {"name": "settings"}}],
+        "volumeMounts": [{"name": "settings", "mountPath": "/etc/settings"}],
+    }
+    web = pm.deployment("web", SCRIPT, container=container)
+    web["spec"]["template"]["spec"]["volumes"] = [
+        {"name": "settings", "configMap": {"name": "settings"}}
+    ]
+    pm.apply(lab, namespace, settings, web)
+    pm.wait_ready(lab, namespace, "web")
+    made = _time(lab, namespace, "pod", "-l", "app=web", "-o", f"jsonpath={_CREATED}")
+    # What is changed within half a minute is taken for a part of the same rollout.
+    time.sleep(max(0.0, made.timestamp() + 31 - time.time()))
+    settings["data"] = {"FAREWELL": "swordfish"}
+    pm.apply(lab, namespace, settings)
+    lab.kubectl("exec", "deploy/web", "-n", namespace, "--", "kill", "1")
+    wait_crashing(lab, namespace, "web", 1)
+    rule = {
+        "id": "edited", "severity": "critical", "title": "The configuration was edited",
+        "each": "configurationChanges.filter(c, c.agoSeconds < 600 && !c.stale)",
+        "message": "{{ item.name }} {{ item.usedAs | join(' ') }}",
+    }  # fmt: skip
+    file = pm.playbook(
+        tmp_path, [{"name": "look", "run": ["true"]}], findings=[rule], evidence={"changes": True}
+    )
+    offset = lab.audit_offset()
+    run = pm.run(lab, namespace, file, directory=tmp_path / "out")
+    (change,) = run.report["configurationChanges"]
+    pods = change.pop("pods")
+    changed = datetime.fromisoformat(change.pop("changedAt"))
+    assert change == {
+        "workload": {"kind": "Deployment", "namespace": namespace, "name": "web"},
+        "container": "app", "name": "settings", "usedAs": ["env", "files"], "stale": False,
+    }  # fmt: skip
+    assert timedelta(seconds=30) <= changed - made <= timedelta(seconds=120)
+    assert [f["message"] for f in run.report["findings"]] == ["settings env files"]
+    line = f"~ ConfigMap settings was changed at {changed:%Y-%m-%d %H:%M:%S} UTC, after pod "
+    assert line + pods[0]["name"] in " ".join(run.stdout.split())
+    (asked,) = [
+        e for e in lab.requests(offset, user_agent="podmedic/")
+        if e.get("objectRef", {}).get("resource") == "configmaps"
+    ]  # fmt: skip
+    assert asked["verb"] == "list"
+    kept = (tmp_path / "out").iterdir()
+    assert all(b"swordfish" not in path.read_bytes() for path in kept)
+
+
+_CREATED = "{.items[0].metadata.creationTimestamp}"
+
+
+def _time(lab: Lab, namespace: str, *words: str) -> datetime:
+    return datetime.fromisoformat(lab.kubectl("get", *words, "-n", namespace))
 
 
 def test_rules_can_ask_what_changed(lab: Lab, namespace: str, tmp_path: Path) -> None:

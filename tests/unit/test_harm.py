@@ -6,17 +6,10 @@ import msgspec
 import pytest
 
 from runner.examine.harm import expected_restarts, proof, sentence, with_harm, with_node
+from runner.model.harm import Change, Harm, HarmVerdict, OwnEvent
 from runner.model.node import Node, NodeStatus
 from runner.model.pod import Event, ObjectMeta, ObjectReference, Pod, PodCondition
-from runner.model.report import (
-    Change,
-    Harm,
-    HarmVerdict,
-    Injection,
-    OwnEvent,
-    PodOutcome,
-    PodResult,
-)
+from runner.model.report import Injection, PodOutcome, PodResult
 from runner.select import workload_of
 from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated
 

@@ -10,7 +10,8 @@ import pytest
 from runner.budget import Candidate, Limits, Scheduler, Standing
 from runner.cluster import ClusterError, ErrorReason
 from runner.examine import Examined
-from runner.model.report import Change, Harm, HarmVerdict, Injection, PodOutcome
+from runner.model.harm import Change, Harm, HarmVerdict
+from runner.model.report import Injection, PodOutcome
 from runner.plan import PodPlan
 from runner.select import workload_of
 from runner.sweep.pool import Acts, Cut, Stop, Tally, run_pool, without_examination

@@ -5,16 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from runner.model.harm import Change, Harm, HarmVerdict, OwnEvent
 from runner.model.report import (
     Artifact,
     Attempt,
-    Change,
     Evidence,
-    Harm,
-    HarmVerdict,
     Injection,
     OutputInfo,
-    OwnEvent,
     PodOutcome,
     StepOutcome,
     StepResult,

@@ -51,7 +51,7 @@ def test_the_keys_that_others_rely_on() -> None:
 
     assert list(report) == [
         "apiVersion", "kind", "run", "summary", "pods", "findings", "notEvaluated", "changes",
-        "ruledOut",
+        "configurationChanges", "ruledOut",
     ]  # fmt: skip
     assert report["apiVersion"] == "podmedic.io/v1alpha1"
     assert report["kind"] == "Report"
