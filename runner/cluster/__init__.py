@@ -3,10 +3,10 @@
 `runner.kube` implements it; tests of the pure core give one-line fakes. Nothing here knows HTTP.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from runner.cluster.streams import Chunk, Ended, Place, Stream, Streamed, StreamOutcome, Streams
 from runner.model.pod import Event, Pod
@@ -18,6 +18,7 @@ __all__ = [
     "ClusterError",
     "Ended",
     "ErrorReason",
+    "ObjectEvent",
     "Objects",
     "Place",
     "PodEvent",
@@ -27,6 +28,7 @@ __all__ = [
     "StreamOutcome",
     "Streamed",
     "Streams",
+    "WatchedObjects",
 ]
 
 T = TypeVar("T")
@@ -116,6 +118,16 @@ class Resource:
     version: str = "v1"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectEvent(Generic[T]):
+    """`type` is `modified`, `deleted`, or `synced`, which comes without an object: every one that
+    exists has been given since the last `synced`, those with `listed`; any other is gone."""
+
+    type: str
+    object: T | None = None
+    listed: bool = False
+
+
 class Objects(Protocol):
     """Rare requests about any kind of object, decoded into the caller's own projection `as_`, a
     msgspec Struct with the fields that are read. Raises ClusterError: NOT_FOUND, CONFLICT and
@@ -170,6 +182,29 @@ class Objects(Protocol):
         grace_period_seconds: int | None = None,
     ) -> None:  # fmt: skip
         """Gone already is no error; `uid` protects a namesake."""
+
+
+class WatchedObjects(Objects, Protocol):
+    """For whoever follows objects of his own, and changes parts of them."""
+
+    async def patch(
+        self, resource: Resource, name: str, namespace: str | None, body: Mapping[str, Any],
+        as_: type[T],
+    ) -> T:  # fmt: skip
+        """A JSON merge patch; with `metadata.resourceVersion` in it, CONFLICT when it changed
+        since."""
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        as_: type[T],
+        version_of: Callable[[T], str],
+        *,
+        label_selector: str = "",
+    ) -> AsyncIterator[ObjectEvent[T]]:
+        """All there are, `synced`, then what changes, for ever; ends only by a ClusterError that
+        waiting cannot mend. `version_of` reads an object's resourceVersion."""
 
 
 class Cluster(Protocol):

@@ -107,7 +107,7 @@ class KubeCluster:
         self._watches = watches
         self._description = description
         self.server = server
-        self.objects = KubeObjects(http)
+        self.objects = KubeObjects(http, watches)
         self.streams = KubeStreams(http, streams)
         self.default_namespace = default_namespace
 

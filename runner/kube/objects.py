@@ -1,15 +1,16 @@
 """Get, list, create, replace and delete any kind of object: `runner.cluster.Objects` over HTTP."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from runner.cluster import ClusterError, ErrorReason, Resource, Scope
+from runner.cluster import ClusterError, ErrorReason, ObjectEvent, Resource, Scope
 from runner.kube.errors import Question, one_line
 from runner.kube.http import Answer, HttpClient, Request
+from runner.kube.watch import Watch, WatchPolicy
 from runner.model.base import Value
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ PAGE_SIZE = 500
 LIST_RESTARTS = 3
 _QUERY = "fieldManager=podmedic&fieldValidation=Strict"
 _JSON = {"Content-Type": "application/json"}
+_HEADERS = {"PATCH": {"Content-Type": "application/merge-patch+json"}}
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
 
@@ -49,8 +51,9 @@ def _question(verb: str, resource: Resource, namespace: str | None, name: str = 
 class KubeObjects:
     """Implements `runner.cluster.Objects`."""
 
-    def __init__(self, http: HttpClient) -> None:
+    def __init__(self, http: HttpClient, watches: WatchPolicy | None = None) -> None:
         self._http = http
+        self._watches = watches or WatchPolicy()
 
     async def get(self, resource: Resource, name: str, namespace: str | None, as_: type[T]) -> T:
         question = _question("get", resource, namespace, name)
@@ -75,7 +78,7 @@ class KubeObjects:
         ) as pages:
             async for page in pages:
                 if page is not None:
-                    yield page
+                    yield page[0]
 
     async def list(
         self,
@@ -95,13 +98,13 @@ class KubeObjects:
             if page is None:
                 found.clear()
             else:
-                found += page
+                found += page[0]
         return found
 
     async def _pages(
         self, resource: Resource, scope: Scope, as_: type[T], *, metadata_only: bool
-    ) -> AsyncGenerator[Sequence[T] | None]:
-        """Page by page; None where the list starts again from the top."""
+    ) -> AsyncGenerator[tuple[Sequence[T], str] | None]:
+        """Page by page with its resourceVersion; None where the list starts again from the top."""
         question = _question("list", resource, scope.namespace)
         given = {"labelSelector": scope.label_selector, "fieldSelector": scope.field_selector}
         query = {"limit": str(PAGE_SIZE)} | {k: v for k, v in given.items() if v}
@@ -122,7 +125,7 @@ class KubeObjects:
             with _Understood(answer, question):
                 page = _page(answer.body)
                 items = [msgspec.json.decode(item, type=as_) for item in page.items or ()]
-            yield items
+            yield items, page.metadata.resource_version
             continue_ = page.metadata.continue_
             if not continue_:
                 return
@@ -144,6 +147,45 @@ class KubeObjects:
         question = _question("update", resource, namespace, name)
         path = f"{_path(resource, namespace, name)}?{_QUERY}"
         return await self._send("PUT", path, question, as_, body)
+
+    async def patch(
+        self, resource: Resource, name: str, namespace: str | None, body: Mapping[str, Any],
+        as_: type[T],
+    ) -> T:  # fmt: skip
+        question = _question("patch", resource, namespace, name)
+        path = f"{_path(resource, namespace, name)}?{_QUERY}"
+        return await self._send("PATCH", path, question, as_, body)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        as_: type[T],
+        version_of: Callable[[T], str],
+        *,
+        label_selector: str = "",
+    ) -> AsyncGenerator[ObjectEvent[T]]:
+        scope = Scope(namespace=namespace, label_selector=label_selector)
+
+        async def relist() -> AsyncGenerator[tuple[Sequence[T], str]]:
+            async with aclosing(self._pages(resource, scope, as_, metadata_only=False)) as pages:
+                async for page in pages:
+                    if page is not None:
+                        yield page
+
+        watch = Watch(
+            self._http,
+            _path(resource, namespace),
+            [("labelSelector", label_selector)] if label_selector else [],
+            _question("watch", resource, namespace),
+            decode=lambda raw: msgspec.json.decode(raw, type=as_),
+            version_of=version_of,
+            relist=relist,
+            policy=self._watches,
+        )
+        async with aclosing(watch.changes("")) as changes:
+            async for change in changes:
+                yield ObjectEvent(type=change.type, object=change.object, listed=change.listed)
 
     async def delete(
         self, resource: Resource, name: str, namespace: str | None, *, uid: str = "",
@@ -177,7 +219,7 @@ class KubeObjects:
                 path=path,
                 question=question,
                 body=None if body is None else msgspec.json.encode(body),
-                headers={} if body is None else _JSON,
+                headers=_HEADERS.get(method, {} if body is None else _JSON),
                 timeout_seconds=45.0,  # the server gives up after 34
             )
         )

@@ -126,10 +126,11 @@ class Watch(Generic[T]):
         self._heard = False
 
     async def changes(self, resource_version: str) -> AsyncGenerator[Change[T]]:
-        """Changes since then; ends only by a ClusterError that waiting cannot mend."""
+        """Changes since then, without a version after a list of all there are; ends only by a
+        ClusterError that waiting cannot mend."""
         loop = asyncio.get_running_loop()
         self._version = resource_version
-        expired, failures = False, 0
+        expired, failures = not resource_version, 0
         while True:
             started_at = loop.time()
             retry_after_seconds: float | None = None
