@@ -52,6 +52,7 @@ _COMMANDS = {
     ),
     "rbac": ("runner.cli.rbac", "rbac", "Print the exact permissions that playbooks need."),
     "policy": ("runner.cli.policy", "policy", "Hand a policy to the API server."),
+    "serve": ("runner.cli.serve", "serve", "Take alerts, and start runs for them."),
     "routes": ("runner.cli.routes", "routes", "Say which alerts start which playbooks."),
     "validate": ("runner.cli.documents", "validate", "Check playbook, policy and routes files."),
     "list": ("runner.cli.documents", "list_", "List the built-in playbooks."),

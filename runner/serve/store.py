@@ -1,0 +1,137 @@
+"""The Jobs of triggered runs, as the API server has them: followed by one watch, so that replicas
+and restarts see the same queue."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from runner.cluster import ClusterError, ErrorReason, ObjectEvent, Resource, WatchedObjects
+from runner.triggers.jobs import LABEL, RELEASED_AT, RESOLVED, Job
+
+JOBS = Resource(plural="jobs", group="batch")
+_READ_SECONDS = 10.0
+
+
+class JobStore:
+    """`namespace` is where the Jobs are. What was sent by us is known at once; the watch brings
+    the rest, and never takes us back to an older state."""
+
+    def __init__(self, objects: WatchedObjects, namespace: str) -> None:
+        self.namespace = namespace
+        self.synced = False
+        self.changed = asyncio.Event()
+        self._objects = objects
+        self._jobs: dict[str, Job] = {}
+        self._listed: set[str] = set()
+
+    @property
+    def jobs(self) -> Collection[Job]:
+        return self._jobs.values()
+
+    def get(self, name: str) -> Job | None:
+        return self._jobs.get(name)
+
+    async def follow(self) -> None:
+        """For ever; raises ClusterError that waiting cannot mend."""
+        events = self._objects.watch(
+            JOBS, self.namespace, Job, lambda job: job.metadata.resource_version,
+            label_selector=LABEL,
+        )  # fmt: skip
+        async for event in events:
+            self._take(event)
+
+    def _take(self, event: ObjectEvent[Job]) -> None:
+        job = event.object
+        if job is None:
+            for name in self._jobs.keys() - self._listed:
+                del self._jobs[name]
+            self._listed, self.synced = set(), True
+        elif event.type == "deleted":
+            self._jobs.pop(job.name, None)
+        else:
+            if event.listed:
+                self._listed.add(job.name)
+            self._know(job)
+        self.changed.set()
+
+    def _know(self, job: Job) -> Job:
+        known = self._jobs.get(job.name)
+        same = known is not None and known.metadata.uid == job.metadata.uid
+        if known is not None and same and known.version > job.version:
+            return known
+        self._jobs[job.name] = job
+        # A list that is under way began before it was there.
+        self._listed.add(job.name)
+        self.changed.set()
+        return job
+
+    async def refresh(self) -> None:
+        """As the API server has them now. Raises ClusterError."""
+        found = await self._objects.list(JOBS, self.namespace, Job, label_selector=LABEL)
+        for job in found:
+            self._know(job)
+        for name in self._jobs.keys() - {job.name for job in found}:
+            del self._jobs[name]
+
+    async def create(self, manifest: Mapping[str, Any]) -> tuple[Job, bool]:
+        """The Job that has this name now, and whether it is a new one. Raises ClusterError."""
+        name = manifest["metadata"]["name"]
+        try:
+            made = await self._objects.create(JOBS, self.namespace, manifest, Job)
+        except ClusterError as error:
+            if error.reason is not ErrorReason.CONFLICT:
+                raise
+            found = await self._objects.get(JOBS, name, self.namespace, Job)
+            return self._know(found), False
+        return self._know(made), True
+
+    async def release(self, job: Job, now: datetime) -> None:
+        """Raises ClusterError: CONFLICT when it changed since."""
+        body = {
+            "metadata": {
+                "resourceVersion": job.metadata.resource_version,
+                "annotations": {RELEASED_AT: now.isoformat()},
+            },
+            "spec": {"suspend": False},
+        }
+        await self._patch(job, body)
+
+    async def resolve(self, job: Job, ended: Mapping[str, datetime]) -> None:
+        """Writes down which of its alerts ended, by fingerprint. Raises ClusterError."""
+        told = {f"{RESOLVED}{key}": at.isoformat() for key, at in ended.items()}
+        await self._patch(job, {"metadata": {"annotations": told}})
+
+    async def _patch(self, job: Job, body: Mapping[str, Any]) -> None:
+        try:
+            self._know(await self._objects.patch(JOBS, job.name, self.namespace, body, Job))
+        except ClusterError as error:
+            if error.reason in (ErrorReason.CONFLICT, ErrorReason.NOT_FOUND):
+                await self._look_again(job.name)
+            if error.reason is not ErrorReason.NOT_FOUND:
+                raise
+
+    async def _look_again(self, name: str) -> None:
+        with suppress(ClusterError):
+            try:
+                self._know(await self._objects.get(JOBS, name, self.namespace, Job))
+            except ClusterError as error:
+                if error.reason is not ErrorReason.NOT_FOUND:
+                    raise
+                self._jobs.pop(name, None)
+                self.changed.set()
+
+    async def manifest(self, name: str) -> Mapping[str, Any] | None:
+        """All of a Job; None where there is none. Raises ClusterError, TimeoutError."""
+        async with asyncio.timeout(_READ_SECONDS):
+            try:
+                raw = await self._objects.get(JOBS, name, self.namespace, msgspec.Raw)
+            except ClusterError as error:
+                if error.reason is ErrorReason.NOT_FOUND:
+                    return None
+                raise
+        found: Mapping[str, Any] = msgspec.json.decode(raw)
+        return found
