@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.cluster import ClusterError
 from runner.examine.context import Redact
+from runner.killpoints import reach
 from runner.model.trigger import Alert, Trigger
 from runner.policy import Policy, of_namespace
 from runner.serve.log import log
@@ -21,7 +22,7 @@ from runner.triggers.jobs import Job, Template, alert_id, job_name, parts, with_
 from runner.triggers.queue import Limits, is_full, sort_alerts
 from runner.triggers.request import RunRequest, trigger_of_request
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 
 
 class RefusedError(Exception):
@@ -150,6 +151,7 @@ class Acceptor:
         # What stands in the API server is read by others, too.
         trigger = clean_trigger(trigger, self._redact) or trigger
         job, new = await self._store.create(self._template.job(name, trigger))
+        reach("run-stored")
         if new:
             self._metrics.stored(trigger.source, loop.time() - began_at)
             names = sorted({alert.name for alert in trigger.alerts})[:5]

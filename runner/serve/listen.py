@@ -11,7 +11,7 @@ from aiohttp import web
 from runner.serve.auth import AuthError
 from runner.serve.log import log
 
-_LOOK_SECONDS = 10.0
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,37 +13,30 @@ from prometheus_client import (
 )
 
 from runner import __version__
-
-
-class Family(NamedTuple):
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    text: str
-
+from runner.metrics.table import Metric
 
 FAMILIES = (
-    Family("podmedic_serve_requests_total", "counter", ("endpoint", "code"),
+    Metric("podmedic_serve_requests_total", "counter", ("endpoint", "code"),
            "Requests by endpoint and HTTP status."),
-    Family("podmedic_serve_alerts_total", "counter", ("outcome",),
+    Metric("podmedic_serve_alerts_total", "counter", ("outcome",),
            "Alerts received, by what became of them."),
-    Family("podmedic_serve_refused_total", "counter", ("reason",),
+    Metric("podmedic_serve_refused_total", "counter", ("reason",),
            "Requests that were refused, by reason."),
-    Family("podmedic_serve_runs_stored_total", "counter", ("source",),
+    Metric("podmedic_serve_runs_stored_total", "counter", ("source",),
            "Runs that were stored as Jobs by this replica."),
-    Family("podmedic_serve_runs_released_total", "counter", (),
+    Metric("podmedic_serve_runs_released_total", "counter", (),
            "Jobs that were released by this replica."),
-    Family("podmedic_serve_runs_queued", "gauge", (),
+    Metric("podmedic_serve_runs_queued", "gauge", (),
            "Jobs that wait for the budget."),
-    Family("podmedic_serve_runs_in_flight", "gauge", (),
+    Metric("podmedic_serve_runs_in_flight", "gauge", (),
            "Jobs that were released and have not ended."),
-    Family("podmedic_serve_leader", "gauge", (),
+    Metric("podmedic_serve_leader", "gauge", (),
            "1 in the replica that releases Jobs."),
-    Family("podmedic_serve_ready", "gauge", (),
+    Metric("podmedic_serve_ready", "gauge", (),
            "1 while the API server's Jobs are known."),
-    Family("podmedic_serve_store_seconds", "histogram", (),
+    Metric("podmedic_serve_store_seconds", "histogram", (),
            "From the request to the stored Job."),
-    Family("podmedic_serve_build_info", "gauge", ("version",),
+    Metric("podmedic_serve_build_info", "gauge", ("version",),
            "The podmedic that serves."),
 )  # fmt: skip
 """The one source of what there is; docs/triggers.md shows it."""
@@ -52,6 +44,7 @@ FAMILIES = (
 ALERT_OUTCOMES = (
     "stored", "known", "cool-down", "no-route", "no-target", "policy", "resolved",
 )  # fmt: skip
+SOURCES = ("alertmanager", "grafana", "request")
 REFUSALS = (
     "unauthorized", "malformed", "too-large", "queue-full", "busy", "api-unavailable",
     "api-refused",
@@ -69,7 +62,7 @@ class Metrics:
 
     def __post_init__(self) -> None:
         # When a counter began, once more for each of them: nobody asks.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         for each in FAMILIES:
             text, labels = each.text, each.labels
             if each.kind == "counter":
@@ -86,6 +79,8 @@ class Metrics:
             self.counters["podmedic_serve_alerts_total"].labels(outcome)
         for reason in REFUSALS:
             self.counters["podmedic_serve_refused_total"].labels(reason)
+        for source in SOURCES:
+            self.counters["podmedic_serve_runs_stored_total"].labels(source)
         self.gauges["podmedic_serve_build_info"].labels(__version__).set(1)
 
     def request(self, endpoint: str, code: int) -> None:

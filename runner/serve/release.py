@@ -14,9 +14,9 @@ from runner.sweep.lease import Claim, Lease, Timing
 from runner.triggers.queue import Limits, to_release
 
 # A replica that was killed is missed for so long, in the worst case.
-TIMING = Timing(duration_seconds=8.0, deadline_seconds=6.0, renew_seconds=2.0, retry_seconds=1.0)
+TIMING = Timing(duration_seconds=6.0, deadline_seconds=5.0, renew_seconds=2.0, retry_seconds=1.0)
 _TICK_SECONDS = 1.0
-_PATCH_SECONDS = 4.0
+_PATCH_SECONDS = 3.0
 
 
 class Releaser:

@@ -2,9 +2,9 @@
 
 import contextlib
 import json
-import os
 import queue
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from lab.handle import Lab
+from runner import killpoints
 from tests.lab import podmedic as pm
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,13 @@ class Served:
 
     process: subprocess.Popen[str]
     port: int = 0
+    scheme: str = "http"
+    context: ssl.SSLContext | None = None
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def ask(
         self, path: str, body: bytes | None = None, *, token: str | None = TOKEN, **headers: str
@@ -68,7 +71,7 @@ class Served:
             headers["Authorization"] = f"Bearer {token}"
         asked = urllib.request.Request(self.url + path, data=body, headers=headers)
         try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:
+            with urllib.request.urlopen(asked, timeout=30, context=self.context) as answer:
                 return answer.status, _read(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, _read(error.read())
@@ -103,7 +106,7 @@ def _read(raw: bytes) -> Any:
 @contextlib.contextmanager
 def serve(
     folder: Path, kubeconfig: Path, namespace: str, *options: str, template: dict[str, Any],
-    ready: bool = True,
+    kill_at: str = "", ca: Path | None = None,
 ) -> Iterator[Served]:  # fmt: skip
     """Ends with the context; raises AssertionError where it did not begin to listen."""
     (folder / "job.yaml").write_text(json.dumps(template))
@@ -112,10 +115,14 @@ def serve(
         [pm.COMMAND, "serve", "--listen=127.0.0.1:0", "-n", namespace,
          f"--job-template={folder / 'job.yaml'}", f"--bearer-token-file={folder / 'token'}",
          *options],
-        env=pm.environment(None) | {"KUBECONFIG": str(kubeconfig)},
+        env=pm.environment(None)
+        | {"KUBECONFIG": str(kubeconfig)}
+        | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     served = Served(process)
+    if ca is not None:
+        served.scheme, served.context = "https", ssl.create_default_context(cafile=str(ca))
     heard: queue.Queue[int] = queue.Queue()
     reader = threading.Thread(target=_follow, args=(served, heard), daemon=True)
     reader.start()
@@ -125,14 +132,15 @@ def serve(
         except queue.Empty:
             raise AssertionError("it does not listen") from None
         assert served.port, served.lines
-        if ready:
-            until(lambda: served.ask("/readyz", token=None)[0] == 200)
+        until(lambda: served.ask("/readyz", token=None)[0] == 200)
         yield served
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(30)
         reader.join(10)
+        assert process.stderr
+        process.stderr.close()
 
 
 def _follow(served: Served, heard: "queue.Queue[int]") -> None:
@@ -179,7 +187,3 @@ def account(lab: Lab, namespace: str, folder: Path) -> Path:
             subject["namespace"] = namespace
     lab.apply("\n---\n".join(map(json.dumps, documents)))
     return kubeconfig_of(lab, namespace, "podmedic-serve", folder / "kubeconfig")
-
-
-def environment_with(kubeconfig: Path) -> dict[str, str]:
-    return os.environ | {"KUBECONFIG": str(kubeconfig)}

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "kubectl create job": "tests/lab/test_cronjob.py",
     "kubectl apply -n shop -f cronjob.yaml": "tests/lab/test_cronjob.py",
     "python -m bench": "tests/lab/test_bench.py",
+    "podmedic serve": "tests/lab/test_serve.py",
     "kubectl logs POD": "tests/unit/test_program_run.py reads such logs",
 }
 
