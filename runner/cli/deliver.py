@@ -12,6 +12,7 @@ import click
 from runner.cli.baseline import compared
 from runner.cli.exit_codes import ExitCode, all_skipped, of_report
 from runner.cli.main import complain
+from runner.cli.notify import notified
 from runner.cli.request import Request
 from runner.cli.streamed import Streamed
 from runner.model.report import Report
@@ -56,7 +57,8 @@ def deliver(
         reasons = Counter(pod.reason or "skipped" for pod in report.pods)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
         complain(f"no pod was examined, every selected one was skipped: {told}")
-    for failure in _export_metrics(request, report, requests, redactions, ()):
+    failed_sinks = [] if notified(request.notify, report, comparison) else ["notify"]
+    for failure in _export_metrics(request, report, requests, redactions, failed_sinks):
         complain(failure)
     if stream is not None:
         stream.finish(report)

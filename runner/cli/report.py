@@ -44,7 +44,8 @@ def report(source: Path, outputs: tuple[str, ...], template: Path | None) -> int
 
         click.echo(render_template(found, template), nl=False)
         return ExitCode.OK
-    into = wanted.directory or (source if source.is_dir() else source.parent)
+    # Not beside the report: a run's directory is sealed, and `podmedic verify` knows each file.
+    into = wanted.directory or Path()
     failed = False
     for path in write_formats(into, found, wanted.files):
         if isinstance(path, OutputError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options
+from runner.cli.notify import Notify
 from runner.cli.redaction import own_rules
 from runner.debt import DebtLimits
 from runner.examine import Limits
@@ -61,6 +62,8 @@ class Request:
     policy_file: Path | None
     sealing: Sealing = Sealing()
     redaction: Redaction = Redaction()
+    # With the tokens in their URLs, which are never written down.
+    notify: Notify | None = None
 
 
 def request_of(

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from runner import __version__, journal, record
 from runner.cli import options
 from runner.cli.execute import execute
 from runner.cli.main import complain
+from runner.cli.notify import notify_options, read_notify
 from runner.cli.request import Request, request_of
 from runner.cli.rundir import end_of
 from runner.playbook import Playbook, load, resolve
@@ -37,9 +39,11 @@ T = TypeVar("T")
 @click.option(
     "--pushgateway", metavar="URL", help="Instead of the run's own, whose password is not kept."
 )
+@notify_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 def resume(
     directory: Path, kubeconfig: str | None, context: str | None, pushgateway: str | None,
+    notify_urls: tuple[str, ...], notify_file: Path | None, notify_on: str | None, link: str,
     quiet: bool,
 ) -> int:  # fmt: skip
     """Finish the run in the directory RUN with the playbooks, the selection and the options that
@@ -78,7 +82,10 @@ def resume(
     given = msgspec.structs.replace(given, quiet=quiet or given.quiet)
     request = _request(msgspec.structs.replace(found, options=given), directory)
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    return asyncio.run(execute(request, found))
+    notify = read_notify(
+        notify_urls, notify_file, notify_on, link, baseline=request.baseline is not None
+    )
+    return asyncio.run(execute(replace(request, notify=notify), found))
 
 
 def _request(found: RunRecord, directory: Path) -> Request:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from runner.cli import options, redaction, sealing
 from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
+from runner.cli.notify import notify_options, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
 from runner.cli.routes import routes_of, routes_option
@@ -139,6 +141,7 @@ from runner.record import Options
 @sealing.key_option
 @redaction.rules_option
 @redaction.no_redact_option
+@notify_options
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option(
     "--allow-empty",
@@ -180,6 +183,10 @@ def run(
         playbooks = tuple(dict.fromkeys(name for aim in why.aims() for name in aim.playbooks))
         why = with_included(why)
     policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, image))
+    notify = read_notify(
+        given.pop("notify_urls"), given.pop("notify_file"), given.pop("notify_on"),
+        given.pop("link"), baseline=baseline is not None,
+    )  # fmt: skip
     target = sealing.checked(given, wanted.directory or DEFAULT_DIRECTORY)
     # The names are those of the options above: Options says which there have to be.
     written = Options(
@@ -203,7 +210,7 @@ def run(
         policy_file=policy_file,
     )
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    return asyncio.run(execute(request))
+    return asyncio.run(execute(replace(request, notify=notify)))
 
 
 def _trigger(alert: str | None, stored: str | None, routes_file: Path | None) -> Trigger | None:

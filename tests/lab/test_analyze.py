@@ -11,6 +11,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.unit.test_notify import webhook
 
 RULE: dict[str, Any] = {
     "id": "ends", "when": "container.exitCode == 3", "severity": "warning", "confidence": "likely",
@@ -46,10 +47,16 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             directory=desk / "run",
         )  # fmt: skip
         shutil.copytree(desk / "run", desk / "again")
-        again = pm.run(
-            lab, namespace, playbook(desk, [RULE]), "--baseline", "again", "--fail-on", "new",
-            directory=desk / "again",
-        )  # fmt: skip
+        with webhook() as heard, webhook(500) as broken:
+            (desk / "urls").write_text(f"{heard.url}\n{broken.url}\n")
+            notify = ("--notify-file", desk / "urls", "--link", "https://reports.example/{run}")
+            again = pm.run(
+                lab, namespace, playbook(desk, [RULE]), "--baseline", "again", "--fail-on", "new",
+                "--notify-on", "findings", *notify,
+                "--metrics-textfile", desk / "podmedic.prom",
+                directory=desk / "again",
+            )  # fmt: skip
+    (desk / "heard.json").write_text(json.dumps(heard.heard))
     assert outcome.code == 1, outcome.stderr
     (desk / "again.txt").write_text(f"{again.code}\n{again.stdout}{again.stderr}")
     (desk / "stream").write_text(outcome.stdout)
@@ -110,6 +117,26 @@ def test_what_the_baseline_has_is_no_failure(directory: Path) -> None:
     )
     assert printed.code == 0
     assert json.loads(printed.stdout) == found
+
+
+def test_the_webhook_that_answers_is_told_and_the_one_that_fails_is_said(directory: Path) -> None:
+    desk = directory.parent
+    [heard] = json.loads((desk / "heard.json").read_text())
+    report = pm.Outcome(0, "", "", desk / "again").report
+
+    assert heard["title"].startswith("podmedic: 1 workload suspicious, 1 healthy on ")
+    *_, cause, link = heard["message"].splitlines()
+    namespace = report["run"]["namespaces"][0]
+    assert cause == f"- warning: Deployment/web ({namespace}): app ends with 3. (2 pods)"
+    assert link == f"https://reports.example/{report['run']['id']}"
+    assert "cannot go on" not in heard["message"]
+    code, *said = (desk / "again.txt").read_text().splitlines()
+    assert code == "0"
+    assert any(line.endswith("/hook: it was not accepted") for line in said), said
+    assert not any("s3cr3t" in line for line in said)
+    metrics = (desk / "podmedic.prom").read_text()
+    assert 'podmedic_sink_failures{sink="notify"} 1.0' in metrics
+    assert not any("s3cr3t" in path.read_text("latin-1") for path in (desk / "again").glob("*.*"))
 
 
 def test_formats_asked_for_lie_beside_the_report(directory: Path) -> None:

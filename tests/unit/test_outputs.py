@@ -96,10 +96,15 @@ def test_several_formats_are_files(run_directory: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_without_a_directory_they_lie_beside_the_report(run_directory: Path) -> None:
+def test_without_a_directory_they_lie_here_and_not_in_the_sealed_run(
+    run_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(run_directory.iterdir())
     _report(run_directory, "-o", "junit,csv")
-    assert (run_directory / "junit.xml").is_file()
-    assert (run_directory / "findings.csv").is_file()
+    assert (tmp_path / "junit.xml").is_file()
+    assert (tmp_path / "findings.csv").is_file()
+    assert sorted(run_directory.iterdir()) == before
 
 
 def test_without_a_format_it_says_what_the_run_said(run_directory: Path) -> None:
@@ -116,7 +121,7 @@ def test_a_template_prints(run_directory: Path, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_costs_no_other(run_directory: Path) -> None:
     (run_directory / "junit.xml").mkdir()
 
-    done = _report(run_directory, "-o", "junit,csv")
+    done = _report(run_directory, "-o", "junit,csv", "-o", run_directory)
 
     assert done.return_value == ExitCode.NOT_STORED
     assert f"cannot write {run_directory / 'junit.xml'}" in done.stderr
