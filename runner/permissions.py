@@ -22,6 +22,8 @@ OF_SERVICES = (
     Resource(plural="services"),
     Resource(plural="endpointslices", group="discovery.k8s.io"),
 )
+OF_SCALING = Resource(plural="horizontalpodautoscalers", group="autoscaling", version="v2")
+OF_POLICIES = Resource(plural="networkpolicies", group="networking.k8s.io")
 OF_REVISIONS = (
     Resource(plural="replicasets", group="apps"),
     Resource(plural="controllerrevisions", group="apps"),
@@ -126,6 +128,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
         why = (
             (OF_WORKLOADS, "workloads without a pod to look into: quota, admission, failed Jobs"),
             (OF_SERVICES, "Services that send to nobody, and what is behind those that a pod uses"),
+            ((OF_SCALING,), "autoscalers that cannot scale"),
         )
         found += [
             Need(
@@ -138,6 +141,17 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
             for resources, words in why
             for each in resources
         ]
+    if any(p.reads_policies for p in playbooks):
+        found.append(
+            Need(
+                resource=OF_POLICIES.plural,
+                group=OF_POLICIES.group,
+                verbs=("list",),
+                why="whether a NetworkPolicy keeps a pod from a host that it names; without it "
+                "that is `not-evaluated`",
+                optional=True,
+            )
+        )
     if any(p.spec.evidence.changes for p in playbooks):
         found += [
             Need(

@@ -5,6 +5,7 @@ from runner.analyze.facts import facts
 from runner.analyze.judge import Judgement, judge, ranked
 from runner.analyze.object_facts import missing_pods
 from runner.analyze.objects import failed_jobs, judge_objects
+from runner.analyze.policies import with_policies
 from runner.analyze.revisions import (
     Generation,
     of_controller_revision,
@@ -30,4 +31,5 @@ __all__ = [
     "revision_changes",
     "timeline",
     "used_config_maps",
+    "with_policies",
 ]

@@ -81,6 +81,16 @@ def facts(
             unknown[name] = missing
         else:
             values[name] = list(items)
+    if missing := examination.unknown.get("policies", ""):
+        unknown["policies"] = missing
+    else:
+        values["policies"] = {
+            "egress": list(examination.policies),
+            "blocked": [
+                {"host": each.host, "port": each.port, "policies": ", ".join(each.policies)}
+                for each in examination.blocked
+            ],
+        }
     values["control"] = {"differs": []}
     if control is not None:
         values["control"] = compared(values, control, unknown)

@@ -3,6 +3,7 @@
 The names are those of `runner.playbook.vocabulary`, as in `runner.analyze.facts`.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from runner.select import app_statuses, workload_of
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 _MAX_NEAR = 10
+_SHELL = re.compile(r"(?:/\S*/)?(?:ba|da|a|z|k)?sh")
+_HANDS_ON = re.compile(r"\b(?:exec|trap)\b")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Labelled = tuple[Workload, Mapping[str, str]]
@@ -32,6 +35,8 @@ class Surroundings:
             self.endpoints[each.metadata.namespace, service] += len(each.endpoints or ())
         self.templates = defaultdict[str, list[Labelled]](list)
         for controller in objects.controllers:
+            if controller.spec.scale_target_ref is not None:
+                continue
             labels = controller.spec.template.metadata.labels
             self.templates[controller.metadata.namespace].append(
                 (workload_of_controller(controller), labels)
@@ -72,12 +77,19 @@ def object_facts(one: ObjectExamination, around: Surroundings, now: datetime) ->
         "explained": one.explained,
         "container": "",
         "selector": "",
+        "shells": [],
+        "target": "",
     }
+    if one.controller is not None and (target := one.controller.spec.scale_target_ref):
+        about["target"] = f"{target.kind}/{target.name}"
     if meta.creation_timestamp is not None:
         about["ageSeconds"] = int((now - meta.creation_timestamp).total_seconds())
     if meta.deletion_timestamp is not None:
         # The grace period is in it already.
         about["deletingSeconds"] = int((now - meta.deletion_timestamp).total_seconds())
+        about["gracePeriodSeconds"] = meta.deletion_grace_period_seconds or 0
+        about["deletedSeconds"] = about["deletingSeconds"] + about["gracePeriodSeconds"]
+        about["shells"] = [name for pod in one.pods for name in _shells(pod)]
     if one.kind == "Job":
         about.update(_last_exit(one.pods))
     if one.service is None:
@@ -121,15 +133,29 @@ def _last_exit(pods: Sequence[Pod]) -> dict[str, Any]:
     return {"container": name, "exitCode": code}
 
 
+def _shells(pod: Pod) -> Iterator[str]:
+    running = {status.name for status, _ in app_statuses(pod) if status.state.running is not None}
+    for container in pod.spec.containers:
+        words = (*container.command, *container.args)
+        if container.name in running and len(words) > 2 and _SHELL.fullmatch(words[0]):
+            script = words[-1] if words[1].startswith("-") and words[1].endswith("c") else ""
+            if script and not _HANDS_ON.search(script):
+                yield container.name
+
+
 def failure(conditions: Sequence[PodCondition]) -> str:
     for each in conditions:
         if each.type in ("ReplicaFailure", "Failed") and each.status == "True":
+            return each.message
+        if each.type in ("AbleToScale", "ScalingActive") and each.status == "False":
             return each.message
     return ""
 
 
 def missing_pods(controller: Controller) -> int:
     spec, status = controller.spec, controller.status
+    if spec.scale_target_ref is not None:
+        return 0
     if controller.kind == "DaemonSet":
         return max(status.desired_number_scheduled - status.current_number_scheduled, 0)
     if controller.kind != "Job":

@@ -8,7 +8,7 @@ import msgspec
 from runner.cluster import ClusterError
 from runner.examine.context import Context, Redact, about
 from runner.examine.logs import read_log
-from runner.injection.endpoints import unexpanded
+from runner.injection.endpoints import endpoints_of, unexpanded
 from runner.model.examination import LogExcerpt
 from runner.model.pod import (
     Container,
@@ -35,9 +35,11 @@ def _clean_container(container: Container, redact: Redact) -> Container:
         EnvVar(name=v.name, value_from=v.value_from, unexpanded=open_names.get(v.name, ()))
         for v in container.env
     )
+    endpoints = ((redact.redact_text(e.host)[0], e.port) for e in endpoints_of(container))
     return msgspec.structs.replace(
         container,
         env=env,
+        endpoints=tuple(dict.fromkeys(endpoints)),
         liveness_probe=_clean_probe(container.liveness_probe, redact),
         readiness_probe=_clean_probe(container.readiness_probe, redact),
         startup_probe=_clean_probe(container.startup_probe, redact),

@@ -84,7 +84,6 @@ def _environment(
     *,
     strategy: str,
     root: str | None,
-    target_id: str,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     ours = {
         "PODMEDIC_RUN": run_id,
@@ -98,8 +97,6 @@ def _environment(
         ours["PODMEDIC_PROBES"] = probes
     if root is not None:
         ours["PODMEDIC_ROOT"] = root
-    if target_id:
-        ours["PODMEDIC_TARGET_ID"] = target_id
     env: list[dict[str, Any]] = [{"name": n, "value": v} for n, v in ours.items()]
     if probes:
         # Where the kubelet's probes go; the kubelet fills it in.
@@ -122,12 +119,6 @@ def _environment(
     if env_from and strategy not in ("own-image", "copy"):
         env += [{"name": n, "value": v} for n, v in own_paths.items() if n not in chosen]
     return env + own, env_from
-
-
-def _id_of(status: ContainerStatus | None) -> str:
-    """What stands in the cgroup of each of its processes, whatever made that; never empty, for
-    that would be in the cgroup of every process."""
-    return (status.container_id.rpartition("/")[2] if status is not None else "") or "none"
 
 
 def _mounts(
@@ -159,10 +150,7 @@ def build_container(
     # One PID namespace for the pod begins with none of the app's processes.
     shared_pids = pod.spec.share_process_namespace or pod.spec.host_pid
     root = None if strategy == "target" and shared_pids else _ROOTS.get(strategy)
-    env, env_from = _environment(
-        target, debugger, run_id, inherited, strategy=strategy, root=root,
-        target_id=_id_of(status) if shared_pids and strategy == "target" else "",
-    )  # fmt: skip
+    env, env_from = _environment(target, debugger, run_id, inherited, strategy=strategy, root=root)
     own_image_runs = strategy in ("own-image", "copy")
     shell = SHELL if own_image_runs else debugger.command
     body: dict[str, Any] = {

@@ -40,11 +40,21 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
     read_from: str = ""  # name of the pod it was read from, when that is a replica of this one
 
 
+class Blocked(Value, frozen=True, kw_only=True):
+    """A host that the target container names and a port of it that no NetworkPolicy lets the pod
+    reach; `port` is that of the host's pods where it is a Service."""
+
+    host: str
+    port: int
+    policies: tuple[str, ...]
+
+
 class Examination(Value, frozen=True, kw_only=True):
     """`pod` is the snapshot taken before anything was injected. `services`
     are those that select the pod, `changes` what is different in its workload's pod template since
     the last good revision, `configuration_changes` which ConfigMaps of the container were changed
-    since the pod was made. `unknown` maps a fact (`events`, `logs`, `services`, `changes`,
+    since the pod was made, `policies` the names of the NetworkPolicies that restrict where the pod
+    may connect to. `unknown` maps a fact (`events`, `logs`, `services`, `changes`, `policies`,
     `configurationChanges`) to the reason why it could not be had: `forbidden: list events`."""
 
     pod: Pod
@@ -57,4 +67,6 @@ class Examination(Value, frozen=True, kw_only=True):
     services: tuple[Service, ...] = ()
     changes: tuple[Difference, ...] = ()
     configuration_changes: tuple[ConfigurationChange, ...] = ()
+    policies: tuple[str, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
     unknown: dict[str, str] = {}

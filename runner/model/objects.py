@@ -15,12 +15,18 @@ class Template(Value, frozen=True, kw_only=True):
     metadata: ObjectMeta = ObjectMeta()
 
 
+class ScaleTarget(Value, frozen=True, kw_only=True):
+    kind: str = ""
+    name: str = ""
+
+
 class ControllerSpec(Value, frozen=True, kw_only=True):
     replicas: int | None = None
     parallelism: int | None = None
     completions: int | None = None
     suspend: bool | None = None
     template: Template = Template()
+    scale_target_ref: ScaleTarget | None = None
 
 
 class ControllerStatus(Value, frozen=True, kw_only=True):
@@ -34,7 +40,8 @@ class ControllerStatus(Value, frozen=True, kw_only=True):
 
 
 class Controller(Value, frozen=True, kw_only=True):
-    """A Deployment, StatefulSet, DaemonSet or Job; `kind` is ours, lists leave it out."""
+    """A Deployment, StatefulSet, DaemonSet, Job or HorizontalPodAutoscaler; `kind` is ours, lists
+    leave it out."""
 
     metadata: ObjectMeta
     spec: ControllerSpec = ControllerSpec()
@@ -93,13 +100,38 @@ class EndpointSlice(Value, frozen=True, kw_only=True):
     ports: tuple[dict[str, Any], ...] | None = None
 
 
+class PolicyPort(Value, frozen=True, kw_only=True):
+    protocol: str = "TCP"
+    port: int | str | None = None
+    end_port: int | None = None
+
+
+class EgressRule(Value, frozen=True, kw_only=True):
+    """Whom it lets the pods reach is not read: what a rule might allow is taken for allowed."""
+
+    ports: tuple[PolicyPort, ...] | None = None
+
+
+class NetworkPolicySpec(Value, frozen=True, kw_only=True):
+    pod_selector: dict[str, Any] = {}
+    policy_types: tuple[str, ...] = ()
+    egress: tuple[EgressRule, ...] | None = None
+
+
+class NetworkPolicy(Value, frozen=True, kw_only=True):
+    metadata: ObjectMeta
+    spec: NetworkPolicySpec = NetworkPolicySpec()
+
+
 class Objects(Value, frozen=True, kw_only=True):
     """Of the swept namespaces. `events` are the warnings about anything but pods; `unknown` maps
-    a fact (`workloads`, `services`, `events`) to the reason why it could not be had."""
+    a fact (`workloads`, `services`, `autoscalers`, `policies`, `events`) to the reason why it could
+    not be had."""
 
     controllers: tuple[Controller, ...] = ()
     services: tuple[Service, ...] = ()
     endpoint_slices: tuple[EndpointSlice, ...] = ()
+    policies: tuple[NetworkPolicy, ...] = ()
     events: tuple[Event, ...] = ()
     unknown: dict[str, str] = {}
 

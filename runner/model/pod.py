@@ -64,7 +64,8 @@ class ContainerPort(Value, frozen=True, kw_only=True):
 
 
 class Container(Value, frozen=True, kw_only=True):
-    """An app, init or ephemeral container of a pod's spec."""
+    """An app, init or ephemeral container of a pod's spec. `endpoints` is ours: the hosts and ports
+    that its configuration names, which stay when the values of its variables are taken away."""
 
     name: str
     image: str = ""
@@ -84,6 +85,7 @@ class Container(Value, frozen=True, kw_only=True):
     lifecycle: dict[str, Any] | None = None
     restart_policy: str = ""
     target_container_name: str = ""
+    endpoints: tuple[tuple[str, int], ...] = ()
 
 
 class Volume(Value, frozen=True, kw_only=True):

@@ -327,17 +327,21 @@ class Playbook(Spec):
         return any("PODMEDIC_SERVICES" in (step.script or "") for step in self.spec.steps)
 
     @property
+    def reads_policies(self) -> bool:
+        """Whether it asks what NetworkPolicies say."""
+        return self._asks("policies")
+
+    def _asks(self, fact: str) -> bool:
+        return any(
+            fact in Condition.compile(text).variables
+            for rule in self.spec.findings
+            for text in (rule.when, rule.each or "true")
+        )
+
+    @property
     def reads_objects(self) -> bool:
         """Whether it judges by workloads and Services, not by pods alone."""
-        return (
-            bool(self.spec.workloads)
-            or self.compares_services
-            or any(
-                "services" in Condition.compile(text).variables
-                for rule in self.spec.findings
-                for text in (rule.when, rule.each or "true")
-            )
-        )
+        return bool(self.spec.workloads) or self.compares_services or self._asks("services")
 
     @property
     def source(self) -> str:

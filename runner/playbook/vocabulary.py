@@ -80,11 +80,16 @@ EVENT = {
     "container": "the container it is about, empty when it is about the pod",
 }
 OBJECT = {
-    "kind": "`Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `Service`; `Pod` for one that is "
-    "being deleted",
+    "kind": "`Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `HorizontalPodAutoscaler`, "
+    "`Service`; `Pod` for one that is being deleted",
     "name": "",
     "ageSeconds?": "time since it was created",
     "deletingSeconds?": "how long ago it should have been gone; only while it is being deleted",
+    "deletedSeconds?": "how long ago its deletion was asked for; only then",
+    "gracePeriodSeconds?": "how long its containers may take to end; only then",
+    "shells": "of a `Pod`: names of running containers whose first process is a shell with a "
+    "script that neither hands SIGTERM on (`exec`) nor handles it (`trap`)",
+    "target": "of a HorizontalPodAutoscaler: what it scales, `Deployment/web`; else empty",
     "finalizers": "list of words",
     "conditions": "map from type (`ReplicaFailure`, `Failed`) to {status, reason, message}",
     "message": "sentence of the condition that says what went wrong, empty when none does",
@@ -107,6 +112,12 @@ SERVICE = {
     "no container has",
     "targetName": "that name, empty when it goes by number",
     "only": "true when the Service has no other port",
+}
+POLICIES = {
+    "egress": "names of the NetworkPolicies that restrict where the pod may connect to",
+    "blocked": "list of {host, port, policies}: hosts that the container's configuration names, "
+    "and of each the port (of its pods, where it is a Service) that no rule of those "
+    "NetworkPolicies lets out, to whomever",
 }
 CHANGE = {
     "path": "the field, as kubectl would name it: `containers[app].env[DB_HOST]`",
@@ -152,6 +163,7 @@ MAPS: Mapping[str, Mapping[str, str]] = {
     "logs": LOGS,
     "object": OBJECT,
     "control": CONTROL,
+    "policies": POLICIES,
 }
 LISTS: Mapping[str, str] = {
     "containers": "list of maps like `container`, one for each container and init container",
@@ -176,6 +188,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "services[]": SERVICE,
     "changes[]": CHANGE,
     "configurationChanges[]": CONFIGURATION_CHANGE,
+    "policies": POLICIES,
     "control": CONTROL,
 }
 """In the order in which people are told of them."""

@@ -32,6 +32,7 @@ from runner.report.summary import Verdict, verdicts
 _WORD = re.compile(r"\w[\w.:/-]+\w")
 _ORDER = {verdict: position for position, verdict in enumerate(Verdict)}
 _SEVERITIES = {severity: position for position, severity in enumerate(Severity)}
+_MAX_NAMES = 4  # of steps that are told together
 _UNEXAMINED = {
     PodOutcome.ERROR: "could not be examined",
     PodOutcome.TIMEOUT: "did not answer before the deadline",
@@ -181,23 +182,52 @@ def rows(report: Report) -> tuple[Row, ...]:
 
 
 def unanswered(report: Report) -> tuple[Unanswered, ...]:
-    """What could not be examined and why; the reason with the most pods first."""
-    groups = defaultdict[tuple[str, str], list[str]](list)
+    """What could not be examined and why; the reason with the most pods first. Containers are not
+    told apart, and steps and rules of one playbook that share reason and pods are told together."""
+    groups = defaultdict[tuple[str, str, str], list[str]](list)
+    container = {(pod.namespace, pod.name): pod.target_container for pod in report.pods}
     for pod in report.pods:
         if pod.outcome in _UNEXAMINED:
             what = f"pod {_UNEXAMINED[pod.outcome]}"
-            groups[what, _why(pod.reason, pod.message)].append(f"{pod.namespace}/{pod.name}")
+            groups[what, "", _why(pod.reason, pod.message)].append(f"{pod.namespace}/{pod.name}")
     for question in report.not_evaluated:
         if question.reason == NAMESPACE_NOT_FOUND:
-            continue  # a notice
-        what = f"{question.subject} of {question.playbook}" if question.playbook else ""
-        key = what or question.subject, _why(question.reason, question.message)
-        groups[key].extend(f"{pod.namespace}/{pod.name}" for pod in question.pods)
+            continue
+        why = _why(question.reason, question.message)
+        if not question.pods:
+            groups[question.subject, question.playbook, why].extend(())
+        for ref in question.pods:
+            name = container.get((ref.namespace, ref.name))
+            told = why.replace(f"container {name} ", "its container ") if name else why
+            key = question.subject, question.playbook, told
+            groups[key].append(f"{ref.namespace}/{ref.name}")
+    together = defaultdict[tuple[str, str, str, tuple[str, ...]], list[str]](list)
+    for (subject, playbook, why), pods in groups.items():
+        kind, _, name = subject.partition(" ")
+        if playbook and kind in ("step", "rule"):
+            together[kind, playbook, why, tuple(pods)].append(name)
+        else:
+            what = f"{subject} of {playbook}" if playbook else subject
+            together[what, "", why, tuple(pods)].append("")
     said = [
-        Unanswered(what=what, why=why, pods=len(pods), example=pods[0] if pods else "")
-        for (what, why), pods in groups.items()
+        Unanswered(
+            what=f"{kind}{'' if len(names) == 1 else 's'} {_names(names)} of {playbook}"
+            if playbook
+            else kind,
+            why=why,
+            pods=len(pods),
+            example=pods[0] if pods else "",
+        )
+        for (kind, playbook, why, pods), names in together.items()
     ]
     return tuple(sorted(said, key=lambda item: (-item.pods, item.what, item.why)))
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) > _MAX_NAMES:
+        names = [*names[: _MAX_NAMES - 1], f"{len(names) - _MAX_NAMES + 1} others"]
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def refutations(row: Row) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 from runner.cluster import Access, Cluster, ClusterError, Resource
 from runner.model.base import Value
 from runner.model.pod import ObjectMeta
+from runner.select import selector_means
 
 BUDGETS = Resource(plural="poddisruptionbudgets", group="policy")
 
@@ -24,29 +25,12 @@ class DisruptionBudget(Value, frozen=True, kw_only=True):
     status: _Status = _Status()
 
 
-def _meets(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
-    key, values = str(expression.get("key", "")), expression.get("values") or ()
-    match expression.get("operator"):
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-    return False
-
-
 def selects(budget: DisruptionBudget, namespace: str, labels: Mapping[str, str]) -> bool:
     """An empty selector selects every pod of the namespace, none at all nothing (policy/v1)."""
     selector = budget.spec.selector
     if selector is None or budget.metadata.namespace != namespace:
         return False
-    wanted = selector.get("matchLabels") or {}
-    return all(labels.get(k) == v for k, v in wanted.items()) and all(
-        _meets(labels, each) for each in selector.get("matchExpressions") or ()
-    )
+    return selector_means(selector, labels)
 
 
 async def list_budgets(

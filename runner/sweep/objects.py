@@ -14,10 +14,10 @@ from runner.examine.context import Redact
 from runner.examine.evidence import clean_event
 from runner.injection import ServiceMap
 from runner.model.examination import Examination
-from runner.model.objects import Controller, EndpointSlice, Objects, Service
+from runner.model.objects import Controller, EndpointSlice, NetworkPolicy, Objects, Service
 from runner.model.pod import Event, Pod, PodCondition
 from runner.model.report import Confidence, Finding, NotEvaluated, Severity
-from runner.permissions import OF_SERVICES, OF_WORKLOADS
+from runner.permissions import OF_POLICIES, OF_SCALING, OF_SERVICES, OF_WORKLOADS
 from runner.plan import PodPlan, Services, knowing_services
 from runner.playbook import Playbook
 from runner.select import app_statuses
@@ -25,7 +25,7 @@ from runner.sweep.outside import Outside
 from runner.sweep.settings import Selection
 
 T = TypeVar("T")
-Annotated = TypeVar("Annotated", Controller, Service, EndpointSlice)
+Annotated = TypeVar("Annotated", Controller, Service, EndpointSlice, NetworkPolicy)
 
 _RECENT = timedelta(hours=1)
 _EVENTS = "type=Warning,involvedObject.kind!=Pod"
@@ -34,6 +34,7 @@ _KINDS = {
     "statefulsets": "StatefulSet",
     "daemonsets": "DaemonSet",
     "jobs": "Job",
+    OF_SCALING.plural: "HorizontalPodAutoscaler",
 }
 
 
@@ -42,7 +43,7 @@ def namespaces_of(playbooks: Sequence[Playbook], selection: Selection) -> tuple[
     found: dict[str | None, None] = {}
     for playbook in playbooks:
         targets = playbook.spec.targets
-        if not playbook.reads_objects:
+        if not (playbook.reads_objects or playbook.reads_policies):
             continue
         if selection.aims:
             aims = (a for a in selection.aims if playbook.name in a.playbooks and not a.target.pod)
@@ -59,18 +60,23 @@ async def list_objects(
     cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection
 ) -> Objects:
     """What may not be listed, or cannot be, is named in `unknown`; never raises ClusterError."""
-    namespaces = namespaces_of(playbooks, selection)
+    of_policies = _Lister(
+        cluster, namespaces_of([p for p in playbooks if p.reads_policies], selection)
+    )
+    policies = await of_policies.list("policies", OF_POLICIES, NetworkPolicy)
+    namespaces = namespaces_of([p for p in playbooks if p.reads_objects], selection)
     if not namespaces:
-        return Objects()
+        return Objects(policies=tuple(policies), unknown=of_policies.told())
     wanted = any(p.spec.evidence.events for p in playbooks)
     lister = _Lister(cluster, namespaces)
+    kinds = (*OF_WORKLOADS, OF_SCALING)
     found, services = await asyncio.gather(
-        asyncio.gather(*(lister.list("workloads", kind, Controller) for kind in OF_WORKLOADS)),
+        asyncio.gather(*(lister.list(_fact(kind), kind, Controller) for kind in kinds)),
         lister.list("services", OF_SERVICES[0], Service),
     )
     controllers = tuple(
         msgspec.structs.replace(each, kind=_KINDS[kind.plural])
-        for kind, listed in zip(OF_WORKLOADS, found, strict=True)
+        for kind, listed in zip(kinds, found, strict=True)
         for each in listed
         if each.metadata.deletion_timestamp is None
     )
@@ -85,9 +91,14 @@ async def list_objects(
         controllers=controllers,
         services=tuple(services),
         endpoint_slices=tuple(slices),
+        policies=tuple(policies),
         events=tuple(events),
-        unknown={fact: "; ".join(sorted(why)) for fact, why in sorted(lister.unknown.items())},
+        unknown={**lister.told(), **of_policies.told()},
     )
+
+
+def _fact(kind: Resource) -> str:
+    return "autoscalers" if kind is OF_SCALING else "workloads"
 
 
 def _sends_nowhere(controllers: Sequence[Controller], services: Sequence[Service]) -> bool:
@@ -144,7 +155,7 @@ def with_services(
         for service in by_namespace.get(meta.namespace, ())
         if service.spec.selector and service.spec.selector.items() <= meta.labels.items()
     )
-    missing = {k: why for k, why in unknown.items() if k == "services"}
+    missing = {k: why for k, why in unknown.items() if k in ("services", "policies")}
     if not services and not missing:
         return examination
     return msgspec.structs.replace(
@@ -229,6 +240,7 @@ def clean_objects(objects: Objects, redact: Redact) -> Objects:
         controllers=tuple(_clean_controller(each, redact) for each in objects.controllers),
         services=tuple(_without_annotations(each) for each in objects.services),
         endpoint_slices=tuple(_without_annotations(each) for each in objects.endpoint_slices),
+        policies=tuple(_without_annotations(each) for each in objects.policies),
         events=tuple(clean_event(event, redact) for event in objects.events),
     )
 
@@ -275,6 +287,9 @@ class _Lister:
             except ClusterError as error:
                 self._failed("events", "list events", error)
         return found
+
+    def told(self) -> dict[str, str]:
+        return {fact: "; ".join(sorted(why)) for fact, why in sorted(self.unknown.items())}
 
     def _failed(self, fact: str, what: str, error: ClusterError) -> None:
         why = error.why_unknown(what)

@@ -7,7 +7,14 @@ from itertools import starmap
 import msgspec
 
 from runner import __version__
-from runner.analyze import Judgement, judge, judge_objects, ranked, timeline
+from runner.analyze import (
+    Judgement,
+    judge,
+    judge_objects,
+    ranked,
+    timeline,
+    with_policies,
+)
 from runner.model.examination import Examination
 from runner.model.report import (
     API_VERSION,
@@ -120,6 +127,7 @@ def _judge_pods(seen: Seen, playbooks: Sequence[Playbook]) -> Judgement:
     shared = share_logs([pod.examination for pod in judged])
     for pod, known in zip(judged, shared, strict=True):
         examination = with_services(known, services, seen.objects.unknown)
+        examination = with_policies(examination, seen.objects.policies, seen.objects.services)
         if seen.events_unknown and "events" not in examination.unknown:
             unknown = {**examination.unknown, "events": seen.events_unknown}
             examination = msgspec.structs.replace(examination, unknown=unknown)

