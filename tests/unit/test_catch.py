@@ -3,8 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from runner.examine.catch import run_catch
 from runner.examine.context import Context, Limits
+from runner.examine.inject import unreached
 from runner.examine.watch import PodHub
 from runner.model.pod import Pod
 from runner.model.report import PodOutcome, StepOutcome
@@ -12,6 +15,9 @@ from runner.plan import PodPlan, Selected, plan_pod
 from runner.playbook import load
 from tests.unit.pods import NOW, crashed_before, pod, waiting
 
+FAILED = "failed to create containerd task: OCI runtime create failed: runc create failed"
+STARTING = "unable to start container process"
+GONE = "namespace path: lstat /proc/216810/ns/pid: no such file or directory"
 PLAYBOOK = """
 apiVersion: podmedic.io/v1alpha1
 kind: Playbook
@@ -90,3 +96,23 @@ def test_a_pod_that_is_being_deleted_is_not_waited_for() -> None:
     result = asyncio.run(run_catch(context(hub, 60.0), plan, plan.injections[0], 1))
     assert (result.injected.outcome, result.injected.reason) == (PodOutcome.UNKNOWN, "Terminating")
     assert not result.injected.unreached
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message", "told"),
+    [
+        ("target", f"{FAILED}: unable to create new parent process: {GONE}: unknown", True),
+        ("target", 'failed to start containerd task "6bf5": cannot start a stopped process', True),
+        ("target", f"{FAILED}: {STARTING}: can't get final child's PID from pipe: EOF", True),
+        ("target", f"{FAILED}: {STARTING}: error during container init: %!w(<nil>): unknown", True),
+        ("catch", 'invalid target container: container "e9a1" is not running', True),
+        # Our own command, not the target.
+        ("target", f'{FAILED}: {STARTING}: exec: "nosuch": executable file not found', False),
+        ("shared", f"{FAILED}: {STARTING}: can't get final child's PID from pipe: EOF", False),
+    ],
+)
+def test_s19_a_target_that_ended_before_ours_began_is_told_by_the_runtimes_words(
+    strategy: str, message: str, *, told: bool
+) -> None:
+    """As containerd 1.6 and runc 1.1 say it: another strategy may still reach the pod."""
+    assert unreached(strategy, message) is told
