@@ -24,6 +24,9 @@ PROGRAMS = (
 
 # A thousand simulated pods would otherwise be a minute in the making.
 _FAST_CLIENT = ("--kube-api-qps=300", "--kube-api-burst=600")
+# The daemons have small heaps and much garbage: they collect it when it is three times as much as
+# what they use, at a third of the CPU and a few hundred MB more.
+_ENVIRONMENT = {"GOGC": "300"}
 _POLL_SECONDS = 0.1
 _LOG_LINES = 8
 
@@ -132,7 +135,7 @@ def start(layout: Layout, init: Process, daemon: Daemon) -> None:
     """Starts a daemon unless it runs already; raises `LabError`."""
     if running(layout, daemon.name):
         return
-    process = namespaces.spawn(init, daemon.command, _log(layout, daemon.name))
+    process = namespaces.spawn(init, daemon.command, _log(layout, daemon.name), _ENVIRONMENT)
     save(_record(layout, daemon.name), process.record())
 
 

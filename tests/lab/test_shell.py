@@ -321,7 +321,7 @@ def test_a_command_outlasts_the_time_in_which_somebody_must_come(
     lab: Lab, namespace: str, web: str
 ) -> None:
     """Also one that runs another program, in the processes of the target."""
-    done = shell(lab, namespace, web, "--command", "exec sleep 70")
+    done = shell(lab, namespace, web, "--command", "exec sleep 40")
     assert (done.returncode, done.stderr) == (0, b"")
 
 
