@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from runner.model.report import Finding, Report
 from runner.report.plain import one_line
-from runner.report.view import decisive_line, notices, unanswered
+from runner.report.view import notices, shown_by, unanswered
 
 COLUMNS = (
     "severity", "confidence", "namespace", "kind", "workload", "container", "message", "title",
@@ -40,7 +40,7 @@ def harmless(cell: str) -> str:
 
 def _finding(finding: Finding) -> tuple[str, ...]:
     workload = finding.workload
-    evidence = next((each for each in finding.evidence if each.excerpt.strip()), None)
+    evidence, line = shown_by(finding)
     return (
         finding.severity.value,
         finding.confidence.value,
@@ -53,7 +53,7 @@ def _finding(finding: Finding) -> tuple[str, ...]:
         finding.remediation,
         str(len(finding.pods)),
         finding.pods[0].name if finding.pods else "",
-        decisive_line(evidence.excerpt, finding.message) if evidence else "",
+        line,
         evidence.source if evidence else "",
         finding.playbook,
         finding.rule,

@@ -235,16 +235,28 @@ def refutations(row: Row) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check.message for one in row.ruled_out for check in one.checks))
 
 
-def decisive_line(excerpt: str, message: str) -> str:
-    """The line of `excerpt` that has most words in common with `message`; of those that have as
-    many, the last one: that is where programs say why they end."""
-    wanted = set(_WORD.findall(message.casefold()))
+def shown_by(finding: Finding) -> tuple[Evidence | None, str]:
+    """What shows that it is so, and its line that says it: the line that has most words in common
+    with the message; of those that have as many the last one, for that is where programs say why
+    they end. Of several events it is in the one that speaks of the same."""
+    shown = [each for each in finding.evidence if each.excerpt.strip()]
+    if not shown:
+        return None, ""
+    kind = shown[0].source.partition(" ")[0]
+    wanted = set(_WORD.findall(finding.message.casefold()))
+    found = [(each, *_best_line(each.excerpt, wanted)) for each in shown]
+    alike = [item for item in found if item[0].source.partition(" ")[0] == kind]
+    evidence, line, _ = max(alike, key=lambda item: item[2])
+    return evidence, line
+
+
+def _best_line(excerpt: str, wanted: set[str]) -> tuple[str, int]:
     best, most = "", -1
     for line in excerpt.splitlines():
         common = len(wanted.intersection(_WORD.findall(line.casefold())))
         if line.strip() and common >= most:
             best, most = line.strip(), common
-    return best
+    return best, most
 
 
 def change_sentences(row: Row) -> Iterator[str]:
@@ -315,7 +327,7 @@ def _row(
     told = verdict in _FOUND or verdict is Verdict.HEALTHY
     top = ordered[0] if ordered and told else None
     shown = {(pod.namespace, pod.name) for pod in top.pods} if top else set()
-    evidence = next((item for item in top.evidence if item.excerpt.strip()), None) if top else None
+    evidence, decisive = shown_by(top) if top else (None, "")
     affected = [pod for pod in results if not top or (pod.namespace, pod.name) in shown]
     return Row(
         workload=workload,
@@ -325,7 +337,7 @@ def _row(
         pods=_pods(verdict, len(shown) if top else sum(map(_is_ill, results)), results),
         restarts=sum(container.restart_count for pod in affected for container in pod.containers),
         evidence=evidence,
-        decisive=decisive_line(evidence.excerpt, top.message) if top and evidence else "",
+        decisive=decisive,
         findings=tuple(ordered),
         results=tuple(results),
         not_evaluated=tuple(questions.values()),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.model.report import (
+    Evidence,
     Injection,
     NotEvaluated,
     PodOutcome,
@@ -19,7 +20,7 @@ from runner.model.report import (
 )
 from runner.report import Verdict, summarize, verdicts
 from runner.report.summary import added, verdict
-from runner.report.view import Tone, decisive_line, headline, notices, rows, tone, unanswered
+from runner.report.view import Tone, headline, notices, rows, shown_by, tone, unanswered
 from tests.unit.report_samples import (
     pod,
     ref,
@@ -294,17 +295,28 @@ def test_unanswered_folds_what_shares_a_reason() -> None:
     ]
 
 
+_REFUSED, _404 = "Probe failed: connection refused", "Probe failed: HTTP statuscode: 404"
+
+
 @pytest.mark.parametrize(
-    ("excerpt", "message", "expected"),
+    ("evidence", "message", "expected"),
     [
-        ("", "x", ""),
-        ("starting\n\nfatal: LEDGER_URL is not set\nbye\n", "exits: LEDGER_URL is not set.", "fatal: LEDGER_URL is not set"),
-        ("starting\nno config\n  bye  \n", "Something else.", "bye"),
-        ("lookup db.prod: no such host\nretrying db.prod", "the host db.prod does not resolve", "lookup db.prod: no such host"),
+        ([("log", "")], "x", ("", "")),
+        ([("log", "starting\n\nfatal: LEDGER_URL is not set\nbye\n")], "exits: LEDGER_URL is not set.", ("log", "fatal: LEDGER_URL is not set")),
+        ([("log", "starting\nno config\n  bye  \n")], "Something else.", ("log", "bye")),
+        ([("log", "lookup db.prod: no such host\nretrying db.prod")], "the host db.prod does not resolve", ("log", "lookup db.prod: no such host")),
+        # of several events the one that the sentence is about, of other kinds the first
+        ([("event Unhealthy x2", _REFUSED), ("event Unhealthy x6", _404)], "its probe fails: HTTP statuscode: 404", ("event Unhealthy x6", _404)),
+        ([("event Unhealthy", _REFUSED), ("log of container web", _404)], "its probe fails: HTTP statuscode: 404", ("event Unhealthy", _REFUSED)),
     ],
 )  # fmt: skip
-def test_decisive_line(excerpt: str, message: str, expected: str) -> None:
-    assert decisive_line(excerpt, message) == expected
+def test_what_shows_it(
+    evidence: list[tuple[str, str]], message: str, expected: tuple[str, str]
+) -> None:
+    (first, *_) = rich_report().findings
+    items = tuple(Evidence(source=s, excerpt=e, pod="web-1") for s, e in evidence)
+    found, line = shown_by(msgspec.structs.replace(first, evidence=items, message=message))
+    assert (found.source if found else "", line) == expected
 
 
 def test_a_healthy_workload_tells_what_only_informs() -> None:
