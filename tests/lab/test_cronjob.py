@@ -1,4 +1,5 @@
-"""cronjob.yaml as it stands: a Job from it sweeps its namespace with its own Role and no more."""
+"""The chart, installed: a Job from its CronJob sweeps its namespace with its own Role and no more.
+cronjob.yaml, deploy/serve and deploy/kustomize are what the chart renders."""
 
 import json
 import re
@@ -6,12 +7,17 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from lab import binaries
+from lab.deploy import CHART, DEPLOY, FOLDERS, KUSTOMIZE, folder, rendered, without_helm
 from lab.handle import Lab
+from runner.policy import load_policy, manifests
 from tests.lab import podmedic as pm
 from tests.lab.test_sweep import wait_crashing
 
@@ -106,21 +112,115 @@ def reports(lab: Lab, namespace: str, tmp_path: Path) -> Iterator[Path]:
     lab.kubectl("delete", "persistentvolume", name, "--wait=false")
 
 
-def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, reports: Path) -> None:
-    """Report on the volume, metrics in the Pushgateway, no request refused, no secret read."""
+def _plain(documents: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """By kind and name, without what is Helm's own."""
+    found = {}
+    for each in documents:
+        made = without_helm(each)
+        made = json.loads(json.dumps(made))
+        if made["kind"] == "Deployment":
+            made["spec"]["template"]["metadata"].pop("annotations", None)
+        if made["kind"] == "ConfigMap":
+            made["data"] = {name: yaml.safe_load(value) for name, value in made["data"].items()}
+        found[made["kind"], made["metadata"]["name"]] = made
+    return found
+
+
+def _file(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    return _plain(each for each in yaml.safe_load_all(path.read_text()) if each)
+
+
+def test_what_is_applied_without_helm_is_what_the_chart_renders() -> None:
+    assert {
+        name: (KUSTOMIZE / name / "resources.yaml").read_text() == folder(name) for name in FOLDERS
+    } == dict.fromkeys(FOLDERS, True), "python -m lab.deploy makes them anew"
+    chart = _plain(rendered("serve.enabled=true"))
+    cronjob, serve = _file(CRONJOB), _file(DEPLOY / "serve" / "serve.yaml")
+    for key, each in (cronjob | serve).items():
+        assert chart[key] == each, key
+    assert chart.keys() == cronjob.keys() | serve.keys()
+
+
+def test_kustomize_puts_all_of_it_into_one_namespace(lab: Lab, tmp_path: Path) -> None:
+    """As deploy/kustomize/base/kustomization.yaml shows it."""
+    overlay = tmp_path / "overlay"
+    shutil.copytree(KUSTOMIZE, overlay / "kustomize")
+    words = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "shop",
+        "resources": ["kustomize/base"],
+        "components": [f"kustomize/{name}" for name in FOLDERS if name != "base"],
+    }
+    (overlay / "kustomization.yaml").write_text(json.dumps(words))
+
+    made = list(yaml.safe_load_all(lab.kubectl("kustomize", str(overlay))))
+
+    namespaced = [each for each in made if not each["kind"].startswith("ValidatingAdmission")]
+    assert {each["metadata"]["namespace"] for each in namespaced} == {"shop"}
+    subjects = [s for each in made if each["kind"] == "RoleBinding" for s in each["subjects"]]
+    assert {subject["namespace"] for subject in subjects} == {"shop"}
+    assert len(made) == sum(
+        len(list(yaml.safe_load_all((KUSTOMIZE / name / "resources.yaml").read_text())))
+        for name in FOLDERS
+    )
+
+
+def _helm(lab: Lab, *arguments: str | Path) -> str:
+    helm = binaries.ensure(["helm"], lab.layout.cache)["helm"]
+    done = subprocess.run(
+        [helm, *arguments, "--kubeconfig", lab.kubeconfig],
+        capture_output=True, text=True, check=False, timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _values(namespace: str, folder: Path) -> list[str | Path]:
+    """Everything that the chart has, but for what needs CRDs."""
+    vap = folder / "vap.yaml"
+    label = f"kubernetes.io/metadata.name={namespace}"
+    policy = load_policy(DEPLOY / "policy.yaml")
+    policy = policy.model_copy(
+        update={"metadata": policy.metadata.model_copy(update={"name": namespace})}
+    )
+    vap.write_text(yaml.safe_dump_all(manifests(policy, account="", namespaces=label)))
+    switched = ("serve.enabled", "networkPolicy.enabled", "metrics.dashboard.enabled",
+                "admissionPolicy.enabled")  # fmt: skip
+    return [
+        *(word for name in switched for word in ("--set", f"{name}=true")),
+        "--set-file", f"policy={DEPLOY / 'policy.yaml'}",
+        "--set-file", f"admissionPolicy.manifest={vap}",
+    ]  # fmt: skip
+
+
+def test_a_job_from_the_chart(
+    lab: Lab, namespace: str, pushgateway: str, reports: Path, tmp_path: Path
+) -> None:
+    """Report on the volume, metrics in the Pushgateway, no request refused, no secret read; two
+    replicas of serve are ready."""
     lab.images("busybox", "tools", "runner")
     pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=2))
+    _helm(lab, "lint", CHART)
+    lab.kubectl("create", "secret", "generic", "podmedic-serve", "-n", namespace,
+                "--from-literal=token=0123456789abcdef0123456789abcdef")  # fmt: skip
+    notes = _helm(lab, "install", "podmedic", CHART, "-n", namespace, *_values(namespace, tmp_path))
+    assert f"kubectl create job -n {namespace} --from=cronjob/podmedic podmedic-now" in notes
     wait_crashing(lab, namespace, "ledger", 2)
-    lab.kubectl("apply", "-n", namespace, "-f", str(CRONJOB))
     offset = lab.audit_offset()
     lab.kubectl("create", "job", "now", "-n", namespace, "--from=cronjob/podmedic")
     lab.kubectl(
         "wait", "-n", namespace, "--for=condition=Complete", "job/now", "--timeout=150s",
         timeout_seconds=170,
     )  # fmt: skip
+    lab.kubectl(
+        "wait", "-n", namespace, "--for=condition=Available", "deployment/podmedic-serve",
+        "--timeout=60s", timeout_seconds=80,
+    )  # fmt: skip
 
     report = json.loads((reports / "report.json").read_bytes())
     assert {p["workload"]["name"] for p in report["pods"]} == {"ledger"}
+    assert report["run"]["policy"]["name"] == "cluster"
     assert "LEDGER_URL" in report["findings"][0]["message"]
     assert (reports / "report.html").stat().st_size > 1000
 
@@ -160,3 +260,6 @@ def test_a_job_from_the_cronjob(lab: Lab, namespace: str, pushgateway: str, repo
         ("create", "leases"),
         ("update", "leases"),
     }
+    _helm(lab, "uninstall", "podmedic", "-n", namespace)
+    left = lab.kubectl("get", "validatingadmissionpolicies", "-o", "name")
+    assert namespace not in left
