@@ -64,6 +64,7 @@ PROGRAMS = {
         Program("coredns", "github.com/coredns/coredns", 190),
         Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", 95),
         Program("helm", "helm.sh/helm/v3/cmd/helm", 125),
+        Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", 100),
     )
 }
 

@@ -66,8 +66,11 @@ class Options(Record, frozen=True, kw_only=True):
     trigger: Trigger | None = None
     baseline: str | None = None
     fail_on: str = "any"
+    # Empty: beside the directory.
     bundle: str | None = None
     key: str | None = None
+    upload: str | None = None
+    keep: int = 0
     redact_rules: tuple[str, ...] = ()
     no_redact: bool = False
 

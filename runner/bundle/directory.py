@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
 _MAX_DEPTH = 16
+_MAX_FOREIGN = 1000
+ANYTHING = "*"
+_OWN_FOLDERS = frozenset({"blobs", "artifacts"})
+# Reports and comparisons have many formats.
+_OWN_FILE = re.compile(
+    r"run\.json|journal\.jsonl|results\.jsonl|redactions\.jsonl|evidence\.json\.gz"
+    r"|junit\.xml|findings\.csv|(report|diff)\.[A-Za-z0-9][A-Za-z0-9.]*"
+)
 # O_NONBLOCK: to open a pipe would wait for its other end.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -47,16 +56,30 @@ def open_plain(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def walk(directory: Path, *, hidden: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Relative paths of all that is no directory, in no order. Raises OSError, DirectoryError for
-    more of it than a run leaves."""
+def is_of_a_run(name: str) -> bool:
+    """Whether podmedic gives files and folders at the top of a run directory such names."""
+    return name in _OWN_FOLDERS or _OWN_FILE.fullmatch(name) is not None
+
+
+def foreign_in(directory: Path) -> tuple[str, ...]:
+    """What else lies at the top of it: a volume's `lost+found`, or a whole home folder. It is not
+    looked into. Raises OSError."""
+    with os.scandir(directory) as entries:
+        names = sorted(entry.name for entry in entries if not is_of_a_run(entry.name))
+    names = [name for name in names if name not in OWN_NAMES]
+    return tuple(names) if len(names) <= _MAX_FOREIGN else (ANYTHING,)
+
+
+def walk(directory: Path, skip: Callable[[str], bool]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Relative paths of all that is no directory, in no order, but for what is to be skipped at the
+    top. Raises OSError, DirectoryError for more of it than a run leaves."""
     waiting = [(directory, "", 0)]
     count = 0
     while waiting:
         folder, prefix, depth = waiting.pop()
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") and not hidden:
+                if depth == 0 and skip(entry.name):
                     continue
                 count += 1
                 if count > 2 * MAX_FILES or depth > _MAX_DEPTH:
@@ -68,13 +91,11 @@ def walk(directory: Path, *, hidden: bool) -> Iterator[tuple[str, os.DirEntry[st
 
 
 def files_of(directory: Path) -> list[File]:
-    """With their hashes, in order of their names. Not the manifest and what comes with it, nor
-    hidden files, which are none of a run's. Raises DirectoryError, OSError."""
+    """With their hashes, in order of their names. Not the manifest and what comes with it. Raises
+    DirectoryError, OSError."""
     files = []
     folded: dict[str, str] = {}
-    for path, entry in walk(directory, hidden=False):
-        if path in OWN_NAMES:
-            continue
+    for path, entry in walk(directory, lambda name: not is_of_a_run(name)):
         if not entry.is_file(follow_symlinks=False):
             kind = "a link" if entry.is_symlink() else "no regular file"
             raise DirectoryError(f"{entry.path} is {kind}: move it out of the run directory")
@@ -159,7 +180,8 @@ def verify_directory(directory: Path, key: "Key | None") -> Verdict:
 
 
 def _compare(directory: Path, manifest: Manifest, verdict: Verdict) -> None:
-    there = dict(walk(directory, hidden=True))
+    known = frozenset(manifest.foreign)
+    there = dict(walk(directory, lambda name: name in known or _is_any(name, known)))
     missing: dict[tuple[str, int], str] = {}
     for file in manifest.files:
         entry = there.pop(file.path, None)
@@ -183,6 +205,10 @@ def _compare(directory: Path, manifest: Manifest, verdict: Verdict) -> None:
             verdict.add(f"{path}: was added, and is no file")
     for path in sorted(missing.values()):
         verdict.add(f"{path}: was removed")
+
+
+def _is_any(name: str, known: frozenset[str]) -> bool:
+    return ANYTHING in known and not is_of_a_run(name)
 
 
 def _difference(sealed: File, found: File) -> str:

@@ -105,7 +105,8 @@ class JournalChain(Record, frozen=True, kw_only=True):
 class Manifest(Record, frozen=True, kw_only=True):
     """`not_redacted` are files that a playbook collected, as they came; `left_out` are files of
     the run that whoever made the bundle did not want in it; `changed_since_run` are those that
-    were not any more what the run wrote."""
+    were not any more what the run wrote; `foreign` is what else lay at the top of the directory and
+    is none of the run's (`*`: very much)."""
 
     api_version: str
     kind: str
@@ -121,6 +122,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     changed_pods: tuple[ChangedPod, ...]
     journal: JournalChain
     changed_since_run: tuple[str, ...]
+    foreign: tuple[str, ...]
     left_out: tuple[File, ...]
     files: tuple[File, ...]
 
@@ -133,6 +135,7 @@ def make(
     *,
     left_out: Sequence[File] = (),
     changed_since_run: Sequence[str] = (),
+    foreign: Sequence[str] = (),
 ) -> Manifest:
     run = report.run
     kept = tuple(sorted(files, key=lambda file: file.path))
@@ -168,6 +171,7 @@ def make(
         changed_pods=tuple(_changed(report)),
         journal=JournalChain(chained=chain.chained, unchained=chain.unchained),
         changed_since_run=tuple(sorted(changed_since_run)),
+        foreign=tuple(foreign),
         left_out=tuple(sorted(left_out, key=lambda file: file.path)),
         files=kept,
     )

@@ -16,7 +16,7 @@ from runner.bundle.archive import (
     write_archive,
 )
 from runner.bundle.codec import Codec
-from runner.bundle.directory import DirectoryError, changed_since, files_of, open_plain
+from runner.bundle.directory import DirectoryError, changed_since, files_of, foreign_in, open_plain
 from runner.bundle.manifest import File, Manifest
 from runner.bundle.scan import Found, SecretScan
 from runner.bundle.verify import MAX_JOURNAL_BYTES, verify_bundle
@@ -56,6 +56,7 @@ def describe(
             chain = chain_of(file.read(MAX_JOURNAL_BYTES))
         files = files_of(directory)
         changed = changed_since(directory, files)
+        foreign = foreign_in(directory)
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise RecordError(
@@ -81,6 +82,7 @@ def describe(
         (file for file, out in zip(files, is_out, strict=True) if not out),
         left_out=[file for file, out in zip(files, is_out, strict=True) if out],
         changed_since_run=changed,
+        foreign=foreign,
     )
     return Sealed(manifest, _signed(manifest, signer), chain.broken_at)
 

@@ -84,6 +84,15 @@ def verify_bundle(
     return verdict
 
 
+def manifest_of(file: BinaryIO, size_bytes: int) -> Manifest | None:
+    """What a bundle says of itself, unchecked; None for what is none. Raises OSError."""
+    verdict = Verdict()
+    try:
+        return _Reader(Unpacked.open(file, hashlib.sha256()), verdict, None).manifest(size_bytes)
+    except (DamagedError, _WrongError):
+        return None
+
+
 class _Reader:
     def __init__(self, stream: Unpacked, verdict: Verdict, listen: Listen | None) -> None:
         self._stream = stream
@@ -92,7 +101,7 @@ class _Reader:
         self._journal = bytearray()
 
     def run(self, size_bytes: int, key: "Key | None") -> None:
-        manifest = self._manifest(size_bytes)
+        manifest = self.manifest(size_bytes)
         self._envelope_and_sums(manifest, key)
         for number, file in enumerate(manifest.files):
             self._expect_header(header_of(file.path, file.bytes, manifest), number, manifest)
@@ -108,7 +117,7 @@ class _Reader:
             raise _WrongError(f"the tar ends within {what}: it was cut")
         return data
 
-    def _manifest(self, size_bytes: int) -> Manifest:
+    def manifest(self, size_bytes: int) -> Manifest:
         head = self._read(BLOCK_BYTES, FILE_NAME)
         info = _header(head)
         if info is None or info.name != FILE_NAME or not 0 < info.size <= MAX_BYTES:

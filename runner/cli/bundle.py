@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner import record
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.cli.redaction import own_rules, rules_option
+from runner.cli.request import default_file
+from runner.cli.upload import place_of, send, upload_option
 from runner.cli.verify import read_key
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ _MAX_TOLD = 20
     help="Take them along even if they hold what looks like secrets.",
 )
 @rules_option
+@upload_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 def bundle(
     directory: Path,
@@ -59,6 +63,7 @@ def bundle(
     without_artifacts: bool,
     unchecked_artifacts: bool,
     redact_rules: tuple[str, ...],
+    upload: str | None,
     quiet: bool,
 ) -> int:
     """Seal the run in the directory RUN: manifest with the hash of every file, journal, what was
@@ -70,7 +75,9 @@ def bundle(
     target = file or default_file(directory)
     codec = codec_of(target)
     signer = signer_from(key_file)
-    return seal(
+    if upload is not None:
+        place_of(upload, target.name)
+    code = seal(
         directory,
         target,
         codec,
@@ -80,11 +87,9 @@ def bundle(
         unchecked_artifacts=unchecked_artifacts,
         quiet=quiet,
     )
-
-
-def default_file(directory: Path) -> Path:
-    directory = directory.absolute() if directory.name in {"", ".."} else directory
-    return directory.with_name(f"{directory.name}.tar.zst")
+    if upload is None or code is not ExitCode.OK:
+        return code
+    return send(target, upload, record.read(directory).run, quiet=quiet)
 
 
 def codec_of(path: Path) -> "Codec":

@@ -32,7 +32,7 @@ from runner.cli.rundir import (
     identity_of,
     left_undone,
     new_record,
-    unfinished,
+    placed,
 )
 from runner.cli.sealing import sealed
 from runner.cli.streamed import Streamed
@@ -105,10 +105,14 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             if other := difference(going_on.cluster, place):
                 raise RecordError(other)
         identity = identity_of(request, cluster.description)
-        run = going_on or unfinished(request.directory, identity, _now())
+        run = going_on
+        if run is None:
+            request, run = placed(request, identity, _now())
         default_namespace = cluster.default_namespace if run is None else run.default_namespace
         selection = options.with_default_namespace(request.selection, default_namespace)
         run_id = f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}" if run is None else run.run
+        if run is None and request.sealing.keep:
+            request = replace(request, directory=request.directory / run_id)
         if request.lease and request.dry_run is None:
             claim = claim_of(request.playbooks, selection, host=socket.gethostname(), run_id=run_id)
             if not await held(cluster, claim, stop, stack, _now):
@@ -214,7 +218,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             complain(f"the journal could not be finished: {error.strerror}")
         if code is ExitCode.NOT_STORED or left:
             complain(_how_to_finish(request.directory, code, left))
-        return sealed(request, code)
+        return await asyncio.to_thread(sealed, request, run_id, code, _now())
 
 
 def _keeping(

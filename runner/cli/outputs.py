@@ -8,17 +8,20 @@ from pathlib import Path
 import click
 
 from runner.report.output import FILES, OUTPUTS
+from runner.storage.place import is_remote
 
-METAVAR = "DIR|FORMAT[,FORMAT]..."
+METAVAR = "DIR|URL|FORMAT[,FORMAT]..."
 FORMATS_HELP = f"{', '.join(OUTPUTS)}. One format is printed; several, separated by commas, are \
 written as files in the directory."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """`printed` is the one format that goes to stdout, `files` those that get a file each."""
+    """`remote` is a place in an object store, `printed` the one format that goes to stdout, `files`
+    those that get a file each."""
 
     directory: Path | None = None
+    remote: str | None = None
     printed: str | None = None
     files: tuple[str, ...] = ()
 
@@ -26,16 +29,21 @@ class Outputs:
 def read_outputs(values: Sequence[str]) -> Outputs:
     """A directory, a format, or formats separated by commas. Raises UsageError."""
     directories: list[str] = []
+    remote: list[str] = []
     printed: list[str] = []
     files: list[str] = []
     for value in values:
         words = value.split(",")
-        if not any(word in OUTPUTS for word in words):
+        if is_remote(value):
+            remote.append(value)
+        elif not any(word in OUTPUTS for word in words):
             directories.append(_directory(value))
         elif len(words) == 1:
             printed.append(value)
         else:
             files += [_file(word, value) for word in words]
+    if len(remote) > 1:
+        raise click.UsageError(f"-o takes one place, not {' and '.join(remote)}")
     if len(directories) > 1:
         raise click.UsageError(f"-o takes one directory, not {' and '.join(directories)}")
     if len(printed) > 1:
@@ -44,6 +52,7 @@ def read_outputs(values: Sequence[str]) -> Outputs:
         )
     return Outputs(
         directory=Path(directories[0]) if directories else None,
+        remote=remote[0] if remote else None,
         printed=printed[0] if printed else None,
         files=tuple(dict.fromkeys(files)),
     )

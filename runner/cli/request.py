@@ -22,12 +22,29 @@ if TYPE_CHECKING:
 DEFAULT_DIRECTORY = Path("podmedic-report")
 
 
+def default_file(directory: Path) -> Path:
+    """Where its bundle goes if nobody says: beside it."""
+    directory = directory.absolute() if directory.name in {"", ".."} else directory
+    return directory.with_name(f"{directory.name}.tar.zst")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealing:
-    """What becomes of the run's directory at its end."""
+    """What becomes of the run's directory at its end. `bundle` empty: beside it. `keep`: the run
+    has a directory of its own below the one that was named, and so many stay there.
+    `is_temporary`: nobody named a directory, it goes once its bundle was uploaded."""
 
-    bundle: Path | None = None
+    bundle: str | None = None
     key: Path | None = None
+    upload: str | None = None
+    keep: int = 0
+    is_temporary: bool = False
+
+    def target(self, directory: Path) -> Path | None:
+        """The bundle's file."""
+        if self.bundle is None:
+            return None
+        return Path(self.bundle) if self.bundle else default_file(directory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,7 @@ def request_of(
     directory: Path,
     dry_run: str | None = None,
     policy_file: Path | None = None,
+    is_temporary: bool = False,
 ) -> Request:
     """Raises UsageError for what the policy does not allow."""
     bounds = policy.spec.bounds
@@ -143,7 +161,10 @@ def request_of(
         policy_file=policy_file,
         redaction=Redaction(is_on=not given.no_redact, rules=own_rules(given.redact_rules)),
         sealing=Sealing(
-            bundle=None if given.bundle is None else Path(given.bundle),
+            bundle=given.bundle,
+            upload=given.upload,
+            keep=given.keep,
+            is_temporary=is_temporary,
             key=None if given.key is None else Path(given.key),
         ),
     )

@@ -16,6 +16,7 @@ from runner.cli.notify import notify_options, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
 from runner.cli.routes import routes_of, routes_option
+from runner.cli.upload import upload_option
 from runner.model.trigger import Trigger
 from runner.record import Options
 
@@ -139,6 +140,8 @@ from runner.record import Options
 @click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
 @sealing.bundle_option
 @sealing.key_option
+@upload_option
+@sealing.keep_option
 @redaction.rules_option
 @redaction.no_redact_option
 @notify_options
@@ -187,7 +190,11 @@ def run(
         given.pop("notify_urls"), given.pop("notify_file"), given.pop("notify_on"),
         given.pop("link"), baseline=baseline is not None,
     )  # fmt: skip
-    target = sealing.checked(given, wanted.directory or DEFAULT_DIRECTORY)
+    if wanted.remote is not None:
+        if given["upload"] is not None:
+            raise click.UsageError("-o and --upload name two places in an object store: name one")
+        given["upload"] = wanted.remote
+    target = sealing.checked(given)
     # The names are those of the options above: Options says which there have to be.
     written = Options(
         **given
@@ -198,19 +205,21 @@ def run(
             "baseline": None if baseline is None else str(baseline),
             "max_per_workload": options.share_text(given["max_per_workload"]),
             "metrics_textfile": None if textfile is None else str(textfile),
-            "bundle": None if target is None else str(target),
+            "bundle": target,
         }
     )
-    request = request_of(
-        written,
-        loaded,
-        policy,
-        directory=wanted.directory or DEFAULT_DIRECTORY,
-        dry_run=dry_run,
-        policy_file=policy_file,
-    )
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    return asyncio.run(execute(replace(request, notify=notify)))
+    with sealing.own_directory(wanted.directory, wanted.remote) as (directory, is_temporary):
+        request = request_of(
+            written,
+            loaded,
+            policy,
+            directory=directory,
+            is_temporary=is_temporary,
+            dry_run=dry_run,
+            policy_file=policy_file,
+        )
+        return asyncio.run(execute(replace(request, notify=notify)))
 
 
 def _trigger(alert: str | None, stored: str | None, routes_file: Path | None) -> Trigger | None:

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -43,6 +45,18 @@ def unfinished(directory: Path, identity: str, now: datetime) -> RunRecord | Non
         # That nothing can be written there either will be said when it is tried.
         return None
     return found if found.run == run_id else None
+
+
+def placed(request: Request, identity: str, now: datetime) -> tuple[Request, RunRecord | None]:
+    """The run that is to go on, and where; with --keep each has a directory of its own."""
+    if not request.sealing.keep:
+        return request, unfinished(request.directory, identity, now)
+    with suppress(OSError):
+        for path in sorted(request.directory.iterdir(), reverse=True):
+            found = unfinished(path, identity, now) if path.is_dir() else None
+            if found is not None:
+                return replace(request, directory=path), found
+    return request, None
 
 
 def end_of(directory: Path, run_id: str) -> tuple[ExitCode, str] | None:
@@ -103,7 +117,7 @@ def _to_keep(options: Options, redact: Redact) -> Options:
         baseline=None if options.baseline is None else str(Path(options.baseline).absolute()),
         pushgateway=None if url is None else record.without_password(url),
         trigger=clean_trigger(options.trigger, redact),
-        bundle=None if bundle is None else str(Path(bundle).absolute()),
+        bundle=bundle and str(Path(bundle).absolute()),
         key=None if key is None else str(Path(key).absolute()),
         redact_rules=tuple(str(Path(path).absolute()) for path in options.redact_rules),
     )

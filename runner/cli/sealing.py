@@ -1,7 +1,11 @@
-"""`run --bundle` and `--key`: the end of a run's directory."""
+"""`run --bundle`, `--key`, `--upload`, `--keep`: what becomes of a run's directory at its end."""
 
 import shlex
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,8 @@ import click
 
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
-from runner.cli.request import Request
+from runner.cli.request import DEFAULT_DIRECTORY, Request
+from runner.cli.upload import place_of, send
 from runner.record import RecordError
 from runner.report.files import OutputError
 
@@ -28,53 +33,98 @@ key_option = click.option(
     metavar="NAME.key",
     help="Sign the run's manifest, and the bundle.",
 )
+keep_option = click.option(
+    "--keep",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Give each run a directory of its own below the one of -o, and remove all but the newest "
+    "N that have ended.",
+)
 
 
-def checked(given: Mapping[str, Any], directory: Path) -> Path | None:
-    """The bundle's file. Raises UsageError, before the sweep and not after it."""
-    from runner.cli.bundle import codec_of, default_file, signer_from  # noqa: PLC0415
+def checked(given: Mapping[str, Any]) -> str | None:
+    """The bundle's file, empty for the usual one. Raises UsageError, before the sweep and not
+    after it."""
+    from runner.cli.bundle import codec_of, signer_from  # noqa: PLC0415
 
     if given["key"] is not None:
         signer_from(Path(given["key"]))
-    if given["bundle"] is None:
-        return None
-    if not given["bundle"]:
-        return default_file(directory)
-    target = Path(given["bundle"])
-    try:
-        codec_of(target)
-    except click.UsageError as error:
-        raise click.UsageError(
-            f"--bundle {error.message}; a playbook goes before it: `run PLAYBOOK --bundle`"
-        ) from None
+    target: str | None = given["bundle"]
+    if given["upload"] is not None:
+        place_of(given["upload"], "run.tar.zst")
+        target = target or ""
+    if target:
+        try:
+            codec_of(Path(target))
+        except click.UsageError as error:
+            raise click.UsageError(
+                f"--bundle {error.message}; a playbook goes before it: `run PLAYBOOK --bundle`"
+            ) from None
     return target
 
 
-def sealed(request: Request, code: ExitCode) -> ExitCode:
-    """The directory gets its manifest, the bundle is written if there is to be one. What fails is
-    said and never hides the result; the exit code says that something was not stored."""
+@contextmanager
+def own_directory(directory: Path | None, remote: str | None) -> Iterator[tuple[Path, bool]]:
+    """Where the files of a run lie, and whether only for its time: who named nothing but an object
+    store has no volume."""
+    if remote is None or directory is not None:
+        yield directory or DEFAULT_DIRECTORY, False
+        return
+    try:
+        made = Path(tempfile.mkdtemp(prefix="podmedic-"))
+    except OSError as error:
+        raise OutputError(f"cannot make a temporary directory: {error.strerror}") from error
+    try:
+        yield made, True
+    finally:
+        # Only if nothing came to be in it: what could not be sent stays.
+        with suppress(OSError):
+            made.rmdir()
+
+
+def sealed(request: Request, run_id: str, code: ExitCode, now: datetime) -> ExitCode:
+    """The directory gets its manifest; the bundle is written and sent if it is to be; old runs go.
+    What fails is said and never hides the result; the exit code says that something was not
+    stored."""
     if code is ExitCode.NOT_STORED:
         return code
     from runner.bundle.seal import write_beside  # noqa: PLC0415
     from runner.cli.bundle import codec_of, seal, signer_from  # noqa: PLC0415
 
+    sealing, directory = request.sealing, request.directory
+    target = sealing.target(directory)
     try:
-        signer = signer_from(request.sealing.key)
-        write_beside(request.directory, signer)
-        target = request.sealing.bundle
+        signer = signer_from(sealing.key)
+        write_beside(directory, signer)
         if target is not None:
             rules = request.redaction.rules
-            sealing = seal(
-                request.directory,
-                target,
-                codec_of(target),
-                signer,
-                rules=rules,
-                quiet=request.quiet,
+            outcome = seal(
+                directory, target, codec_of(target), signer, rules=rules, quiet=request.quiet
             )
-            code = code if sealing is ExitCode.OK else sealing
+            if outcome is not ExitCode.OK:
+                return outcome
     except (OutputError, RecordError, click.UsageError) as error:
-        again = f"`podmedic bundle {shlex.quote(str(request.directory))}`"
+        again = f"`podmedic bundle {shlex.quote(str(directory))}`"
         complain(f"the run is not sealed: {error}; {again} does that later")
         return ExitCode.NOT_STORED
+    if sealing.upload is not None and target is not None:
+        sent = send(target, sealing.upload, run_id, quiet=request.quiet)
+        if sent is not ExitCode.OK:
+            return sent
+        if sealing.is_temporary:
+            with suppress(OSError):
+                target.unlink()
+                shutil.rmtree(directory)
+    if sealing.keep:
+        _forget(directory.parent, sealing.keep, now)
     return code
+
+
+def _forget(base: Path, keep: int, now: datetime) -> None:
+    """That an old run stays changes nothing in the result of this one."""
+    from runner.bundle.retention import prune  # noqa: PLC0415
+
+    _, failures = prune(base, keep, now)
+    for failure in failures:
+        complain(f"--keep {keep}: {failure}")

@@ -117,5 +117,7 @@ def _about(manifest: "Manifest") -> Iterator[str]:
         yield f"Not redacted, as it was collected: {path}"
     for file in manifest.left_out:
         yield f"Left out when it was sealed: {file.path} (sha256 {file.sha256})"
+    for name in manifest.foreign:
+        yield f"Not of the run, beside it when it was sealed: {name}"
     for path in manifest.changed_since_run:
         yield f"Changed between the end of the run and the sealing: {path}"

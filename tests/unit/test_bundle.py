@@ -16,9 +16,11 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from runner.bundle import signing
 from runner.bundle.codec import GZIP, ZSTD, Unpacked, envelope_in, seal_of
+from runner.bundle.directory import verify_directory
 from runner.bundle.manifest import AddedContainer, ChangedPod, File, Who, decode, encode
-from runner.bundle.seal import describe
+from runner.bundle.seal import describe, write_beside
 from runner.record import RecordError
+from runner.report.output import FILES
 from tests.unit.bundles import BLOBS, CODECS, KEY, OTHER, SIGNER, bundle, run_directory, verified
 from tests.unit.report_samples import report_of, rich_report
 
@@ -291,11 +293,11 @@ def test_artifacts_are_named_as_not_redacted_or_left_out(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("aux.txt", "its name is a name that Windows reserves"),
-        ("a b", "its name has characters other than"),
+        ("blobs/aux.txt", "its name is a name that Windows reserves"),
+        ("blobs/a b", "its name has characters other than"),
         ("blobs/x.", "its name ends with a dot"),
-        ("a" * 101, "its name has a part that is longer than 100 characters"),
-        ("/".join(["d" * 60] * 4), "its name is longer than 200 characters"),
+        ("blobs/" + "a" * 101, "its name has a part that is longer than 100 characters"),
+        ("blobs/" + "/".join(["d" * 60] * 4), "its name is longer than 200 characters"),
     ],
 )
 def test_names_that_not_every_file_system_holds(tmp_path: Path, name: str, said: str) -> None:
@@ -307,16 +309,15 @@ def test_names_that_not_every_file_system_holds(tmp_path: Path, name: str, said:
 
 def test_what_is_no_file_is_not_followed(tmp_path: Path) -> None:
     run = run_directory(tmp_path / "run")
-    (run / "Blobs").mkdir()
-    (run / "Blobs" / "0a").write_bytes(b"")
+    (run / "blobs" / "0A").write_bytes(b"")
     with pytest.raises(RecordError, match="differ in their case only"):
         describe(run, None)
-    (run / "Blobs" / "0a").unlink()
-    (run / "link").symlink_to("/etc/passwd")
+    (run / "blobs" / "0A").unlink()
+    (run / "blobs" / "link").symlink_to("/etc/passwd")
     with pytest.raises(RecordError, match=r"link is a link: move it out"):
         describe(run, None)
-    (run / "link").unlink()
-    os.mkfifo(run / "pipe")
+    (run / "blobs" / "link").unlink()
+    os.mkfifo(run / "report.pipe")
     with pytest.raises(RecordError, match=r"pipe is no regular file"):
         describe(run, None)
 
@@ -336,3 +337,28 @@ def test_every_manifest_is_read_back_as_it_was(tmp_path: Path) -> None:
         b"{",
         b'  "apiVersion": "podmedic.io/v1alpha1",',
     ]
+
+
+def test_only_what_is_the_runs_is_taken(tmp_path: Path) -> None:
+    """A volume has `lost+found`, which only root may read; somebody keeps runs in a home folder."""
+    run = run_directory(
+        tmp_path / "run", files={name: b"x" for name in FILES.values() if name != "report.json"}
+    )
+    for name in ("lost+found", "photos"):
+        (run / name).mkdir(mode=0)
+    (run / ".profile").symlink_to("/nowhere")
+    (run / "a b").write_bytes(b"x")
+    manifest = describe(run, None).manifest
+    assert manifest.foreign == (".profile", "a b", "lost+found", "photos")
+    assert {file.path for file in manifest.files} >= set(FILES.values())
+    write_beside(run, None)
+    assert verify_directory(run, None).problems == []
+    (run / "new").write_bytes(b"x")
+    assert verify_directory(run, None).problems == ["new: was added"]
+    for number in range(1001):
+        (run / f"f{number}").symlink_to("x")
+    assert describe(run, None).manifest.foreign == ("*",)
+    write_beside(run, None)
+    assert verify_directory(run, None).problems == []
+    (run / "report.txt").write_bytes(b"x")
+    assert verify_directory(run, None).problems == ["report.txt: was added"]

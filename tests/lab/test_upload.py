@@ -1,0 +1,192 @@
+"""Bundles on their way to a real S3 server: whole there or not there, and one line if not."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab import s3
+from tests.unit.bundles import run_directory
+
+RUN = "20261123-031240-k3f9"
+KEY = f"runs/{RUN}.tar.zst"
+URL = f"s3://{s3.BUCKET}/runs"
+UPLOADED = f"Uploaded: {URL}/{RUN}.tar.zst ({{size}} bytes, read back and compared)"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
+    with s3.running(tmp_path_factory.mktemp("s3")) as found:
+        yield found
+
+
+@pytest.fixture
+def store(server: s3.S3) -> s3.S3:
+    server.faults.calm()
+    for name in server.objects():
+        (server.folder / s3.BUCKET / name).unlink()
+    return server
+
+
+def podmedic(
+    store: s3.S3,
+    cwd: Path,
+    *words: str,
+    lab: Lab | None = None,
+    environment: dict[str, str] | None = None,
+) -> tuple[int, list[str]]:
+    """Exit code and the lines on stderr."""
+    done = subprocess.run(
+        [pm.COMMAND, *words],
+        env=pm.environment(lab) | store.environment | (environment or {}),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=pm.RUN_SECONDS,
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+def test_a_bundle_arrives_as_it_is(store: s3.S3, tmp_path: Path) -> None:
+    """In one piece, and in several where it is large."""
+    run = run_directory(tmp_path / "run")
+    assert podmedic(store, tmp_path, "bundle", "run", "--upload", URL) == (
+        0,
+        [
+            "Bundle: run.tar.zst (7 files, not signed: see --key)",
+            UPLOADED.format(size=(tmp_path / "run.tar.zst").stat().st_size),
+        ],
+    )
+    assert store.objects() == {KEY: (tmp_path / "run.tar.zst").read_bytes()}
+    (run / "blobs" / "0f").write_bytes(os.urandom(20 << 20))
+    large = ("bundle", "run", "-q", "--upload", f"{URL}/large.tar.gz", "-o", "x.tar.gz")
+    assert podmedic(store, tmp_path, *large) == (0, [])
+    assert store.objects()["runs/large.tar.gz"] == (tmp_path / "x.tar.gz").read_bytes()
+
+
+@pytest.mark.parametrize("size", [1000, 20 << 20], ids=["small", "multipart"])
+def test_one_that_dies_half_way_leaves_what_was_there(
+    store: s3.S3, tmp_path: Path, size: int
+) -> None:
+    run = run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(size)})
+    there = store.folder / s3.BUCKET / KEY
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.write_bytes(b"an older one")
+    store.faults.cut_after = 900 if size == 1000 else 5 << 20
+    code, said = podmedic(store, tmp_path, "bundle", "run", "-q", "--upload", URL)
+    assert code == 6
+    (line,) = said
+    assert line.startswith(
+        f"podmedic: cannot upload to {URL}/{RUN}.tar.zst: no answer from http://"
+    )
+    assert line.endswith("; the bundle is kept in run.tar.zst")
+    assert store.objects() == {KEY: b"an older one"}
+    assert 2 <= store.faults.seen <= 80
+    assert (tmp_path / "run.tar.zst").stat().st_size > size
+    assert run.exists()
+
+
+def test_a_store_that_has_a_bad_minute_is_asked_again(store: s3.S3, tmp_path: Path) -> None:
+    run_directory(tmp_path / "run")
+    store.faults.answer, store.faults.times = s3.answer("503 Slow Down", "SlowDown"), 3
+    assert podmedic(store, tmp_path, "bundle", "run", "-q", "--upload", URL) == (0, [])
+    assert store.objects() == {KEY: (tmp_path / "run.tar.zst").read_bytes()}
+    assert store.faults.times == 0
+
+
+REFUSED = {
+    "500": (s3.answer("500 Internal Server Error"), 99, "the store answers 500 Internal Server Error"),
+    "expired": (s3.answer("400 Bad Request", "ExpiredToken"), 9, "the store says ExpiredToken: So it is"),
+    "forbidden": (s3.answer("403 Forbidden", "AccessDenied"), 9, "the store says AccessDenied: So it is"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_store_that_says_no(store: s3.S3, tmp_path: Path, kind: str) -> None:
+    """Tried again only where that may help."""
+    run_directory(tmp_path / "run")
+    store.faults.answer, store.faults.times, why = REFUSED[kind]
+    code, (line,) = podmedic(store, tmp_path, "bundle", "run", "-q", "--upload", URL)
+    assert code == 6
+    assert line == (
+        f"podmedic: cannot upload to {URL}/{RUN}.tar.zst: {why}; the bundle is kept in run.tar.zst"
+    )
+    assert store.faults.seen == (6 if kind == "500" else 1)
+    assert store.objects() == {}
+
+
+def test_what_the_user_got_wrong(store: s3.S3, tmp_path: Path) -> None:
+    run_directory(tmp_path / "run")
+    for url, environment, why in (
+        ("s3://nowhere/a", {}, "the store says NoSuchBucket: "),
+        (URL, {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store says SignatureDoesNotMatch: "),
+        (URL, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "no answer from http://127.0.0.1:9: "),
+    ):
+        words = ("bundle", "run", "-q", "--upload", url)
+        code, (line,) = podmedic(store, tmp_path, *words, environment=environment)
+        assert (code, why in line) == (6, True), line
+        assert "wrong" not in line
+
+
+def test_a_bit_that_turns_over_on_the_way_is_found(store: s3.S3, tmp_path: Path) -> None:
+    """By the store, which checks each request against its SHA-256."""
+    run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(200_000)})
+    store.faults.flip = 100_000
+    code, (line,) = podmedic(store, tmp_path, "bundle", "run", "-q", "--upload", URL)
+    assert (code, store.objects()) == (6, {})
+    assert "the store says " in line
+
+
+def test_a_sweep_without_a_volume(lab: Lab, namespace: str, store: s3.S3, tmp_path: Path) -> None:
+    """`run -o s3://…`: the bundle is in the store, nothing is left here; where it cannot be sent,
+    everything is."""
+    run = ("run", "crashloop", "-n", namespace, "--allow-empty", "-q", "-o")
+    here = {"TMPDIR": str(tmp_path)}
+    code, (said,) = podmedic(store, tmp_path, *run, URL, lab=lab, environment=here)
+    assert (code, "no pod" in said) == (0, True)
+    ((name, data),) = store.objects().items()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "got.tar.zst").write_bytes(data)
+    told = pm.podmedic(None, "verify", tmp_path / "got.tar.zst", directory=tmp_path / "x")
+    assert told.code == 0
+    assert f"\nRun: {Path(name).name.removesuffix('.tar.zst')}, " in told.stdout
+    (tmp_path / "got.tar.zst").unlink()
+
+    code, said_now = podmedic(store, tmp_path, *run, "s3://nowhere", lab=lab, environment=here)
+    assert code == 6
+    bundle, directory = sorted(tmp_path.iterdir(), key=lambda path: path.suffix, reverse=True)
+    assert said_now[-1].endswith(
+        f"NoSuchBucket: The specified bucket does not exist; the bundle is kept in {bundle}"
+    )
+    assert (directory / "report.json").exists()
+
+
+def test_runs_of_their_own_directories_and_the_newest_stay(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """`run -o DIR --keep N`."""
+    reports = tmp_path / "reports"
+    (reports / "lost+found").mkdir(parents=True)
+    for _ in range(3):
+        done = pm.run(
+            lab,
+            namespace,
+            "crashloop",
+            "--keep",
+            "2",
+            "--allow-empty",
+            "--bundle",
+            directory=reports,
+        )
+        assert done.code == 0, done.stderr
+    runs = sorted(path.name for path in reports.iterdir() if (path / "report.json").exists())
+    assert len(runs) == 2
+    assert sorted(path.name for path in reports.iterdir()) == sorted(
+        [*runs, *(f"{run}.tar.zst" for run in runs), "lost+found"]
+    )
+    assert f"Bundle: {reports / runs[-1]}.tar.zst" in done.stderr
