@@ -80,7 +80,7 @@ def test_shellcheck_finds_nothing() -> None:
 def test_endpoints(shell: list[str], tmp_path: Path, listener: int) -> None:
     """With the tools of busybox alone: what resolves, what accepts, what refuses, and that nothing
     of a URL but host and port is printed."""
-    for tool in ("env", "nc", "ping", "timeout"):
+    for tool in ("env", "nc", "ping", "sleep", "timeout"):
         (tmp_path / tool).symlink_to(BUSYBOX or "/bin/busybox")
     with socket.create_server(("127.0.0.2", 0)) as server:
         closed = server.getsockname()[1]
@@ -109,6 +109,29 @@ def test_endpoints(shell: list[str], tmp_path: Path, listener: int) -> None:
         ("env:BROKERS", "b.invalid", "9092", "fail", "none"),
         ("env:DB_HOST", "db.invalid", "-", "fail", "none"),
     }
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("playbook", ["crashloop", "triage"])
+@pytest.mark.parametrize(("answers", "asked", "said"), [(1, 1, "ok"), (3, 3, "ok"), (9, 3, "fail")])
+def test_dns(
+    playbook: str, shell: list[str], answers: int, asked: int, said: str, tmp_path: Path
+) -> None:
+    """Asked by the whole name, and again when an answer got lost: the question number `answers` is
+    the first that is answered."""
+    tools = {
+        "cat": "echo 'nameserver 10.96.0.10'; echo 'search shop.svc.c.local svc.c.local c.local'",
+        "getent": f'echo "$*" >>{tmp_path}/asked; [ "$(wc -l <{tmp_path}/asked)" -ge {answers} ]',
+        "timeout": 'shift; exec "$@"',
+        "sleep": ":",
+    }
+    for name, script in tools.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nPATH={tmp_path}:{os.environ['PATH']}\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    found = run(step_of(playbook, "dns"), shell, path=str(tmp_path))
+    assert (found["cluster"], found["kubernetes"]) == ("yes", said)
+    questions = (tmp_path / "asked").read_text().splitlines()
+    assert questions == ["hosts kubernetes.default.svc.c.local."] * asked
 
 
 @pytest.mark.parametrize("shell", SHELLS)
