@@ -10,9 +10,16 @@ from lab.layout import LabError
 # busybox, dash and bash: shells that the step program must run on; shellcheck reads it;
 # util-linux gives a test a root file system of its own; curl is what a playbook calls.
 UNIT_PACKAGES = ("bash", "busybox", "curl", "dash", "gzip", "shellcheck", "util-linux")
-# chromium: the report is opened in a real browser. prometheus, prometheus-pushgateway: promtool
-# and a real Pushgateway. jq: what the documentation shows is run.
-ALL_PACKAGES = (*UNIT_PACKAGES, "chromium", "jq", "prometheus", "prometheus-pushgateway")
+# chromium: the report is opened in a real browser. prometheus, prometheus-alertmanager,
+# prometheus-pushgateway: promtool, and the real ones. jq: what the documentation shows is run.
+ALL_PACKAGES = (
+    *UNIT_PACKAGES,
+    "chromium",
+    "jq",
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-pushgateway",
+)
 # For the yaml-language-server, where the machine has no Node.js of its own.
 NODE_PACKAGES = ("nodejs", "npm")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
 from lab import pki
 from lab.handle import Lab
@@ -368,3 +369,14 @@ def test_without_permission_it_says_so_and_ends(
     )  # fmt: skip
     assert done.returncode == 3
     assert f"not allowed to list jobs.batch in namespace {namespace}" in done.stderr
+
+
+def test_the_job_of_another_trigger_is_one(lab: Lab, namespace: str) -> None:
+    """As the API server sees it, with the webhook's body where the trigger puts it."""
+    sensor = yaml.safe_load((sv.MANIFESTS.parent / "argo-events.yaml").read_text())
+    (trigger,) = sensor["spec"]["triggers"]
+    job = trigger["template"]["k8s"]["source"]["resource"]
+    job["spec"]["template"]["metadata"]["annotations"]["podmedic.io/alert"] = body().decode()
+    lab.kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", input=json.dumps(job))
+    (parameter,) = trigger["template"]["k8s"]["parameters"]
+    assert parameter["dest"] == r"spec.template.metadata.annotations.podmedic\.io/alert"
