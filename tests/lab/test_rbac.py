@@ -66,7 +66,7 @@ REVIEWS = {
 
 
 @pytest.fixture(scope="module")
-def shop(lab: Lab) -> Iterator[str]:
+def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Pods that are well, crash, or are on no node."""
     lab.images("busybox", "tools")
     limited = {"resources": {"limits": {"memory": "256Mi"}}}
@@ -82,6 +82,11 @@ def shop(lab: Lab) -> Iterator[str]:
         pm.wait_ready(lab, namespace, "web")
         wait_crashing(lab, namespace, "ledger", 1)
         wait_crashing(lab, namespace, "queue", 1)
+        # A pod that is on no node counts as pending after a while only.
+        folder = tmp_path_factory.mktemp("plan") / "out"
+        for _ in range(60):
+            if pm.podmedic(lab, "plan", "pending", "-n", namespace, directory=folder).code == 0:
+                break
         yield namespace
 
 
