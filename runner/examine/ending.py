@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from runner.examine.classify import Verdict
 from runner.examine.context import Context
-from runner.model.pod import ContainerStatus
+from runner.model.pod import ContainerStatus, Pod
 from runner.model.report import Injection
 from runner.program import ProgramResult
 from runner.select import app_status
@@ -38,6 +38,22 @@ async def target_end(ctx: Context, uid: str, injection: Injection) -> TargetEnd 
         if ctx.hub.gone(uid) or left <= 0 or not await ctx.hub.changed(uid, left):
             break
     return None
+
+
+def life_of(pod: Pod, target: str) -> str:
+    """The id of the container that runs; empty where none does."""
+    status = app_status(pod, target)
+    return status.container_id if status is not None and status.state.running else ""
+
+
+async def life_over(ctx: Context, uid: str, target: str, life: str) -> None:
+    """Until the API says that this life of the target is over, for some seconds at most."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _TARGET_END_SECONDS
+    while life and not ctx.hub.gone(uid) and life_of(ctx.hub.latest(uid), target) == life:
+        left = deadline - clock()
+        if left <= 0 or not await ctx.hub.changed(uid, left):
+            return
 
 
 def shared_end(status: ContainerStatus, ours: datetime) -> TargetEnd | None:

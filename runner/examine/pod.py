@@ -10,6 +10,7 @@ from runner.examine.catch import run_catch
 from runner.examine.context import Context, about
 from runner.examine.copy import run_copy
 from runner.examine.deletion import with_deletion
+from runner.examine.ending import life_of, life_over
 from runner.examine.evidence import app_log, clean_event, clean_pod
 from runner.examine.inject import Injected, run_injection
 from runner.examine.resident import run_resident
@@ -145,6 +146,7 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
     while True:
         attempts += _refused(injection_plan.choice)
         strategy, number = injection_plan.choice.strategy, len(injections) + 1
+        life = life_of(ctx.hub.latest(plan.pod.metadata.uid), plan.target)
         if strategy == "catch":
             injected, sent, tries = await run_catch(ctx, plan, injection_plan, number)
             injected = _with_deletion(ctx, plan, injected)
@@ -159,6 +161,9 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
         injections += sent
         if injected.target_died:
             known |= {(s.playbook, s.name): s for s in injected.steps if s.outcome in _SEEN}
+        if injected.unreached and strategy == "target":
+            # The runtime knew before the API: what comes next is chosen by what the pod is now.
+            await life_over(ctx, plan.pod.metadata.uid, plan.target, life)
         following = _following(ctx, plan, injection_plan, injected, known)
         if following is None:
             steps = {(s.playbook, s.name): s for s in injected.steps} | known

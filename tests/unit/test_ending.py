@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from runner.examine import Context, PodHub, examine_pod
+from runner.examine.catch import Caught
 from runner.examine.context import Limits
 from runner.examine.ending import TargetEnd, shared_end
 from runner.examine.inject import Injected
@@ -18,6 +19,22 @@ from runner.playbook import load
 from tests.unit.pods import NOW, ago, pod, running
 
 ENDED = {"exitCode": 3, "reason": "Error"}
+
+
+class Same:
+    def redact_text(self, text: str) -> tuple[str, tuple[()]]:
+        return text, ()
+
+    def redact_argv(self, words: Any) -> tuple[Any, tuple[()]]:
+        return tuple(words), ()
+
+
+def context(hub: PodHub) -> Context:
+    nothing: Any = None
+    return Context(
+        cluster=nothing, hub=hub, redact=Same(), record=nothing, store=lambda _: None,  # type: ignore[arg-type]
+        stage=lambda _: None, now=lambda: NOW, run_id="r1", limits=Limits(),
+    )  # fmt: skip
 
 
 def life(began: float, ended: float) -> dict[str, Any]:
@@ -48,6 +65,34 @@ def test_the_life_that_ours_ended_with(
     value = {"name": "app", "state": state, "lastState": last_state}
     status = msgspec.convert(value, ContainerStatus)
     assert shared_end(status, NOW - timedelta(seconds=60)) == found
+
+
+def test_the_next_way_is_chosen_by_what_the_pod_is_once_the_target_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The runtime said first that there is nobody to enter; the status came after it."""
+    subject = pod(running())
+    text = PLAYBOOK.replace("[target]", "[target, catch]")
+    plan = plan_pod(Selected(pod=subject, playbooks=(load(text, "p.yaml"),)), NOW)
+    hub = PodHub(None)  # type: ignore[arg-type]
+    hub.track(subject)
+    dead = pod({"state": life(60, 0), "containerID": "containerd://1", "restartCount": 1})
+
+    async def lost(*_: object) -> Injected:
+        asyncio.get_running_loop().call_later(0.05, hub.seen, dead)
+        return Injected(
+            injection=None, steps=(), outcome=PodOutcome.ERROR, reason="RunContainerError",
+            unreached=True,
+        )  # fmt: skip
+
+    async def caught(*_: object) -> Caught:
+        done = StepResult(playbook="probe", name="who", outcome=StepOutcome.PASSED)
+        return Caught(Injected(injection=None, steps=(done,)), (), ())
+
+    monkeypatch.setattr("runner.examine.pod.run_injection", lost)
+    monkeypatch.setattr("runner.examine.pod.run_catch", caught)
+    examined = asyncio.run(examine_pod(context(hub), plan, with_logs=False))
+    assert examined.result.outcome is PodOutcome.PASSED
 
 
 PLAYBOOK = """
@@ -87,19 +132,7 @@ def test_what_an_earlier_process_sent_was_not_this_ones_try(
             target_died=died,
         )
 
-    class Same:
-        def redact_text(self, text: str) -> tuple[str, tuple[()]]:
-            return text, ()
-
-        def redact_argv(self, words: Any) -> tuple[Any, tuple[()]]:
-            return tuple(words), ()
-
-    nothing: Any = None
-    ctx = Context(
-        cluster=nothing, hub=hub, redact=Same(), record=nothing, store=lambda _: None,  # type: ignore[arg-type]
-        stage=lambda _: None, now=lambda: NOW, run_id="r1", limits=Limits(),
-    )  # fmt: skip
     monkeypatch.setattr("runner.examine.pod.run_injection", sent)
-    examined = asyncio.run(examine_pod(ctx, plan, with_logs=False))
+    examined = asyncio.run(examine_pod(context(hub), plan, with_logs=False))
     assert numbers == tries
     assert examined.result.outcome is (PodOutcome.PASSED if reused else PodOutcome.UNKNOWN)
