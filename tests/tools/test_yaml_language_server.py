@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lab.layout import cache_folder
 from runner.playbook import builtin, json_schema
+from tests.npm import installed
 
 pytestmark = pytest.mark.tools
 
@@ -26,18 +25,7 @@ MODELINE = "# yaml-language-server: $schema="
 @pytest.fixture(scope="module")
 def server() -> Path:
     """The server's program, installed once into the cache folder."""
-    folder = cache_folder() / "npm" / PACKAGE
-    program = folder / "node_modules/yaml-language-server/bin/yaml-language-server"
-    if not program.exists():
-        fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-        subprocess.run(
-            ["npm", "install", "--prefix", fresh, "--no-save", "--ignore-scripts", "--no-audit",
-             "--no-fund", "--loglevel", "error", PACKAGE],
-            check=True, timeout=300, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
-    return program
+    return installed(PACKAGE) / "yaml-language-server/bin/yaml-language-server"
 
 
 @pytest.fixture
