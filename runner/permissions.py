@@ -248,6 +248,13 @@ LEASE = Need(
     why="one sweep at a time; only with `--lease`",
 )
 
+OWNER_EVENTS = Need(
+    resource="events",
+    group="events.k8s.io",
+    verbs=("create", "get", "update"),
+    why="an Event on the owner of a new critical finding; only with `--events`",
+)
+
 
 def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
     return [
@@ -258,7 +265,7 @@ def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
 
 def manifests(
     wanted: Sequence[Need], *, name: str, account_namespace: str, namespaces: Sequence[str] | None,
-    lease: bool = False,
+    lease: bool = False, events: bool = False,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """ServiceAccount, roles and bindings that grant exactly this: a Role in each of the
     namespaces, or a ClusterRole where that is None. The Lease of a sweep is in the first; a Role
@@ -274,6 +281,7 @@ def manifests(
     }
     prefix = "Cluster" if namespaces is None else ""
     first = None if namespaces is None else min(namespaces)
+    wanted = [*wanted, OWNER_EVENTS] if events else wanted
     if namespaces is not None:
         wanted = [need for need in wanted if not need.of_cluster]
     for namespace in (None,) if namespaces is None else tuple(namespaces):

@@ -66,6 +66,7 @@ class Options(Record, frozen=True, kw_only=True):
     trigger: Trigger | None = None
     baseline: str | None = None
     fail_on: str = "any"
+    events: bool = False
     # Empty: beside the directory.
     bundle: str | None = None
     key: str | None = None

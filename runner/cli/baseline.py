@@ -7,7 +7,7 @@ import click
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.cli.request import Request
-from runner.model.report import Report
+from runner.model.report import Finding, Report
 from runner.report.files import write_atomically
 
 JSON_NAME = "diff.json"
@@ -44,6 +44,12 @@ class Compared:
         said = f"{runs_sentence(self.found)}: {headline(self.found)}"
         click.echo(f"{said}." if not stored else f"{said}: {self._request.directory / HTML_NAME}",
                    err=to_stderr)  # fmt: skip
+
+    @property
+    def news(self) -> tuple[Finding, ...]:
+        from runner.compare.runs import is_news  # noqa: PLC0415
+
+        return tuple(each.finding for each in self.found.findings if is_news(each))
 
     def code(self, code: ExitCode) -> ExitCode:
         """With --fail-on new what is not new is no failure."""

@@ -1,20 +1,23 @@
 """What leaves a run: the report first, then what may fail alone."""
 
+import asyncio
 import os
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.baseline import compared
+from runner.cli.baseline import Compared, compared
 from runner.cli.exit_codes import ExitCode, all_skipped, of_report
 from runner.cli.main import complain
 from runner.cli.notify import notified
 from runner.cli.request import Request
 from runner.cli.streamed import Streamed
+from runner.cluster import Objects
 from runner.model.report import Report
 from runner.model.seen import Seen
 from runner.report.files import OutputError
@@ -23,12 +26,13 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 
-def deliver(
+async def deliver(
     request: Request,
     seen: Seen,
     report: Report,
     requests: dict[tuple[str, str], int],
     redactions: Mapping[str, int],
+    objects: Objects,
     stream: Streamed | None = None,
 ) -> ExitCode:
     """Report first, then what may fail alone; what failed is said and never hides the result."""
@@ -57,7 +61,7 @@ def deliver(
         reasons = Counter(pod.reason or "skipped" for pod in report.pods)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
         complain(f"no pod was examined, every selected one was skipped: {told}")
-    failed_sinks = [] if notified(request.notify, report, comparison) else ["notify"]
+    failed_sinks = await _tell(request, report, comparison, objects)
     for failure in _export_metrics(request, report, requests, redactions, failed_sinks):
         complain(failure)
     if stream is not None:
@@ -71,6 +75,26 @@ def deliver(
     if stored and not request.quiet:
         click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
     return code
+
+
+async def _tell(
+    request: Request, report: Report, comparison: Compared | None, objects: Objects
+) -> list[str]:
+    """Everybody who is to be told; the sinks that did not take it."""
+    failed = []
+    if request.events:
+        from runner.sweep.owner_events import tell_owners  # noqa: PLC0415
+
+        findings = report.findings if comparison is None else comparison.news
+        link = request.notify.link if request.notify else ""
+        said = await tell_owners(objects, report, findings, link, datetime.now(UTC))
+        for line in said:
+            complain(line)
+        failed += ["events"] if said else []
+    # In a thread: a service that hangs must not keep the Lease from being renewed.
+    if not await asyncio.to_thread(notified, request.notify, report, comparison):
+        failed.append("notify")
+    return failed
 
 
 def summary(report: Report) -> str:

@@ -200,7 +200,10 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if not request.redaction.is_on:
             seen = unredacted(seen)
         report = report_of(seen, request.playbooks)
-        code = deliver(request, seen, report, dict(cluster.requests_sent), redact.counts, stream)
+        code = await deliver(
+            request, seen, report, dict(cluster.requests_sent), redact.counts, cluster.objects,
+            stream,
+        )  # fmt: skip
         reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")

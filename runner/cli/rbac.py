@@ -40,10 +40,11 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
     help="Where the ServiceAccount lives. Default: the first -n, else podmedic.",
 )
 @click.option("--lease", is_flag=True, help="What `podmedic run --lease` needs besides.")
+@click.option("--events", is_flag=True, help="What `podmedic run --events` needs besides.")
 @click.option("--shell", is_flag=True, help="What `podmedic shell` needs, instead of a run.")
 def rbac(
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], namespaced: bool, name: str,
-    account_namespace: str | None, lease: bool, shell: bool,
+    account_namespace: str | None, lease: bool, events: bool, shell: bool,
 ) -> int:  # fmt: skip
     """Print ServiceAccount, Role or ClusterRole, and bindings with exactly the verbs that a run
     of PLAYBOOKs needs (without one: triage, which includes crashloop). Needs no cluster.
@@ -58,9 +59,10 @@ def rbac(
     for given in (name, account_namespace):
         if given is not None and not _NAME.fullmatch(given):
             raise click.UsageError(f"{given!r}: lower case letters, digits and '-' are expected")
-    if shell and (playbooks or lease):
+    if shell and (playbooks or lease or events):
         raise click.UsageError(
-            "--shell goes without playbooks and --lease: print that role by another command"
+            "--shell goes without playbooks, --lease and --events: print that role by another "
+            "command"
         )
     loaded = () if shell else options.load_playbooks(playbooks, None)
     named = tuple(dict.fromkeys(n for p in loaded for n in p.spec.targets.namespaces))
@@ -75,6 +77,7 @@ def rbac(
         account_namespace=account_namespace or next(iter(namespaces), "podmedic"),
         namespaces=where if namespaced else None,
         lease=lease,
+        events=events,
     )
     click.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
     return ExitCode.OK

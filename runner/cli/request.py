@@ -68,6 +68,7 @@ class Request:
     formats: tuple[str, ...]
     baseline: Path | None
     fail_on: str
+    events: bool
     dry_run: str | None
     metrics_textfile: Path | None
     pushgateway: str | None
@@ -150,6 +151,7 @@ def request_of(
         formats=given.formats,
         baseline=None if given.baseline is None else Path(given.baseline),
         fail_on=given.fail_on,
+        events=given.events,
         dry_run=dry_run,
         metrics_textfile=None if given.metrics_textfile is None else Path(given.metrics_textfile),
         pushgateway=given.pushgateway,

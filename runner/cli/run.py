@@ -145,6 +145,12 @@ from runner.record import Options
 @redaction.rules_option
 @redaction.no_redact_option
 @notify_options
+@click.option(
+    "--events/--no-events",
+    default=False,
+    show_default=True,
+    help="Make an Event on the owner of each new critical finding, for `kubectl describe`.",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit 0 even if something was found.")
 @click.option(
     "--allow-empty",

@@ -185,7 +185,7 @@ def _values(namespace: str, folder: Path) -> list[str | Path]:
         update={"metadata": policy.metadata.model_copy(update={"name": namespace})}
     )
     vap.write_text(yaml.safe_dump_all(manifests(policy, account="", namespaces=label)))
-    switched = ("serve.enabled", "networkPolicy.enabled", "metrics.dashboard.enabled",
+    switched = ("events", "serve.enabled", "networkPolicy.enabled", "metrics.dashboard.enabled",
                 "admissionPolicy.enabled")  # fmt: skip
     return [
         *(word for name in switched for word in ("--set", f"{name}=true")),
@@ -221,6 +221,7 @@ def test_a_job_from_the_chart(
     report = json.loads((reports / "report.json").read_bytes())
     assert {p["workload"]["name"] for p in report["pods"]} == {"ledger"}
     assert report["run"]["policy"]["name"] == "cluster"
+    assert {(p["strategy"], p["reason"]) for p in report["pods"]} == {("shared", "")}
     assert "LEDGER_URL" in report["findings"][0]["message"]
     assert (reports / "report.html").stat().st_size > 1000
 
@@ -255,11 +256,18 @@ def test_a_job_from_the_chart(
         ("list", "daemonsets"),
         ("list", "jobs"),
         ("list", "services"),
+        ("list", "configmaps"),
         ("list", "poddisruptionbudgets"),
         ("list", "replicasets"),
+        ("get", "events"),
+        ("create", "events"),
         ("create", "leases"),
         ("update", "leases"),
     }
+    described = lab.kubectl("describe", "deployment", "ledger", "-n", namespace)
+    assert re.search(r"Warning +DiagnosticsFailed .* podmedic.io/podmedic", described), described
+    assert "LEDGER_URL" in described.partition("DiagnosticsFailed")[2]
+
     _helm(lab, "uninstall", "podmedic", "-n", namespace)
     left = lab.kubectl("get", "validatingadmissionpolicies", "-o", "name")
     assert namespace not in left

@@ -24,6 +24,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- else }}
 {{- .Files.Get "files/rules.yaml" | trim }}
 {{- end }}
+{{- if .Values.events }}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, get, update]
+{{- end }}
 {{- end }}
 
 {{- define "podmedic.podSecurityContext" -}}
