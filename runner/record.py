@@ -67,6 +67,7 @@ class Options(Record, frozen=True, kw_only=True):
     baseline: str | None = None
     fail_on: str = "any"
     events: bool = False
+    otel: bool = False
     # Empty: beside the directory.
     bundle: str | None = None
     key: str | None = None

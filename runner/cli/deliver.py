@@ -91,6 +91,14 @@ async def _tell(
         for line in said:
             complain(line)
         failed += ["events"] if said else []
+    if request.otel:
+        from runner import traces  # noqa: PLC0415
+
+        try:
+            await asyncio.to_thread(traces.send, report)
+        except traces.TracesError as error:
+            complain(str(error))
+            failed.append("traces")
     # In a thread: a service that hangs must not keep the Lease from being renewed.
     if not await asyncio.to_thread(notified, request.notify, report, comparison):
         failed.append("notify")

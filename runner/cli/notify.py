@@ -45,6 +45,16 @@ def notify_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return reduce(lambda c, option: option(c), reversed(_OPTIONS), command)
 
 
+def otel_installed(_: click.Context, __: click.Parameter, value: bool) -> bool:
+    """Before the sweep and not after it. Raises UsageError."""
+    if value:
+        from runner import traces  # noqa: PLC0415
+
+        if said := traces.missing():
+            raise click.UsageError(said)
+    return value
+
+
 def read_notify(
     urls: Sequence[str], file: Path | None, what_for: str | None, link: str, *, baseline: bool
 ) -> Notify | None:

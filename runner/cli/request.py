@@ -69,6 +69,7 @@ class Request:
     baseline: Path | None
     fail_on: str
     events: bool
+    otel: bool
     dry_run: str | None
     metrics_textfile: Path | None
     pushgateway: str | None
@@ -152,6 +153,7 @@ def request_of(
         baseline=None if given.baseline is None else Path(given.baseline),
         fail_on=given.fail_on,
         events=given.events,
+        otel=given.otel,
         dry_run=dry_run,
         metrics_textfile=None if given.metrics_textfile is None else Path(given.metrics_textfile),
         pushgateway=given.pushgateway,

@@ -12,7 +12,7 @@ import click
 from runner.cli import options, redaction, sealing
 from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
-from runner.cli.notify import notify_options, read_notify
+from runner.cli.notify import notify_options, otel_installed, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
 from runner.cli.routes import routes_of, routes_option
@@ -145,6 +145,13 @@ from runner.record import Options
 @redaction.rules_option
 @redaction.no_redact_option
 @notify_options
+@click.option(
+    "--otel/--no-otel",
+    default=False,
+    show_default=True,
+    callback=otel_installed,
+    help="Send the run as an OpenTelemetry trace, as the OTEL_* variables say.",
+)
 @click.option(
     "--events/--no-events",
     default=False,
