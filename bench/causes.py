@@ -170,6 +170,10 @@ def measure(lab: Lab, wanted: Sequence[Case], settle_seconds: float) -> dict[str
         "workloads": len(wanted),
         "right": right,
         "share": round(right / len(wanted), 3),
+        # What was claimed as certain and is not what `expected.yaml` says.
+        "certain_and_wrong": [
+            one["case"] for one in found if not one["ok"] and one.get("confidence") == "certain"
+        ],
         "wall_seconds": round(done.wall_seconds, 1),
         "cases": found,
     }

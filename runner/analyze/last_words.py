@@ -39,6 +39,7 @@ _FATAL = re.compile(
     r"|(?i:\blevel\\?\"?[=:] ?\\?\"?(?:fatal|panic|critical|emerg))"
     r"|(?i:^(?:php )?fatal error\b|\bfatal error[:,]|^uncaught\b)"
     r"|(?i:unhandled (?:exception|rejection|promise))"
+    r"|^You must install or update \.NET\b"
     r"|^thread '[^']*' .*panicked at |^\*\* \(|^F\d{4} |\\?\"level\\?\": ?60\b"
 )
 _THROWN = re.compile(
@@ -46,12 +47,12 @@ _THROWN = re.compile(
     r"(?:[A-Za-z_$][\w$]*(?:\.|::))*"
     r"[A-Z]\w*(?:Error|Exception|Exit|Fault|Failure|Violation|Panic)\b(?:[: (\[]|$)"
     r"|^(?:[a-z_]\w*\.)+(?:[A-Z]\w+|\w*error): \S"
-    r"|^[\w./-]+:\d+:in [`'].*\((?:\w+::)*[A-Z]\w+\)$"
+    r"|^[\w./-]+:\d+:in [`'].*\((?:\w+::)*[A-Z]\w+\)$|^Process terminated\. \S"
 )
 _ERROR = re.compile(
     r"\b(?:ERROR|ERR|SEVERE)\b|^(?i:error)\b|(?i:[:\s\[]error[:\]])|^E\d{4} "
     r"|(?i:\b(?:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?:err|error|50)\b)"
-    r"|^npm ERR!|^mysqld?: |^%3\|"
+    r"|^(?:fail|crit): \S+\[\d+\]|^npm ERR!|^mysqld?: |^%3\|"
 )
 _HINT = re.compile(
     r"(?i)\b(?:failed|failure|error(?![=_\w])|did not|no \w+ named|cannot|can't|could ?n[o']t"
@@ -72,9 +73,13 @@ _LEAVING = re.compile(
 _POINTS_ELSEWHERE = re.compile(
     r"(?i)\b(?:check|see|consult|look (?:at|in)) (?:the |your )?(?:\S+ )?logs?\b"
     r"|\bdid not exit normally\b|\bunexplained error\b"
+    r"|^\s*\* You (?:intended|misspelled)\b|^Possible reasons\b|^To install missing\b"
 )
 """It only tells that something else failed."""
-_MORE = re.compile(r"[:\[{,]$|panicked at [^\n]*:\d+:$|validation errors? for \S+$")
+_MORE = re.compile(
+    r"[:\[{,]$|panicked at [^\n]*:\d+:$|validation errors? for \S+$"
+    r"|^(?:fail|crit): \S+\[\d+\]$|^You must install or update \.NET"
+)
 _MESSAGE_KEYS = ("message", "msg", "log", "short_message", "text", "event")
 _ERROR_KEYS = ("error.message", "error", "err", "exception", "cause", "reason", "detail", "stack")
 

@@ -7,7 +7,7 @@ import pytest
 
 from runner.model.report import Finding
 from runner.playbook import resolve
-from tests.unit.examinations import STARTED, event, examination, findings_of, waiting
+from tests.unit.examinations import STARTED, event, examination, exited, findings_of, waiting
 from tests.unit.examinations import crashloop_steps as steps
 
 CRASHLOOP = resolve("crashloop")
@@ -269,3 +269,30 @@ def test_another_failure_than_the_log_tells_of_makes_nothing_certain(
 ) -> None:
     endpoints = f"endpoint env:DB db 5432 dns=ok tcp={seen}\n"
     assert brief(told(log, endpoints)) == [(rule, "likely")]
+
+
+REFUSED = """Unhandled exception. Npgsql.NpgsqlException (0x80004005): Failed to connect to 10.96.10.2:5432
+ ---> System.Net.Sockets.SocketException (111): Connection refused
+   at Npgsql.Internal.NpgsqlConnector.Connect(NpgsqlTimeout timeout)
+"""
+SERVICES = (
+    "Unhandled exception. System.AggregateException: Some services are not able to be constructed "
+    "(Error while validating the service descriptor 'Shop.ICart')\n   at Program.Main()\n"
+)
+ICU = (
+    "Process terminated. Couldn't find a valid ICU package.\n   at System.Environment.FailFast()\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "rule"),
+    [
+        (REFUSED, "connection-refused-by-log"),
+        (REFUSED.replace("(111): Connection refused", "(110): Connection timed out"), "connection-timed-out-by-log"),
+        (SERVICES, "unhandled-exception"),
+        (ICU, "unhandled-exception"),
+    ],
+)  # fmt: skip
+def test_what_programs_of_dotnet_say_first(log: str, rule: str) -> None:
+    one = examination(state=exited(134), log=log, steps=steps())
+    assert brief(findings_of(CRASHLOOP, one))[0] == (rule, "likely")

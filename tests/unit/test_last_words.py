@@ -32,6 +32,18 @@ from runner.analyze.last_words import fatal_line, words_of
             '{"log.level":"ERROR","message":"no lock"}\nERROR: it did not exit normally - check the logs\n',
             '{"log.level":"ERROR","message":"no lock"}',
         ),
+        # .NET
+        (
+            ("fail: Microsoft.Extensions.Hosting.Internal.Host[11]\n      Hosting failed to start\n"
+            "      System.InvalidOperationException: No orders\n         at Worker..ctor()\n"),
+            "fail: Microsoft.Extensions.Hosting.Internal.Host[11]",
+        ),
+        (
+            ("Could not execute because the specified command or file was not found.\n"
+            "Possible reasons for this include:\n  * You misspelled a command.\n"
+            "  * You intended to execute a program, but dotnet-shop.dll does not exist.\n"),
+            "Could not execute because the specified command or file was not found.",
+        ),
         # written to stdout and stderr at once
         ("ERROR:  relation exists\napplying 42.sql\n", "ERROR:  relation exists"),
         ("", ""),
@@ -51,6 +63,20 @@ def test_the_line_that_says_most(log: str, line: str) -> None:
         (
             "thread 'main' panicked at src/main.rs:9:5:\nno rates\nnote: run with\n",
             "thread 'main' panicked at src/main.rs:9:5: no rates note: run with",
+        ),
+        (
+            (
+                "You must install or update .NET to run this application.\n\nFramework: 'A', version '8.0.0'\n"
+                "The following frameworks were found:\n  6.0.36\nTo install missing framework, download:\nx\n"
+            ),
+            (
+                "You must install or update .NET to run this application. Framework: 'A', version '8.0.0' "
+                "The following frameworks were found: 6.0.36 To install missing framework, download: x"
+            ),
+        ),
+        (
+            "fail: Host[11]\n      Hosting failed to start\n      System.InvalidOperationException: No orders\n         at A()\n",
+            "fail: Host[11] Hosting failed to start System.InvalidOperationException: No orders at A()",
         ),
         ("FATAL: no rates\nbye\n", "FATAL: no rates"),
         ("ERROR: a\nok\nERROR: b\nERROR: c\nERROR: d\n", "ERROR: b ERROR: c ERROR: d"),
