@@ -228,10 +228,11 @@ async def _serve(settings: _Settings) -> ExitCode:
 
 
 def _gauges(metrics: Any, store: Any, releaser: Any) -> None:
-    from runner.triggers.queue import in_flight, queued  # noqa: PLC0415
+    from runner.triggers.queue import failed, in_flight, queued  # noqa: PLC0415
 
     metrics.watch("podmedic_serve_runs_queued", lambda: len(queued(store.jobs)))
     metrics.watch("podmedic_serve_runs_in_flight", lambda: in_flight(store.jobs))
+    metrics.watch("podmedic_serve_runs_failed", lambda: failed(store.jobs))
     metrics.watch("podmedic_serve_leader", lambda: float(releaser.leads))
     metrics.watch("podmedic_serve_ready", lambda: float(store.synced))
 

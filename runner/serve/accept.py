@@ -97,7 +97,7 @@ class Acceptor:
         """`identity` is the same for a repetition. Raises RefusedError."""
         refused = of_namespace(self._policy, request.namespace)
         if refused is not None:
-            raise RefusedError(403, "malformed", str(refused))
+            raise RefusedError(403, "policy", str(refused))
         identity = request.id or identity or secrets.token_hex(16)
         name = job_name(self._template.prefix, "request", [identity])
         trigger = trigger_of_request(request, self._now())

@@ -30,6 +30,8 @@ FAMILIES = (
            "Jobs that wait for the budget."),
     Metric("podmedic_serve_runs_in_flight", "gauge", (),
            "Jobs that were released and have not ended."),
+    Metric("podmedic_serve_runs_failed", "gauge", (),
+           "Jobs that failed and are still there."),
     Metric("podmedic_serve_leader", "gauge", (),
            "1 in the replica that releases Jobs."),
     Metric("podmedic_serve_ready", "gauge", (),
@@ -46,7 +48,7 @@ ALERT_OUTCOMES = (
 )  # fmt: skip
 SOURCES = ("alertmanager", "grafana", "request")
 REFUSALS = (
-    "unauthorized", "malformed", "too-large", "queue-full", "busy", "api-unavailable",
+    "unauthorized", "malformed", "policy", "too-large", "queue-full", "busy", "api-unavailable",
     "api-refused",
 )  # fmt: skip
 

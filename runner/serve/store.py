@@ -2,7 +2,8 @@
 and restarts see the same queue."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -14,19 +15,26 @@ from runner.triggers.jobs import LABEL, RELEASED_AT, RESOLVED, Job
 
 JOBS = Resource(plural="jobs", group="batch")
 _READ_SECONDS = 10.0
+_YOUNG_SECONDS = 30.0
 
 
 class JobStore:
     """`namespace` is where the Jobs are. What was sent by us is known at once; the watch brings
-    the rest, and never takes us back to an older state."""
+    the rest, and never takes us back to an older state. `clock` is monotonic, in seconds."""
 
-    def __init__(self, objects: WatchedObjects, namespace: str) -> None:
+    def __init__(
+        self, objects: WatchedObjects, namespace: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.namespace = namespace
         self.synced = False
         self.changed = asyncio.Event()
         self._objects = objects
         self._jobs: dict[str, Job] = {}
-        self._listed: set[str] = set()
+        self._clock = clock
+        # Names of the list that is under way, None where none is.
+        self._listed: set[str] | None = None
+        # When we last wrote: a list may have begun before that.
+        self._written: dict[str, float] = {}
 
     @property
     def jobs(self) -> Collection[Job]:
@@ -47,16 +55,22 @@ class JobStore:
     def _take(self, event: ObjectEvent[Job]) -> None:
         job = event.object
         if job is None:
-            for name in self._jobs.keys() - self._listed:
-                del self._jobs[name]
-            self._listed, self.synced = set(), True
+            self._forget(self._jobs.keys() - (self._listed or set()))
+            self._listed, self.synced = None, True
         elif event.type == "deleted":
             self._jobs.pop(job.name, None)
         else:
             if event.listed:
-                self._listed.add(job.name)
+                self._listed = (self._listed or set()) | {job.name}
             self._know(job)
         self.changed.set()
+
+    def _forget(self, names: Collection[str]) -> None:
+        """What a list did not have, but for what is younger than the list."""
+        now = self._clock()
+        self._written = {k: at for k, at in self._written.items() if now - at < _YOUNG_SECONDS}
+        for name in set(names) - self._written.keys():
+            del self._jobs[name]
 
     def _know(self, job: Job) -> Job:
         known = self._jobs.get(job.name)
@@ -64,18 +78,19 @@ class JobStore:
         if known is not None and same and known.version > job.version:
             return known
         self._jobs[job.name] = job
-        # A list that is under way began before it was there.
-        self._listed.add(job.name)
         self.changed.set()
         return job
+
+    def _know_written(self, job: Job) -> Job:
+        self._written[job.name] = self._clock()
+        return self._know(job)
 
     async def refresh(self) -> None:
         """As the API server has them now. Raises ClusterError."""
         found = await self._objects.list(JOBS, self.namespace, Job, label_selector=LABEL)
         for job in found:
             self._know(job)
-        for name in self._jobs.keys() - {job.name for job in found}:
-            del self._jobs[name]
+        self._forget(self._jobs.keys() - {job.name for job in found})
 
     async def create(self, manifest: Mapping[str, Any]) -> tuple[Job, bool]:
         """The Job that has this name now, and whether it is a new one. Raises ClusterError."""
@@ -86,8 +101,8 @@ class JobStore:
             if error.reason is not ErrorReason.CONFLICT:
                 raise
             found = await self._objects.get(JOBS, name, self.namespace, Job)
-            return self._know(found), False
-        return self._know(made), True
+            return self._know_written(found), False
+        return self._know_written(made), True
 
     async def release(self, job: Job, now: datetime) -> None:
         """Raises ClusterError: CONFLICT when it changed since."""
@@ -107,7 +122,7 @@ class JobStore:
 
     async def _patch(self, job: Job, body: Mapping[str, Any]) -> None:
         try:
-            self._know(await self._objects.patch(JOBS, job.name, self.namespace, body, Job))
+            self._know_written(await self._objects.patch(JOBS, job.name, self.namespace, body, Job))
         except ClusterError as error:
             if error.reason in (ErrorReason.CONFLICT, ErrorReason.NOT_FOUND):
                 await self._look_again(job.name)

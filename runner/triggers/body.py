@@ -13,7 +13,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_ALERTS = 1000
 _MAX_LABELS = 100
-_FINGERPRINT = re.compile(r"[0-9A-Za-z]{1,64}")
+_FINGERPRINT = re.compile(r"[0-9A-Za-z]{1,63}")
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Alertmanager writes the zero time of Go for an alert that has not ended.

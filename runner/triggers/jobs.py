@@ -173,6 +173,8 @@ class Template:
         self._manifest = copy.deepcopy(dict(whole))
         metadata = _map(self._manifest, "metadata")
         self.prefix = str(metadata.pop("name", "") or "podmedic")
+        for key in ("namespace", "generateName"):
+            metadata.pop(key, None)
         most = MAX_NAME - 1 - _DIGITS
         if len(self.prefix) > most or not re.fullmatch(
             r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", self.prefix

@@ -71,6 +71,10 @@ def in_flight(jobs: Collection[Job]) -> int:
     return sum(not job.spec.suspend and job.end is None for job in jobs)
 
 
+def failed(jobs: Collection[Job]) -> int:
+    return sum(job.state == "failed" for job in jobs)
+
+
 def to_release(jobs: Collection[Job], limits: Limits, now: datetime) -> list[Job]:
     """Those that may begin now, the oldest first."""
     lately = sum(1 for job in jobs if (at := job.released_at) is not None and at > now - _MINUTE)
