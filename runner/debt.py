@@ -16,6 +16,9 @@ from runner.model.report import Workload
 from runner.select import Skip, workload_of
 
 RUN_VARIABLE = "PODMEDIC_RUN"
+# Steps seldom take longer. A kubelet may say for ever that a container runs which has ended (seen
+# on a busy node, with containerd 1.6): nobody waits for that.
+_AT_WORK = timedelta(seconds=300)
 # Somebody who sits at one does so for an hour, and knows it.
 _SHELL = "shell-"
 # Defaults that the server adds, and its managedFields: seen on the lab, 1.36.
@@ -55,17 +58,20 @@ def run_of(container: Container) -> str:
     return next((v.value for v in container.env if v.name == RUN_VARIABLE), "")
 
 
-def at_work(pod: Pod, run_id: str = "") -> str:
-    """The other run whose container runs in the pod now; empty where there is none. One that stays
+def at_work(pod: Pod, now: datetime, run_id: str = "") -> datetime | None:
+    """Until when, at most, another run is at work in the pod; None where none is. One that stays
     for later sweeps does nothing most of the time, and one that does not start may never."""
     for container in pod.spec.ephemeral_containers:
         run = run_of(container)
         if not run or run == run_id or run.startswith(_SHELL) or resident_digest(container):
             continue
         status = pod.ephemeral_container_status(container.name)
-        if status is not None and status.state.running is not None:
-            return run
-    return ""
+        running = status.state.running if status is not None else None
+        if running is not None and running.started_at is not None:
+            until = running.started_at + _AT_WORK
+            if until > now:
+                return until
+    return None
 
 
 def _size(container: Container, status: ContainerStatus | None) -> int:

@@ -146,7 +146,7 @@ async def gather(
                 serves = ready_pod(pod)
                 if serves is not None:
                     ready[pod.metadata.uid] = serves
-                if at_work(pod):
+                if at_work(pod, now) is not None:
                     taken[pod.metadata.uid] = pod
                 if meant is None:
                     aims = selection.aims

@@ -137,7 +137,7 @@ async def _examine_all(
         disruptions_allowed=budgets.allowed,
     )
     readiness = Readiness(gathered.ready, budgets, scheduler, tally.news)
-    others = Others(run_id, budgets, scheduler, tally.news)
+    others = Others(run_id, budgets, scheduler, tally.news, outside.now)
     others.began(gathered.taken)
     hub.hears(readiness.on_pod, readiness.on_relist)
     hub.hears(others.on_pod, others.on_relist)

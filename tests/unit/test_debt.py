@@ -39,22 +39,25 @@ def carrier(*containers: dict[str, Any], statuses: list[dict[str, Any]] | None =
 
 
 @pytest.mark.parametrize(
-    ("container", "state", "run"),
+    ("container", "state", "seconds"),
     [
-        (ephemeral("podmedic-a-1", "r1"), running(), "r1"),
-        (ephemeral("podmedic-a-1", "r2"), running(), ""),  # our own
-        (ephemeral("debugger-x"), running(), ""),
-        (ephemeral("podmedic-a-1", "shell-1"), running(), ""),
-        (ephemeral("podmedic-a-1", "r1"), {"state": {"waiting": {"reason": "ErrImagePull"}}}, ""),
-        (ephemeral("podmedic-a-1", "r1"), {"state": {"terminated": ENDED}}, ""),
-        (RESIDENT, running(), ""),
+        (ephemeral("podmedic-a-1", "r1"), running(ago(seconds=20)), 280),
+        # So long a kubelet says only of what it has forgotten.
+        (ephemeral("podmedic-a-1", "r1"), running(ago(seconds=301)), None),
+        (ephemeral("podmedic-a-1", "r2"), running(ago(seconds=20)), None),  # our own
+        (ephemeral("debugger-x"), running(ago(seconds=20)), None),
+        (ephemeral("podmedic-a-1", "shell-1"), running(ago(seconds=20)), None),
+        (ephemeral("podmedic-a-1", "r1"), {"state": {"waiting": {"reason": "ErrImagePull"}}}, None),
+        (ephemeral("podmedic-a-1", "r1"), {"state": {"terminated": ENDED}}, None),
+        (RESIDENT, running(ago(seconds=20)), None),
     ],
 )
-def test_the_other_run_that_is_at_work(
-    container: dict[str, Any], state: dict[str, Any], run: str
+def test_how_long_another_run_is_waited_for(
+    container: dict[str, Any], state: dict[str, Any], seconds: int | None
 ) -> None:
     subject = carrier(container, statuses=[{"name": container["name"], **state}])
-    assert at_work(subject, "r2") == run
+    until = at_work(subject, NOW, "r2")
+    assert (until and (until - NOW).total_seconds()) == seconds
 
 
 def test_entries_are_in_the_order_of_their_start_whatever_the_spec_says() -> None:
