@@ -23,6 +23,7 @@ MAX_AGE = timedelta(minutes=15)
 FILE_NAME = "journal.jsonl"
 # A journal is a few lines per pod; more than this is not ours.
 _MAX_READ_BYTES = 256 * 1024 * 1024
+_MAX_LINE_BYTES = 16 * 1024 * 1024
 _BLOCK_BYTES = 64 * 1024
 PREVIOUS = "previous"
 FIRST = "0" * 64  # there is no line before the first one
@@ -64,21 +65,50 @@ class Chain(NamedTuple):
     broken_at: int
 
 
-def chain_of(data: bytes) -> Chain:
-    """A torn line breaks nothing: its bytes are hashed like those of any other."""
-    previous, chained, unchained = FIRST, 0, 0
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line:
-            continue
+class ChainReader:
+    """Reads a journal bit by bit, in the memory of its longest line. A torn line breaks nothing:
+    its bytes are hashed like those of any other."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._previous = FIRST
+        self._number = self._chained = self._unchained = self._broken_at = 0
+
+    def feed(self, data: bytes) -> None:
+        if self._broken_at:
+            return
+        self._rest += data
+        *lines, rest = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(rest)
+        for line in lines:
+            self._hear(line)
+        if len(rest) > _MAX_LINE_BYTES and not self._broken_at:
+            self._broken_at = self._number + 1
+
+    def end(self) -> Chain:
+        self._hear(bytes(self._rest))
+        self._rest.clear()
+        return Chain(self._chained, self._unchained, self._broken_at)
+
+    def _hear(self, line: bytes) -> None:
+        self._number += 1
+        if not line or self._broken_at:
+            return
         value = _decoded(line)
         said = None if value is None else value.get(PREVIOUS)
-        is_torn = value is None
-        if said != previous and not (is_torn or (said is None and not chained)):
-            return Chain(chained, unchained, number)
-        chained += said is not None
-        unchained += not chained
-        previous = _digest(line)
-    return Chain(chained, unchained, 0)
+        is_older = said is None and not self._chained
+        if said != self._previous and value is not None and not is_older:
+            self._broken_at = self._number
+            return
+        self._chained += said is not None
+        self._unchained += not self._chained
+        self._previous = _digest(line)
+
+
+def chain_of(data: bytes) -> Chain:
+    reader = ChainReader()
+    reader.feed(data)
+    return reader.end()
 
 
 def _digest(line: bytes) -> str:

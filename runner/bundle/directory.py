@@ -23,8 +23,9 @@ from runner.bundle.manifest import (
     ManifestError,
     decode,
 )
-from runner.bundle.verify import MAX_JOURNAL_BYTES, Verdict, check_chain, check_envelope
+from runner.bundle.verify import Verdict, check_chain, check_envelope
 from runner.journal import FILE_NAME as JOURNAL_NAME
+from runner.journal import Chain, ChainReader
 from runner.model.names import why_not_portable
 
 if TYPE_CHECKING:
@@ -133,6 +134,15 @@ def _own(directory: Path, name: str, limit: int) -> bytes:
         return b""
 
 
+def chain_in(directory: Path) -> Chain:
+    """Raises OSError."""
+    reader = ChainReader()
+    with open_plain(directory / JOURNAL_NAME) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            reader.feed(chunk)
+    return reader.end()
+
+
 def read_manifest(directory: Path) -> tuple[Manifest, bytes] | None:
     """None where there is none. Raises ManifestError, OSError."""
     data = _own(directory, FILE_NAME, MAX_BYTES)
@@ -194,8 +204,7 @@ def _compare(directory: Path, manifest: Manifest, verdict: Verdict) -> None:
             if found != file:
                 verdict.add(f"{file.path}: was changed: {_difference(file, found)}")
         if file.path == JOURNAL_NAME and entry is not None:
-            with open_plain(directory / JOURNAL_NAME) as journal:
-                check_chain(verdict, journal.read(MAX_JOURNAL_BYTES))
+            check_chain(verdict, chain_in(directory))
     for path in sorted(there.keys() - set(OWN_NAMES)):
         if there[path].is_file(follow_symlinks=False):
             found = hashed(directory, path)

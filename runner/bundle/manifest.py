@@ -227,7 +227,8 @@ def decode(data: bytes) -> Manifest:
 def _check(files: Sequence[File]) -> None:
     if len(files) > MAX_FILES:
         raise ManifestError(f"names more than {MAX_FILES} files")
-    seen: set[str] = set()
+    seen = {name.casefold() for name in OWN_NAMES}
+    folders: set[str] = set()
     before = ""
     total = 0
     for file in files:
@@ -237,6 +238,8 @@ def _check(files: Sequence[File]) -> None:
             raise ManifestError(f"names {file.path} twice or out of order")
         if file.path.casefold() in seen:
             raise ManifestError(f"names {file.path}, which another name is but for its case")
+        above = file.path.casefold().split("/")[:-1]
+        folders.update("/".join(above[: n + 1]) for n in range(len(above)))
         if not 0 <= file.bytes <= MAX_FILE_BYTES:
             raise ManifestError(f"says that {file.path} has {file.bytes} bytes")
         if len(file.sha256) != 64 or not _HEX.issuperset(file.sha256):
@@ -244,6 +247,8 @@ def _check(files: Sequence[File]) -> None:
         before = file.path
         seen.add(file.path.casefold())
         total += file.bytes
+    if both := sorted(folders & seen):
+        raise ManifestError(f"names {both[0]} as a file and as a folder")
     if total > MAX_TOTAL_BYTES:
         raise ManifestError(f"names {total} bytes of files, more than {MAX_TOTAL_BYTES}")
 

@@ -16,12 +16,17 @@ from runner.bundle.archive import (
     write_archive,
 )
 from runner.bundle.codec import Codec
-from runner.bundle.directory import DirectoryError, changed_since, files_of, foreign_in, open_plain
+from runner.bundle.directory import (
+    DirectoryError,
+    chain_in,
+    changed_since,
+    files_of,
+    foreign_in,
+    open_plain,
+)
 from runner.bundle.manifest import File, Manifest
 from runner.bundle.scan import Found, SecretScan
-from runner.bundle.verify import MAX_JOURNAL_BYTES, verify_bundle
-from runner.journal import FILE_NAME as JOURNAL_NAME
-from runner.journal import chain_of
+from runner.bundle.verify import verify_bundle
 from runner.record import RecordError
 from runner.redact import Redactor
 from runner.report import JSON_NAME
@@ -52,8 +57,7 @@ def describe(
     try:
         with open_plain(directory / JSON_NAME) as file:
             report = from_json(file.read(_MAX_REPORT_BYTES))
-        with open_plain(directory / JOURNAL_NAME) as file:
-            chain = chain_of(file.read(MAX_JOURNAL_BYTES))
+        chain = chain_in(directory)
         files = files_of(directory)
         changed = changed_since(directory, files)
         foreign = foreign_in(directory)

@@ -17,7 +17,7 @@ ARCHIVE = "https://podmedic.io/attestation/archive/v1alpha1"
 KeyType = Literal["ed25519", "ecdsa-p256"]
 _SCHEMES = ("ed25519", "ecdsa-sha2-nistp256")
 _MAX_KEY_BYTES = 16 * 1024
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 1024 * 1024
 
 
 class KeyFileError(Exception):

@@ -30,7 +30,7 @@ from runner.bundle.manifest import (
     decode,
 )
 from runner.journal import FILE_NAME as JOURNAL_NAME
-from runner.journal import chain_of
+from runner.journal import Chain, ChainReader
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 # So many times more than the file itself may come out of it, and this much in any case.
 MAX_RATIO = 2000
 FREE_BYTES = 1 << 30
-MAX_JOURNAL_BYTES = 256 << 20
 _MAX_PROBLEMS = 1000
 
 Listen = Callable[[File, bytes], None]
@@ -98,7 +97,7 @@ class _Reader:
         self._stream = stream
         self._verdict = verdict
         self._listen = listen
-        self._journal = bytearray()
+        self._chain = ChainReader()
 
     def run(self, size_bytes: int, key: "Key | None") -> None:
         manifest = self.manifest(size_bytes)
@@ -182,8 +181,8 @@ class _Reader:
             chunk = self._read(min(CHUNK_BYTES, left), file.path)
             digest.update(chunk)
             left -= len(chunk)
-            if is_journal and len(self._journal) < MAX_JOURNAL_BYTES:
-                self._journal += chunk
+            if is_journal:
+                self._chain.feed(chunk)
             if self._listen is not None:
                 self._listen(file, chunk)
         if self._listen is not None:
@@ -191,7 +190,7 @@ class _Reader:
         if digest.hexdigest() != file.sha256:
             self._verdict.add(_changed(file, digest.hexdigest()))
         if is_journal:
-            check_chain(self._verdict, bytes(self._journal))
+            check_chain(self._verdict, self._chain.end())
         self._expect_padding(file.path, file.bytes)
 
     def _expect_padding(self, path: str, size_bytes: int) -> None:
@@ -250,8 +249,7 @@ def check_envelope(verdict: Verdict, envelope: bytes, key: "Key | None") -> None
     verdict.is_checked = key is not None and not why
 
 
-def check_chain(verdict: Verdict, journal: bytes) -> None:
-    chain = chain_of(journal)
+def check_chain(verdict: Verdict, chain: Chain) -> None:
     if chain.broken_at:
         verdict.add(
             f"{JOURNAL_NAME}:{chain.broken_at}: does not follow from the line before it: a line "

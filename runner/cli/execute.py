@@ -219,7 +219,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             await files.finish(code, left)
         except OSError as error:
             complain(f"the journal could not be finished: {error.strerror}")
-        if code is ExitCode.NOT_STORED or left:
+        if (code is ExitCode.NOT_STORED or left) and not request.sealing.is_temporary:
             complain(_how_to_finish(request.directory, code, left))
         return await asyncio.to_thread(sealed, request, run_id, code, _now())
 

@@ -81,9 +81,7 @@ def test_one_that_dies_half_way_leaves_what_was_there(
     code, said = podmedic(store, tmp_path, "bundle", "run", "-q", "--upload", URL)
     assert code == 6
     (line,) = said
-    assert line.startswith(
-        f"podmedic: cannot upload to {URL}/{RUN}.tar.zst: no answer from http://"
-    )
+    assert line.startswith(f"podmedic: cannot upload to {URL}/{RUN}.tar.zst: ")
     assert line.endswith("; the bundle is kept in run.tar.zst")
     assert store.objects() == {KEY: b"an older one"}
     assert 2 <= store.faults.seen <= 80
