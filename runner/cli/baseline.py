@@ -41,6 +41,11 @@ class Compared:
         from runner.compare.text import headline, runs_sentence  # noqa: PLC0415
 
         to_stderr = self._request.output is not None
+        from runner.cli import logs  # noqa: PLC0415
+
+        if (log := logs.current()) is not None:
+            log.write("info", headline(self.found), comparison=self.found.summary)
+            return
         said = f"{runs_sentence(self.found)}: {headline(self.found)}"
         click.echo(f"{said}." if not stored else f"{said}: {self._request.directory / HTML_NAME}",
                    err=to_stderr)  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli import logs
 from runner.cli.baseline import Compared, compared
 from runner.cli.exit_codes import ExitCode, all_skipped, of_report
 from runner.cli.main import complain
@@ -68,11 +69,13 @@ async def deliver(
         stream.finish(report)
     elif request.output is not None:
         click.echo(render(report, request.output), nl=False)
-    elif not request.quiet or not stored:
+    elif logs.current() is None and (not request.quiet or not stored):
         click.echo(summary(report), nl=False)
     if comparison is not None and not request.quiet:
         comparison.say(stored=stored)
-    if stored and not request.quiet:
+    if (log := logs.current()) is not None:
+        log.report(report, code, str(request.directory / HTML_NAME) if stored else "")
+    elif stored and not request.quiet:
         click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
     return code
 

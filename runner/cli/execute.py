@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from runner.cli import options
+from runner.cli import logs, options
 from runner.cli.deliver import deliver
 from runner.cli.exit_codes import ExitCode
 from runner.cli.lease import held
@@ -113,6 +113,8 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         run_id = f"{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}" if run is None else run.run
         if run is None and request.sealing.keep:
             request = replace(request, directory=request.directory / run_id)
+        if (log := logs.current()) is not None:
+            log.run = run_id
         if request.lease and request.dry_run is None:
             claim = claim_of(request.playbooks, selection, host=socket.gethostname(), run_id=run_id)
             if not await held(cluster, claim, stop, stack, _now):
@@ -227,14 +229,16 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
 def _keeping(
     keep: Callable[[Examined], None], stream: Streamed | None
 ) -> Callable[[Examined], None]:
-    if stream is None:
-        return keep
+    log = logs.current()
 
-    def both(one: Examined) -> None:
+    def all_of_them(one: Examined) -> None:
         keep(one)
-        stream.pod(one.result)
+        if stream is not None:
+            stream.pod(one.result)
+        if log is not None:
+            log.pod(one.result)
 
-    return both
+    return all_of_them
 
 
 def _how_to_finish(directory: Path, code: ExitCode, left: int) -> str:
@@ -287,6 +291,8 @@ async def _no_journal(event: str, **fields: object) -> None:
 
 
 def _progress(request: Request) -> Progress:
+    if (log := logs.current()) is not None:
+        return logs.JsonProgress(log, time.monotonic)
     return progress(
         sys.stderr,
         clock=time.monotonic,

@@ -103,10 +103,14 @@ def podmedic() -> None:
     """
 
 
-def complain(line: str) -> None:
+def complain(line: str, level: str = "warning") -> None:
     """One line on stderr, safe whatever is in it."""
+    from runner.cli import logs  # noqa: PLC0415
     from runner.report.plain import one_line  # noqa: PLC0415
 
+    if (log := logs.current()) is not None:
+        log.write(level, line)
+        return
     click.echo(f"podmedic: {one_line(line)}", err=True)
 
 
@@ -159,5 +163,5 @@ def main(args: list[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001  # the boundary: one line, no traceback
         text, exit_code = explain(error)
         for line in text.splitlines() or [""]:
-            complain(line)
+            complain(line, "error")
         sys.exit(exit_code)

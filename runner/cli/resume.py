@@ -15,6 +15,7 @@ import msgspec
 from runner import __version__, journal, record
 from runner.cli import options
 from runner.cli.execute import execute
+from runner.cli.logs import log_format_option
 from runner.cli.main import complain
 from runner.cli.notify import notify_options, read_notify
 from runner.cli.request import Request, request_of
@@ -41,6 +42,7 @@ T = TypeVar("T")
 )
 @notify_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+@log_format_option
 def resume(
     directory: Path, kubeconfig: str | None, context: str | None, pushgateway: str | None,
     notify_urls: tuple[str, ...], notify_file: Path | None, notify_on: str | None, link: str,

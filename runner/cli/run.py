@@ -12,6 +12,7 @@ import click
 from runner.cli import options, redaction, sealing
 from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
+from runner.cli.logs import log_format_option
 from runner.cli.notify import notify_options, otel_installed, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
@@ -165,6 +166,7 @@ from runner.record import Options
     help="No error when no pod is selected, or all are skipped.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+@log_format_option
 def run(
     playbooks: tuple[str, ...],
     policy_file: Path | None,

@@ -44,6 +44,7 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         outcome = pm.run(
             lab, namespace, playbook(desk, [RULE]), "-o", "ndjson", "-o", "junit,sarif",
+            "--log-format", "json",
             directory=desk / "run",
         )  # fmt: skip
         shutil.copytree(desk / "run", desk / "again")
@@ -59,6 +60,7 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (desk / "heard.json").write_text(json.dumps(heard.heard))
     assert outcome.code == 1, outcome.stderr
     (desk / "again.txt").write_text(f"{again.code}\n{again.stdout}{again.stderr}")
+    (desk / "log").write_text(outcome.stderr)
     (desk / "stream").write_text(outcome.stdout)
     return desk / "run"
 
@@ -96,6 +98,21 @@ def test_the_run_said_each_pod_as_it_finished_and_then_the_rest(directory: Path)
     assert [(line["run"], line["summary"]) for line in said["Run"]] == [
         (report["run"], report["summary"])
     ]
+
+
+def test_the_log_was_json_with_the_ids_of_run_and_pods(directory: Path) -> None:
+    lines = [json.loads(line) for line in (directory.parent / "log").read_text().splitlines()]
+    report = pm.Outcome(0, "", "", directory).report
+
+    assert {line["run"] for line in lines} == {report["run"]["id"]}
+    examined = [line for line in lines if line["message"] == "pod examined"]
+    assert {(line["pod"], line["podUid"]) for line in examined} == {
+        (pod["name"], pod["uid"]) for pod in report["pods"]
+    }
+    found = [line["finding"] for line in lines if "finding" in line]
+    assert found == [finding["fingerprint"] for finding in report["findings"]]
+    assert (lines[-1]["exitCode"], lines[-1]["level"]) == (1, "info")
+    assert not any(PASSWORD in json.dumps(line) for line in lines)
 
 
 def test_what_the_baseline_has_is_no_failure(directory: Path) -> None:
