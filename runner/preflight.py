@@ -91,6 +91,12 @@ def _of_node(node: Node, *, simulated: bool) -> Prediction | None:
             reason="VirtualNode",
             message=f"node {name} is {virtual}: nothing there runs ephemeral containers",
         )
+    if node.status.node_info.operating_system == "windows":
+        return Prediction(
+            verdict=Verdict.WILL_NOT_START,
+            reason="Windows",
+            message=f"node {name} runs Windows: the debugger images are for Linux",
+        )
     ready = _condition(node, "Ready")
     if ready is not None and ready.status != "True":
         return Prediction(

@@ -15,12 +15,13 @@ NEVER = BODY | {"imagePullPolicy": "Never"}
 ROOT = BODY | {"securityContext": {"runAsUser": 0}}
 
 
-def node(*images: str, ready: str = "True", **metadata: Any) -> Node:
+def node(*images: str, ready: str = "True", system: str = "linux", **metadata: Any) -> Node:
     document = {
         "metadata": {"name": "node1", **metadata},
         "status": {
             "conditions": [{"type": "Ready", "status": ready, "reason": "KubeletStopped"}],
             "images": [{"names": [image]} for image in images],
+            "nodeInfo": {"operatingSystem": system, "architecture": "amd64"},
         },
     }
     return msgspec.convert(document, Node)
@@ -45,6 +46,7 @@ def non_root() -> Pod:
             "VirtualNode",
         ),
         (pod(running()), BODY, node(annotations={"kwok.x-k8s.io/node": "fake"}), "VirtualNode"),
+        (pod(running()), BODY, node(system="windows"), "Windows"),
         (pod(running()), NEVER, node("redis:7"), "ErrImageNeverPull"),
         (pod(running()), NEVER, node("docker.io/library/busybox:1.36"), ""),
         (non_root(), ROOT, node(), "CreateContainerConfigError"),
