@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator
 
 from runner.redact.budget import Budget
+from runner.redact.packed import IN_BASE64
 from runner.redact.regex import compile_bytes, escape
 
 RULE = "base64"
@@ -32,6 +33,8 @@ class Encoded:
             for word in {keyword, keyword.lower(), keyword.upper(), keyword.title()}:
                 if len(word) >= _MIN_KEYWORD_BYTES:
                     self._skips |= _spellings(word.encode())
+        if self._skips:
+            self._skips |= {**_spellings(IN_BASE64), IN_BASE64: 0}
         self._any = compile_bytes(
             b"|".join(escape(s) for s in sorted(self._skips)) or b"[^\\x00-\\xff]"
         )

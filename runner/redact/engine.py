@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from runner.redact import encoded, pem
+from runner.redact import encoded, packed, pem
 from runner.redact.budget import Budget
 from runner.redact.echo import find_echoes
 from runner.redact.encoded import Encoded
@@ -113,13 +113,16 @@ class Redactor:
         for start, end in pem.find_keys(data):
             yield Span(start, end, -1, pem.RULE)
         yield from self._pack.scanner.find(data, budget)
+
+        def is_secret(decoded: bytes) -> bool:
+            return any(True for _ in self._candidates(decoded, budget, depth + 1))
+
         if depth < _MAX_BASE64_DEPTH:
-
-            def is_secret(decoded: bytes) -> bool:
-                return any(True for _ in self._candidates(decoded, budget, depth + 1))
-
             for start, end in self._pack.encoded.find(data, budget, is_secret):
                 yield Span(start, end, _LAST_RANK, encoded.RULE)
+        if depth <= _MAX_BASE64_DEPTH:
+            for start, end in packed.find_packed(data, budget, is_secret):
+                yield Span(start, end, _LAST_RANK, packed.RULE)
 
     def _markers(self, data: bytes, spans: Sequence[Span]) -> list[bytes]:
         known: dict[tuple[str, bytes], bytes] = {}
