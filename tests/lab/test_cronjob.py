@@ -194,18 +194,26 @@ def _values(namespace: str, folder: Path) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def test_a_job_from_the_chart(
-    lab: Lab, namespace: str, pushgateway: str, reports: Path, tmp_path: Path
-) -> None:
-    """Report on the volume, metrics in the Pushgateway, no request refused, no secret read; two
-    replicas of serve are ready."""
+@pytest.fixture
+def chart(lab: Lab, namespace: str, tmp_path: Path) -> Iterator[str]:
+    """Installed; the notes that Helm prints."""
     lab.images("busybox", "tools", "runner")
-    pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=2))
     _helm(lab, "lint", CHART)
     lab.kubectl("create", "secret", "generic", "podmedic-serve", "-n", namespace,
                 "--from-literal=token=0123456789abcdef0123456789abcdef")  # fmt: skip
-    notes = _helm(lab, "install", "podmedic", CHART, "-n", namespace, *_values(namespace, tmp_path))
-    assert f"kubectl create job -n {namespace} --from=cronjob/podmedic podmedic-now" in notes
+    yield _helm(lab, "install", "podmedic", CHART, "-n", namespace, *_values(namespace, tmp_path))
+    _helm(lab, "uninstall", "podmedic", "-n", namespace)
+    # What is in no namespace goes with the release as well.
+    assert namespace not in lab.kubectl("get", "validatingadmissionpolicies", "-o", "name")
+
+
+def test_a_job_from_the_chart(
+    lab: Lab, namespace: str, pushgateway: str, reports: Path, chart: str
+) -> None:
+    """Report on the volume, metrics in the Pushgateway, no request refused, no secret read; two
+    replicas of serve are ready."""
+    assert f"kubectl create job -n {namespace} --from=cronjob/podmedic podmedic-now" in chart
+    pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=2))
     wait_crashing(lab, namespace, "ledger", 2)
     offset = lab.audit_offset()
     lab.kubectl("create", "job", "now", "-n", namespace, "--from=cronjob/podmedic")
@@ -267,7 +275,3 @@ def test_a_job_from_the_chart(
     described = lab.kubectl("describe", "deployment", "ledger", "-n", namespace)
     assert re.search(r"Warning +DiagnosticsFailed .* podmedic.io/podmedic", described), described
     assert "LEDGER_URL" in described.partition("DiagnosticsFailed")[2]
-
-    _helm(lab, "uninstall", "podmedic", "-n", namespace)
-    left = lab.kubectl("get", "validatingadmissionpolicies", "-o", "name")
-    assert namespace not in left
