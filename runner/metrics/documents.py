@@ -4,10 +4,10 @@ of docs/metrics.md, the Grafana dashboard, rules for Prometheus, or its operator
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from runner.metrics.table import ALERTS, OF_RUNS, PANELS, Metric, Panel
+from runner.metrics.table import ALERTS, OF_RUNS, OF_SERVE, PANELS, Metric, Panel
 
 Json = dict[str, Any]
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -17,13 +17,13 @@ LABELS = {"app.kubernetes.io/name": "podmedic"}
 
 
 def metrics() -> tuple[Metric, ...]:
-    return OF_RUNS
+    return OF_RUNS + OF_SERVE
 
 
-def table() -> str:
+def table(of: Sequence[Metric] = OF_RUNS) -> str:
     """Markdown."""
     lines = ["| metric | labels | meaning |", "|---|---|---|"]
-    for each in metrics():
+    for each in of:
         labels = ", ".join(f"`{label}`" for label in each.labels)
         text = each.text[0].lower() + each.text[1:].rstrip(".")
         kind = "" if each.kind == "gauge" else f" ({each.kind})"
@@ -144,6 +144,7 @@ def _yaml(value: Json) -> str:
 
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "table": table,
+    "serve-table": lambda: table(OF_SERVE),
     "dashboard": dashboard,
     "rules": rules,
     "prometheus-rule": prometheus_rule,

@@ -47,6 +47,33 @@ OF_RUNS = (
            "Places that the last run's result was meant for and did not reach."),
     Metric("podmedic_build_info", "gauge", ("version",), "The podmedic that made the last run."),
 )  # fmt: skip
+OF_SERVE = (
+    Metric("podmedic_serve_requests_total", "counter", ("endpoint", "code"),
+           "Requests by endpoint and HTTP status."),
+    Metric("podmedic_serve_alerts_total", "counter", ("outcome",),
+           "Alerts received, by what became of them."),
+    Metric("podmedic_serve_refused_total", "counter", ("reason",),
+           "Requests that were refused, by reason."),
+    Metric("podmedic_serve_runs_stored_total", "counter", ("source",),
+           "Runs that were stored as Jobs by this replica."),
+    Metric("podmedic_serve_runs_released_total", "counter", (),
+           "Jobs that were released by this replica."),
+    Metric("podmedic_serve_runs_queued", "gauge", (),
+           "Jobs that wait for the budget."),
+    Metric("podmedic_serve_runs_in_flight", "gauge", (),
+           "Jobs that were released and have not ended."),
+    Metric("podmedic_serve_runs_failed", "gauge", (),
+           "Jobs that failed and are still there."),
+    Metric("podmedic_serve_leader", "gauge", (),
+           "1 in the replica that releases Jobs."),
+    Metric("podmedic_serve_ready", "gauge", (),
+           "1 while the API server's Jobs are known."),
+    Metric("podmedic_serve_store_seconds", "histogram", (),
+           "From the request to the stored Job."),
+    Metric("podmedic_serve_build_info", "gauge", ("version",),
+           "The podmedic that serves."),
+)  # fmt: skip
+"""Of `podmedic serve`, which counts since it began."""
 BY_NAME = {metric.name: metric for metric in OF_RUNS}
 
 BUDGET_STOPS = (
@@ -77,6 +104,7 @@ class Alert(NamedTuple):
 
 
 _STARTS = "sum by (le) (podmedic_container_start_seconds_bucket)"
+_STORED = "sum by (le) (rate(podmedic_serve_store_seconds_bucket[10m]))"
 PANELS = (
     Panel("Last success", "stat", "dateTimeFromNow",
           (("max(podmedic_run_last_success_timestamp_seconds) * 1000", ""),),
@@ -120,8 +148,32 @@ PANELS = (
     Panel("Alerts that started the last run", "table", "short",
           (("sum by (alertname) (podmedic_run_alerts) > 0", "{{alertname}}"),), "", 12),
     Panel("Versions", "table", "short",
-          (("sum by (version) (podmedic_build_info)", "{{version}}"),),
+          (("sum by (version) (podmedic_build_info)", "{{version}}"),
+           ("sum by (version) (podmedic_serve_build_info)", "serve {{version}}")),
           "", 12),
+    Panel("Alerts received", "timeseries", "short",
+          (("sum by (outcome) (increase(podmedic_serve_alerts_total[10m]))", "{{outcome}}"),),
+          "By what became of them, in ten minutes."),
+    Panel("Requests refused", "timeseries", "short",
+          (("sum by (reason) (increase(podmedic_serve_refused_total[10m]))", "{{reason}}"),),
+          "In ten minutes."),
+    Panel("Requests to serve", "timeseries", "reqps",
+          (("sum by (endpoint, code) (rate(podmedic_serve_requests_total[5m]))",
+            "{{endpoint}} {{code}}"),), ""),
+    Panel("Runs started by alerts", "timeseries", "short",
+          (("max(podmedic_serve_runs_queued)", "queued"),
+           ("max(podmedic_serve_runs_in_flight)", "in flight"),
+           ("max(podmedic_serve_runs_failed)", "failed")), "", 12),
+    Panel("Runs stored and released", "timeseries", "short",
+          (("sum by (source) (increase(podmedic_serve_runs_stored_total[1h]))",
+            "stored, {{source}}"),
+           ("sum(increase(podmedic_serve_runs_released_total[1h]))", "released")),
+          "In an hour.", 12),
+    Panel("From webhook to stored Job", "timeseries", "s",
+          ((f"histogram_quantile(0.95, {_STORED})", "95 %"),), "", 12),
+    Panel("Replicas", "stat", "short",
+          (("sum(podmedic_serve_ready)", "ready"), ("sum(podmedic_serve_leader)", "leader")),
+          "One of the ready ones is the leader.", 12),
 )  # fmt: skip
 
 ALERTS = (
@@ -155,4 +207,17 @@ ALERTS = (
     Alert("PodmedicSinkFailing", "sum by (sink) (podmedic_sink_failures) > 0", "0m", "warning",
           "The result did not reach {{ $labels.sink }}",
           "The run itself is intact; what failed is in its log."),
+    Alert("PodmedicServeNotReady", "min(podmedic_serve_ready) == 0", "5m", "warning",
+          "A replica of serve does not know the API server's Jobs",
+          "It answers webhooks with 503, which Alertmanager repeats: look at its log."),
+    Alert("PodmedicServeNoLeader", "sum(podmedic_serve_leader) == 0", "5m", "warning",
+          "No replica of serve releases Jobs",
+          "Alerts are stored and their runs wait: may serve write its Lease?"),
+    Alert("PodmedicServeRefuses",
+          "sum by (reason) (increase(podmedic_serve_refused_total"
+          '{reason=~"queue-full|busy|api-unavailable|api-refused|unauthorized"}[15m])) > 0',
+          "5m", "warning", "serve refuses requests: {{ $labels.reason }}",
+          "docs/triggers.md has the reasons; Alertmanager repeats what got a 503."),
+    Alert("PodmedicServeRunsFail", "max(podmedic_serve_runs_failed) > 0", "0m", "info",
+          "{{ $value }} runs that alerts started have failed", "Look at their Jobs' logs."),
 )  # fmt: skip

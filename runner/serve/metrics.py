@@ -13,35 +13,9 @@ from prometheus_client import (
 )
 
 from runner import __version__
-from runner.metrics.table import Metric
+from runner.metrics.table import OF_SERVE
 
-FAMILIES = (
-    Metric("podmedic_serve_requests_total", "counter", ("endpoint", "code"),
-           "Requests by endpoint and HTTP status."),
-    Metric("podmedic_serve_alerts_total", "counter", ("outcome",),
-           "Alerts received, by what became of them."),
-    Metric("podmedic_serve_refused_total", "counter", ("reason",),
-           "Requests that were refused, by reason."),
-    Metric("podmedic_serve_runs_stored_total", "counter", ("source",),
-           "Runs that were stored as Jobs by this replica."),
-    Metric("podmedic_serve_runs_released_total", "counter", (),
-           "Jobs that were released by this replica."),
-    Metric("podmedic_serve_runs_queued", "gauge", (),
-           "Jobs that wait for the budget."),
-    Metric("podmedic_serve_runs_in_flight", "gauge", (),
-           "Jobs that were released and have not ended."),
-    Metric("podmedic_serve_runs_failed", "gauge", (),
-           "Jobs that failed and are still there."),
-    Metric("podmedic_serve_leader", "gauge", (),
-           "1 in the replica that releases Jobs."),
-    Metric("podmedic_serve_ready", "gauge", (),
-           "1 while the API server's Jobs are known."),
-    Metric("podmedic_serve_store_seconds", "histogram", (),
-           "From the request to the stored Job."),
-    Metric("podmedic_serve_build_info", "gauge", ("version",),
-           "The podmedic that serves."),
-)  # fmt: skip
-"""The one source of what there is; docs/triggers.md shows it."""
+FAMILIES = OF_SERVE
 
 ALERT_OUTCOMES = (
     "stored", "known", "cool-down", "no-route", "no-target", "policy", "resolved",
