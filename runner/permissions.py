@@ -238,7 +238,7 @@ def attach_needs() -> tuple[Need, ...]:
 
 def shell_needs() -> tuple[Need, ...]:
     """Of `podmedic shell` in every form, and of `podmedic attach`."""
-    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS, _NAMESPACE)
+    return (*_INTO_ONE_POD, _EXEC, _ATTACH, _LAST_WORDS, _EVENTS, _NAMESPACE, METRICS)
 
 
 LEASE = Need(

@@ -30,6 +30,7 @@ from runner.plan import (
 )
 from runner.playbook import Playbook
 from runner.policy import Policy, of_injection
+from runner.preflight import too_tight
 from runner.select import condition_status
 from runner.shell.again import Again, find_again
 from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
@@ -37,6 +38,7 @@ from runner.sweep import Selection
 from runner.sweep.evidence import list_events
 from runner.sweep.existence import Absent
 from runner.sweep.gather import Gathered, gather
+from runner.sweep.memory import list_usage
 from runner.sweep.permissions import require
 from runner.sweep.plans import make_plans, with_debt, with_policy
 
@@ -223,10 +225,14 @@ async def reach(
     pod_plan, pod_note, again = _the_plan(asked, gathered, now())
     _must_reach(pod_plan.pod, pod_plan.injections[0])
     needs = [n for n in asked.needs if again is None or n.resource != "pods/ephemeralcontainers"]
-    _, events = await asyncio.gather(
+    _, events, use = await asyncio.gather(
         require(cluster, needs, [asked.namespace], command="podmedic rbac --shell"),
         list_events(cluster, [asked.namespace]),
+        list_usage(cluster, [pod_plan]),
     )
+    # An exec costs as much: the runtime begins it in the pod's cgroup, too.
+    if why := too_tight(pod_plan.pod, use.of(pod_plan)):
+        raise NotReachedError(f"pod {pod_plan.pod.metadata.name}: {why} (MemoryHeadroom)")
     pod, uid = pod_plan.pod, pod_plan.pod.metadata.uid
     hub = PodHub(cluster)
     hub.track(pod, events.by_uid.get(uid, ()))

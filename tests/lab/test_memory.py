@@ -84,10 +84,16 @@ def test_s29_a_step_that_wants_too_much_memory_ends_before_the_app(
         ahead = pm.podmedic(
             lab, "preflight", path, "--kubeconfig", config, "-o", "json", directory=tmp_path
         )
+        shell = pm.podmedic(
+            lab, "shell", now.metadata.name, "--kubeconfig", config, "--image=busybox:1.36",
+            "--command=true", directory=tmp_path,
+        )  # fmt: skip
     (pod,) = run.report["pods"]
     assert run.code == 5, run.stderr
     assert (pod["outcome"], pod["reason"], pod["message"]) == ("skipped", "MemoryHeadroom", told)
     assert [step["outcome"] for step in pod["steps"]] == ["not-evaluated"]
     (row,) = json.loads(ahead.stdout)["pods"]
     assert (row["verdict"], row["reason"]) == ("held-back", "MemoryHeadroom")
+    line = f"podmedic: pod {now.metadata.name}: {told} (MemoryHeadroom)\n"
+    assert (shell.code, shell.stderr) == (125, line)
     assert pm.generations(lab, tight) == before

@@ -59,7 +59,8 @@ def ended(lab: Lab, namespace: str, app: str = "web") -> bool:
 def web(lab: Lab, namespace: str) -> str:
     """Name of a healthy pod that has run long enough to be entered."""
     lab.images("busybox")
-    pm.apply(lab, namespace, pm.deployment("web", MARKED))
+    limited = {"resources": {"limits": {"memory": "256Mi"}}}
+    pm.apply(lab, namespace, pm.deployment("web", MARKED, container=limited))
     pm.wait_ready(lab, namespace, "web")
 
     def is_old() -> bool:

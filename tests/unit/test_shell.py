@@ -29,7 +29,9 @@ def test_the_page_names_every_verb() -> None:
     page = (ROOT / "docs" / "shell.md").read_text()
     for need in shell_needs():
         optional = "optional: " if need.optional else ""
-        assert f"| {', '.join(need.verbs)} | {need.resource} | {optional}{need.why} |" in page
+        group = f" ({need.group})" if need.group else ""
+        verbs = ", ".join(need.verbs)
+        assert f"| {verbs} | {need.resource}{group} | {optional}{need.why} |" in page
 
 
 def test_options_become_a_playbook() -> None:
