@@ -1,4 +1,4 @@
-"""The whole way with real parts: Prometheus sees a container restart, a rule fires, two Alertmanagers
+"""The whole way with real parts: Prometheus sees a crash loop, a rule fires, two Alertmanagers
 post to two replicas of `podmedic serve`, and one run names the cause."""
 
 import json
@@ -26,41 +26,56 @@ from tests.lab import serving as sv
 from tests.lab.test_cronjob import free_port, reports
 
 __all__ = ["reports"]
-# It lives long enough for the kubelet's statistics to see it.
-CRASH = 'sleep 5; echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
+CRASH = 'echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
 MOST_SECONDS = 90
+# How long a machine that has more to do than cores may take all the same.
+PATIENCE_SECONDS = 240
 
 
-def rules(namespace: str) -> dict[str, Any]:
-    """As kube-prometheus has it for kube-state-metrics, from what the kubelet itself says."""
-    restarts = (
-        f'changes(container_start_time_seconds{{namespace="{namespace}",container="app"}}[2m])'
-    )
-    return {
-        "groups": [
-            {
-                "name": "pods",
-                "interval": "1s",
-                "rules": [
-                    {
-                        "alert": "KubePodCrashLooping",
-                        "expr": f"max by (namespace, pod, container) ({restarts}) >= 2",
-                        "labels": {"severity": "critical"},
-                        "annotations": {
-                            "summary": "Pod {{ $labels.namespace }}/{{ $labels.pod }} restarts"
-                        },
-                    }
-                ],
-            }
-        ]
-    }
+RULES = {
+    "groups": [
+        {
+            "name": "pods",
+            "interval": "1s",
+            "rules": [
+                {
+                    # As kube-prometheus has it, without the wait of a quarter of an hour.
+                    "alert": "KubePodCrashLooping",
+                    "expr": "max_over_time(kube_pod_container_status_waiting_reason"
+                    '{reason="CrashLoopBackOff",job="kube-state-metrics"}[1m]) >= 1',
+                    "labels": {"severity": "critical"},
+                    "annotations": {
+                        "summary": "Pod {{ $labels.namespace }}/{{ $labels.pod }} restarts"
+                    },
+                }
+            ],
+        }
+    ]
+}
+
+
+def exposition(lab: Lab, namespace: str) -> str:
+    """What kube-state-metrics says of the pods of a namespace, as much as the rule asks for."""
+    lines = ["# TYPE kube_pod_container_status_waiting_reason gauge"]
+    for pod in lab.client().get(f"/api/v1/namespaces/{namespace}/pods")["items"]:
+        for status in pod["status"].get("containerStatuses", ()):
+            reason = status["state"].get("waiting", {}).get("reason")
+            if reason is not None:
+                labels = {
+                    "namespace": namespace, "pod": pod["metadata"]["name"],
+                    "container": status["name"], "reason": reason,
+                }  # fmt: skip
+                told = ",".join(f'{key}="{value}"' for key, value in labels.items())
+                lines.append(f"kube_pod_container_status_waiting_reason{{{told}}} 1")
+    return "\n".join(lines) + "\n"
 
 
 class Monitoring:
     """Prometheus and two Alertmanagers that do not know of each other, in the lab's network."""
 
-    def __init__(self, lab: Lab, namespace: str, folder: Path, replicas: list[str]) -> None:
+    def __init__(self, lab: Lab, folder: Path, exporter: str, replicas: list[str]) -> None:
         self._lab = lab
+        self._exporter = exporter
         self._folder = folder
         self._stack = ExitStack()
         self.address = urllib.parse.urlsplit(lab.api).hostname or ""
@@ -68,7 +83,7 @@ class Monitoring:
         self.prometheus = f"{self.address}:{ports[0]}"
         self.alertmanagers = [f"{self.address}:{port}" for port in ports[1:]]
         (folder / "token").write_text(sv.TOKEN)
-        self._write("rules.yaml", rules(namespace))
+        self._write("rules.yaml", RULES)
         self._write("prometheus.yaml", self._prometheus(replicas))
         self._write("alertmanager.yaml", self._alertmanager(replicas))
 
@@ -99,25 +114,16 @@ class Monitoring:
             return found
 
     def _prometheus(self, replicas: list[str]) -> dict[str, Any]:
-        admin = self._lab.layout.pki
-        kubelet = {
-            "job_name": "kubelet",
-            "scheme": "https",
-            "metrics_path": "/metrics/resource",
-            # What is said of a container that is gone is of its own time.
-            "honor_timestamps": False,
-            "tls_config": {
-                "cert_file": str(admin / "admin.crt"),
-                "key_file": str(admin / "admin.key"),
-                "ca_file": str(admin / "ca.crt"),
-            },
-            "static_configs": [{"targets": [f"{self.address}:10250"]}],
+        states = {
+            "job_name": "kube-state-metrics",
+            "honor_labels": True,
+            "static_configs": [{"targets": [self._exporter]}],
         }
         own = {"job_name": "podmedic", "static_configs": [{"targets": replicas}]}
         return {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "rule_files": ["rules.yaml"],
-            "scrape_configs": [kubelet, own],
+            "scrape_configs": [states, own],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": self.alertmanagers}]}]},
         }
 
@@ -157,9 +163,10 @@ def _process(*command: str) -> Iterator[None]:
 
 
 class Listener:
-    """A webhook of somebody who wants to be told."""
+    """A webhook of somebody who wants to be told, and an exporter of the states of pods."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, lab: Lab, namespace: str) -> None:
+        address = lab.machine_address
         self.heard: list[dict[str, Any]] = []
         heard = self.heard
 
@@ -168,6 +175,11 @@ class Listener:
                 heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(200)
                 self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(exposition(lab, namespace).encode())
 
             def log_message(self, *_: object) -> None: ...
 
@@ -183,8 +195,8 @@ class Listener:
 
 
 @pytest.fixture
-def listener(lab: Lab) -> Iterator[Listener]:
-    made = Listener(lab.machine_address)
+def listener(lab: Lab, namespace: str) -> Iterator[Listener]:
+    made = Listener(lab, namespace)
     yield made
     made.close()
 
@@ -223,13 +235,13 @@ def test_from_a_crash_loop_to_one_report(
     deployed: list[str],
     listener: "Listener",
 ) -> None:
-    with Monitoring(lab, namespace, tmp_path, deployed) as monitoring:
+    with Monitoring(lab, tmp_path, listener.address, deployed) as monitoring:
         began = time.monotonic()
         pm.apply(lab, namespace, pm.deployment("ledger", CRASH))
-        sv.until(lambda: bool(sv.jobs(lab, namespace)), MOST_SECONDS)
+        sv.until(lambda: bool(sv.jobs(lab, namespace)), PATIENCE_SECONDS)
         name = sv.jobs(lab, namespace)[0]["metadata"]["name"]
         lab.kubectl("wait", "-n", namespace, "--for=condition=Complete", f"job/{name}",
-                    f"--timeout={MOST_SECONDS}s")  # fmt: skip
+                    f"--timeout={PATIENCE_SECONDS}s", timeout_seconds=PATIENCE_SECONDS + 20)  # fmt: skip
         seconds = time.monotonic() - began
         # Both Alertmanagers have told both replicas by now, and Prometheus has asked them.
         told = 'sum(podmedic_serve_alerts_total{outcome=~"stored|known"})'
@@ -258,4 +270,4 @@ def test_from_a_crash_loop_to_one_report(
     # cores takes longer.
     patience = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 2)
     assert 0 < (reports / name / "run.json").stat().st_mtime - received < 5 * patience
-    assert seconds < MOST_SECONDS
+    assert seconds < MOST_SECONDS * patience
