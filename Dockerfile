@@ -22,7 +22,7 @@ RUN /opt/build/bin/pip install py-spy
 
 FROM build AS dependencies
 COPY pyproject.toml ./
-RUN python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["notify"], *p["optional-dependencies"]["otel"], sep="\n")' \
+RUN python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *sum(p["optional-dependencies"].values(), []), sep="\n")' \
       > /tmp/dependencies.txt \
  && /opt/build/bin/pip --python /opt/podmedic/bin/python install --no-compile -r /tmp/dependencies.txt \
  # The client's typed models are never imported: their byte code would be a fifth of the image.
