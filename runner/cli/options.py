@@ -158,6 +158,15 @@ cap_option = click.option(
     show_default=True,
     help="Ephemeral containers that a pod may carry, whoever made them; 0 lifts the limit.",
 )
+routes_option = click.option(
+    "--routes",
+    "routes_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    envvar="PODMEDIC_ROUTES",
+    show_envvar=True,
+    help="Which alerts start which playbooks; default: triage for what kube-state-metrics names.",
+)
 selection_options = _all(_SELECTION)
 connection_options = _all(_CONNECTION)
 debugger_options = _all(_DEBUGGER)

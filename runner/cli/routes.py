@@ -23,16 +23,6 @@ from runner.sweep import Selection
 from runner.triggers import DEFAULT, Decision, Routes, decide, load_routes
 from runner.triggers.body import RawAlert
 
-routes_option = click.option(
-    "--routes",
-    "routes_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    envvar="PODMEDIC_ROUTES",
-    show_envvar=True,
-    help="Which alerts start which playbooks; default: triage for what kube-state-metrics names.",
-)
-
 
 def routes_of(file: Path | None) -> Routes:
     """Raises PlaybookErrors."""
@@ -46,7 +36,7 @@ def routes() -> None:
 
 @routes.command(short_help="Say what an alert would start, and why.")
 @click.argument("alert", metavar="ALERT.json")
-@routes_option
+@options.routes_option
 @options.policy_options
 @click.option("--pods", is_flag=True, help="Ask the cluster which pods that would be.")
 @options.connection_options

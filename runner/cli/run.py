@@ -10,13 +10,11 @@ from typing import Any
 import click
 
 from runner.cli import options, redaction, sealing
-from runner.cli.alert import trigger_in, trigger_of_alerts, with_included
 from runner.cli.execute import execute
 from runner.cli.logs import log_format_option
 from runner.cli.notify import notify_options, otel_installed, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
-from runner.cli.routes import routes_of, routes_option
 from runner.cli.upload import upload_option
 from runner.model.trigger import Trigger
 from runner.record import Options
@@ -31,7 +29,7 @@ from runner.record import Options
     "stdin. The routes say which playbooks, on which pods.",
 )
 @click.option("--trigger", metavar="FILE", hidden=True, help="What `podmedic serve` stored.")
-@routes_option
+@options.routes_option
 @options.selection_options
 @options.connection_options
 @options.debugger_options
@@ -194,12 +192,11 @@ def run(
     if given["fail_on"] == "new" and baseline is None:
         raise click.UsageError("--fail-on new: new beside what? Name an earlier run by --baseline")
     image: str | None = given["debugger_image"]
-    why = _trigger(alert, trigger, routes_file)
-    if why is not None:
+    why = None
+    if alert is not None or trigger is not None:
         if playbooks:
             raise click.UsageError("--alert takes the playbooks from the routes: name none")
-        playbooks = tuple(dict.fromkeys(name for aim in why.aims() for name in aim.playbooks))
-        why = with_included(why)
+        playbooks, why = _triggered(alert, trigger, routes_file)
     policy, loaded = options.allowed(policy_file, options.load_playbooks(playbooks, image))
     notify = read_notify(
         given.pop("notify_urls"), given.pop("notify_file"), given.pop("notify_on"),
@@ -237,9 +234,19 @@ def run(
         return asyncio.run(execute(replace(request, notify=notify)))
 
 
-def _trigger(alert: str | None, stored: str | None, routes_file: Path | None) -> Trigger | None:
+def _triggered(
+    alert: str | None, stored: str | None, routes_file: Path | None
+) -> tuple[tuple[str, ...], Trigger]:
+    """The playbooks as the routes name them, and why they are run."""
+    # Imported here: most sweeps have no alert.
+    from runner.cli.alert import trigger_in, trigger_of_alerts, with_included  # noqa: PLC0415
+    from runner.cli.routes import routes_of  # noqa: PLC0415
+
     if alert is not None and stored is not None:
         raise click.UsageError("--alert and --trigger exclude each other")
     if stored is not None:
-        return trigger_in(stored)
-    return None if alert is None else trigger_of_alerts(alert, routes_of(routes_file))
+        found = trigger_in(stored)
+    else:
+        found = trigger_of_alerts(alert or "", routes_of(routes_file))
+    names = dict.fromkeys(name for aim in found.aims() for name in aim.playbooks)
+    return tuple(names), with_included(found)

@@ -14,7 +14,7 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.cli.routes import routes_of, routes_option
+from runner.cli.routes import routes_of
 from runner.playbook import builtin
 from runner.playbook.load import read_text
 from runner.policy import DEFAULT as DEFAULT_POLICY
@@ -50,7 +50,7 @@ class _Settings:
     required=True,
     help="A Job whose first container is `podmedic run`: what is made for each run.",
 )
-@routes_option
+@options.routes_option
 @options.policy_options
 @click.option("--listen", default="0.0.0.0:8080", show_default=True, metavar="HOST:PORT",
               help="Where to listen; port 0 takes a free one.")  # fmt: skip
