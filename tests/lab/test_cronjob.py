@@ -189,6 +189,8 @@ def _values(namespace: str, folder: Path) -> list[str | Path]:
                 "admissionPolicy.enabled")  # fmt: skip
     return [
         *(word for name in switched for word in ("--set", f"{name}=true")),
+        # A lab that is kept may have an older image of that name.
+        "--set", "image.pullPolicy=Always",
         "--set-file", f"policy={DEPLOY / 'policy.yaml'}",
         "--set-file", f"admissionPolicy.manifest={vap}",
     ]  # fmt: skip
