@@ -81,14 +81,6 @@ async def _tell(
 ) -> None:
     namespace, name = finding.workload.namespace, f"podmedic-{finding.fingerprint}"
     time = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-    try:
-        known = await objects.get(EVENTS, name, namespace, _Event)
-    except ClusterError as error:
-        if error.reason is not ErrorReason.NOT_FOUND:
-            raise
-    else:
-        await _again(objects, known, time)
-        return
     regarding = await _regarding(objects, report, finding)
     body = {
         "apiVersion": "events.k8s.io/v1",
@@ -107,10 +99,10 @@ async def _tell(
     }  # fmt: skip
     try:
         await objects.create(EVENTS, namespace, body, _Event)
-    except ClusterError as refused:
-        # Made meanwhile by another run, or by this one whose answer was lost.
-        if refused.reason is not ErrorReason.CONFLICT:
+    except ClusterError as error:
+        if error.reason is not ErrorReason.CONFLICT:
             raise
+        await _again(objects, await objects.get(EVENTS, name, namespace, _Event), time)
 
 
 async def _again(objects: Objects, known: _Event, time: str) -> None:
