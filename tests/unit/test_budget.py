@@ -230,7 +230,7 @@ CANDIDATES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LIMITS, CANDIDATES, st.randoms(use_true_random=False))
 def test_no_limit_is_exceeded_at_any_instant_and_nobody_is_forgotten(
     limits: Limits, drawn: list[tuple[int, int, int, int, bool]], random: object

@@ -137,7 +137,7 @@ def test_every_family_has_a_sample_so_that_a_push_replaces_it() -> None:
 NAMES = st.text(min_size=1, max_size=300) | st.sampled_from(HOSTILE)
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(st.lists(NAMES, min_size=100, max_size=150), st.lists(NAMES, min_size=100, max_size=150))
 def test_there_are_at_most_200_series(names: list[str], others: list[str]) -> None:
     pods = tuple(

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from runner.playbook import PlaybookErrors, builtin, json_schema, load
 from tests.unit.test_playbook_schema import GOOD, playbook
 
-SETTINGS = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+SETTINGS = settings(max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck))
 TEXTS = [path.read_text() for path in builtin()]
 FIELDS = sorted(
     {

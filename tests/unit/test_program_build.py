@@ -98,7 +98,7 @@ class EveryName(dict[str, str]):
         return "changed" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", key) else default
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(alphabet="$()' \\\n`\"aB_", min_size=1, max_size=40))
 def test_kubernetes_expands_nothing(text: str) -> None:
     """`$(HOSTNAME)` and `$$` of a script mean what a shell means by them."""
@@ -106,7 +106,7 @@ def test_kubernetes_expands_nothing(text: str) -> None:
     assert expanded_by_kubernetes(program, EveryName()) == program
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     words=st.lists(
         st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -101,7 +101,7 @@ def test_every_short_hole(size: int) -> None:
             assert_not_taken_for_all(short.log[:at] + short.log[at + size :], short)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_any_damage(data: st.DataObject) -> None:
     """Holes, repeated and moved pieces, foreign bytes: never whole and wrong, never an error."""
@@ -127,7 +127,7 @@ def test_any_damage(data: st.DataObject) -> None:
     assert_nothing_wrong_is_proven(read(log), ran.result)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(log=st.binary(max_size=2000), message=st.none() | st.text(max_size=100))
 def test_any_bytes(log: bytes, message: str | None) -> None:
     result = read(log, message)
@@ -153,7 +153,7 @@ data_lines = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(lines=st.lists(forged_lines | data_lines, max_size=30))
 def test_any_lines_that_look_right(lines: list[bytes]) -> None:
     """Lines with right checks but any numbers: no error, no more data than the limits allow."""

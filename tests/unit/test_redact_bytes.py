@@ -47,7 +47,7 @@ def _is_made_of(data: bytes, parts: list[bytes]) -> bool:
 
 
 @given(data=st.one_of(st.binary(max_size=2000), SOUP))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_bytes(data: bytes) -> None:
     clean, redactions = REDACTOR.redact_bytes(data)
 
@@ -61,7 +61,7 @@ def test_any_bytes(data: bytes) -> None:
     text=st.text(st.characters(), max_size=300),
     secret=st.sampled_from(["", "password=é1ü!\ud800x "]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text(text: str, secret: str) -> None:
     """Lone surrogates, as a decoder with surrogateescape leaves them, pass through."""
     whole = f"{text}\n{secret}\n{text}"

@@ -192,7 +192,7 @@ def _filled(text: str) -> Report:
 BENIGN = Parsed(to_html(_filled("benign")))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1), st.sampled_from(HOSTILE), st.text())
 def test_no_text_of_a_pod_becomes_markup(before: str, hostile: str, after: str) -> None:
     """The page has no element and no attribute that it would not have anyway."""
@@ -209,7 +209,7 @@ def test_no_text_of_a_pod_becomes_markup(before: str, hostile: str, after: str) 
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text() | st.sampled_from(HOSTILE))
 def test_what_travels_compressed_is_harmless_too(text: str) -> None:
     index, chunks = _embedded(to_html(_filled(text)))

@@ -47,7 +47,7 @@ def test_nothing_of_a_pod_becomes_markup(hostile: str) -> None:
     _is_harmless(to_markdown(broken(1, hostile, hostile)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
 def test_whatever_it_is(text: str) -> None:
     _is_harmless(to_markdown(broken(1, text, text)))
