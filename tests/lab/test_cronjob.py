@@ -66,7 +66,7 @@ def pushgateway(lab: Lab) -> Iterator[str]:
         lab.apply("\n---\n".join(map(json.dumps, (namespace, service, endpoints))))
         yield f"http://{address}:{port}"
     finally:
-        lab.kubectl("delete", "namespace", "monitoring", "--wait=false")
+        lab.kubectl("delete", "namespace", "monitoring", "--wait=false", "--ignore-not-found")
         process.terminate()
         process.wait(timeout=10)
 
@@ -268,6 +268,8 @@ def test_a_job_from_the_chart(
         ("list", "services"),
         ("list", "configmaps"),
         ("list", "poddisruptionbudgets"),
+        ("list", "horizontalpodautoscalers"),
+        ("list", "networkpolicies"),
         ("list", "replicasets"),
         ("create", "events"),
         ("create", "leases"),
