@@ -71,8 +71,10 @@ def _release(lab: Lab, namespace: str) -> None:
     raw = lab.kubectl("get", "pods", "-n", namespace, "-o", "json")
     for pod in json.loads(raw)["items"]:
         if pod["spec"].get("terminationGracePeriodSeconds", 0) > 60:
-            name = pod["metadata"]["name"]
-            lab.kubectl("delete", "pod", name, "-n", namespace, "--force", "--grace-period=0")
+            # What owns it would make another one.
+            owners = "deployments,replicasets"
+            lab.kubectl("delete", owners, "--all", "-n", namespace, "--cascade=orphan")
+            lab.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
         if pod["metadata"].get("finalizers"):
             lab.kubectl(
                 "patch", "pod", pod["metadata"]["name"], "-n", namespace, "--type=merge",
