@@ -17,7 +17,7 @@ from runner.compare.text import (
     runs_sentence,
     worse,
 )
-from runner.report.plain import one_line, plain
+from runner.report.html import page_environment
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -53,14 +53,6 @@ def _open(found: Comparison) -> bool:
 
 @cache
 def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(resources.directory("reports")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(plain=plain, line=one_line, remarks=remarks, change=change_sentence)
+    environment = page_environment()
+    environment.filters.update(remarks=remarks, change=change_sentence)
     return environment.get_template("diff.html.j2")

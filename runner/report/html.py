@@ -66,6 +66,15 @@ def load_templates() -> None:
 
 @cache
 def _templates() -> "Environment":
+    environment = page_environment()
+    environment.filters.update(utc=_utc, iso=datetime.isoformat, seconds=_duration)
+    environment.globals["plural"] = view.plural
+    return environment
+
+
+def page_environment() -> "Environment":
+    """For the templates of a page: nothing that came from a pod is markup, and what is missing is
+    an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
@@ -75,10 +84,7 @@ def _templates() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        plain=plain, line=one_line, utc=_utc, iso=datetime.isoformat, seconds=_duration
-    )
-    environment.globals["plural"] = view.plural
+    environment.filters.update(plain=plain, line=one_line)
     return environment
 
 
