@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 ARTIFACTS := build/artifacts
 # Each worker has a lab of its own; lab tests wait for kubelets most of their time.
-WORKERS ?= 3
+WORKERS ?= 4
 LAB ?= demo
 
 # Some environments forbid it; compiling every module for every command of the tests is a third of their time.

@@ -13,6 +13,8 @@ ENV, FILES, SUB_PATH = "env", "files", "subPath"
 # What is applied together with a pod is no change of its configuration.
 _TOGETHER = timedelta(seconds=30)
 _MAX_PODS = 10
+# Every pod of the cluster mounts it, and its content is the cluster's own.
+_OF_CLUSTER = "kube-root-ca.crt"
 _DATA = frozenset({"f:data", "f:binaryData"})
 
 Ill = tuple[Workload, Pod, str]
@@ -53,7 +55,7 @@ def _of_mounts(pod: Pod, container: Container) -> Iterator[tuple[str, str]]:
 
 def _name(reference: Any) -> str:
     name = reference.get("name") if isinstance(reference, Mapping) else ""
-    return name if isinstance(name, str) else ""
+    return name if isinstance(name, str) and name != _OF_CLUSTER else ""
 
 
 def changed_at(config_map: ConfigMap) -> datetime | None:

@@ -90,12 +90,18 @@ def _server() -> socket.socket:
 @cache
 def _started() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    subprocess.Popen(
+    server = subprocess.Popen(
         [sys.executable, "-m", "tests.lab.preloaded", str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
     )
     theirs.close()
+
+    def stop() -> None:
+        ours.close()
+        server.wait(timeout=10)
+
+    atexit.register(stop)
     return ours
 
 

@@ -107,6 +107,9 @@ def test_command(lab: Lab, desk: Path, page: str, command: str) -> None:
         return
     if " web-0 " in command or " --alert " in command:
         _new_web_0(lab)
+    if " deploy/web " in command:
+        lab.kubectl("rollout", "restart", "deploy/web", "-n", "shop")
+        lab.kubectl("rollout", "status", "deploy/web", "-n", "shop", "--timeout=60s")
     tools = f"{Path(sys.executable).parent}:{lab_kubectl(lab)}:{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", command],

@@ -33,7 +33,15 @@ def web(name: str, state: dict[str, Any], *, made: datetime = MADE) -> Pod:
         "volumeMounts": mounts,
     }
     volumes = [
-        {"name": "all", "projected": {"sources": [{"configMap": {"name": "files"}}]}},
+        {
+            "name": "all",
+            "projected": {
+                "sources": [
+                    {"configMap": {"name": "files"}},
+                    {"configMap": {"name": "kube-root-ca.crt"}},
+                ]
+            },
+        },
         {"name": "one", "configMap": {"name": "single"}},
         {"name": "scratch", "emptyDir": {}},
     ]
