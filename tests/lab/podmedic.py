@@ -15,7 +15,6 @@ import msgspec
 from lab.handle import Lab
 from runner import killpoints
 from runner.model.pod import Pod
-from tests.lab import preloaded
 
 COMMAND = Path(sys.executable).with_name("podmedic")
 RUN_SECONDS = 180
@@ -49,21 +48,15 @@ def podmedic(
     kill_at: str = "",
 ) -> Outcome:
     """`podmedic ARGUMENTS` in an empty folder beside `directory`; `kill_at` is a kill point."""
-    if kill_at:
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            env=environment(lab) | {killpoints.VARIABLE: kill_at},
-            cwd=directory.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_seconds,
-        )
-    else:
-        done = preloaded.call(
-            arguments, environment=environment(lab), folder=directory.parent,
-            timeout_seconds=timeout_seconds,
-        )  # fmt: skip
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
+        cwd=directory.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_seconds,
+    )
     return Outcome(done.returncode, done.stdout, done.stderr, directory)
 
 

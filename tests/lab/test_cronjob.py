@@ -266,7 +266,6 @@ def test_a_job_from_the_chart(
         ("list", "daemonsets"),
         ("list", "jobs"),
         ("list", "services"),
-        ("list", "configmaps"),
         ("list", "poddisruptionbudgets"),
         ("list", "horizontalpodautoscalers"),
         ("list", "networkpolicies"),

@@ -69,15 +69,18 @@ REVIEWS = {
 def shop(lab: Lab) -> Iterator[str]:
     """Pods that are well, crash, or are on no node."""
     lab.images("busybox", "tools")
-    limited = {"resources": {"limits": {"memory": "256Mi"}}}
+    # Whether it was changed meanwhile is asked of a ConfigMap that an ill pod uses.
+    settings = {"envFrom": [{"configMapRef": {"name": "settings", "optional": True}}]}
+    limited = settings | {"resources": {"limits": {"memory": "256Mi"}}}
     nowhere = {"nodeSelector": {"no-such": "node"}}
     with lab.namespace() as namespace:
         pm.apply(
             lab, namespace, pm.deployment("web", SLEEP, replicas=2, container=limited),
             pm.deployment("ledger", CRASH, container=limited),
-            pm.deployment("queue", CRASH) | {"kind": "StatefulSet"},
-            pm.deployment("waits", SLEEP, spec=nowhere),
-            pm.deployment("starves", SLEEP, spec=nowhere) | {"kind": "StatefulSet"},
+            pm.deployment("queue", CRASH, container=settings) | {"kind": "StatefulSet"},
+            pm.deployment("waits", SLEEP, container=settings, spec=nowhere),
+            pm.deployment("starves", SLEEP, container=settings, spec=nowhere)
+            | {"kind": "StatefulSet"},
         )  # fmt: skip
         pm.wait_ready(lab, namespace, "web")
         wait_crashing(lab, namespace, "ledger", 1)
