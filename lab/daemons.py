@@ -24,8 +24,8 @@ PROGRAMS = (
 
 # A thousand simulated pods would otherwise be a minute in the making.
 _FAST_CLIENT = ("--kube-api-qps=300", "--kube-api-burst=600")
-# The daemons have small heaps and much garbage: they collect it when it is three times as much as
-# what they use, at a third of the CPU and a few hundred MB more.
+# The daemons have small heaps and much garbage: with three times as much of it before they collect,
+# they need less CPU, and a few hundred MB more.
 _ENVIRONMENT = {"GOGC": "300"}
 _POLL_SECONDS = 0.1
 _LOG_LINES = 8
