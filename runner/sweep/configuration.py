@@ -8,8 +8,8 @@ from runner.model.objects import ConfigMap
 from runner.model.report import ConfigurationChange
 from runner.permissions import CONFIG_MAPS
 from runner.plan import PodPlan
-from runner.select import is_healthy
-from runner.sweep.evidence import MAX_NAMESPACES
+from runner.sweep.evidence import to_list
+from runner.sweep.revisions import wants_changes
 
 
 async def list_configuration_changes(
@@ -20,14 +20,11 @@ async def list_configuration_changes(
     ill = [
         (plan.workload, plan.pod, plan.target)
         for plan in plans
-        if not is_healthy(plan.conditions)
-        and used_config_maps(plan.pod, plan.target)
-        and any(playbook.spec.evidence.changes for playbook in plan.playbooks)
+        if wants_changes(plan) and used_config_maps(plan.pod, plan.target)
     ]
-    namespaces: Sequence[str | None] = sorted({pod.metadata.namespace for _, pod, _ in ill})
     found: list[ConfigMap] = []
     unknown: dict[str, None] = {}
-    for namespace in namespaces if len(namespaces) <= MAX_NAMESPACES else [None]:
+    for namespace in to_list(pod.metadata.namespace for _, pod, _ in ill):
         try:
             found += await cluster.objects.list(
                 CONFIG_MAPS, namespace, ConfigMap, metadata_only=True

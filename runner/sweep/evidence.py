@@ -26,10 +26,16 @@ class EventLists:
         self.unknown = ""
 
 
+def to_list(namespaces: Iterable[str]) -> Sequence[str | None]:
+    """Where to LIST what these namespaces have: in each, or, where that is cheaper, in all at
+    once (None)."""
+    named = sorted(set(namespaces))
+    return named if len(named) <= MAX_NAMESPACES else [None]
+
+
 async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists:
     found = EventLists()
-    asked: Iterable[str | None] = namespaces if len(namespaces) <= MAX_NAMESPACES else [None]
-    for namespace in asked:
+    for namespace in to_list(namespaces):
         try:
             events, version = await cluster.list_events(namespace, _EVENTS_OF_PODS)
         except ClusterError as error:

@@ -12,7 +12,7 @@ from runner.model.report import RevisionChange
 from runner.permissions import OF_REVISIONS
 from runner.plan import PodPlan
 from runner.select import is_healthy, revision_hash
-from runner.sweep.evidence import MAX_NAMESPACES
+from runner.sweep.evidence import to_list
 from runner.sweep.gather import ReadyPod
 
 _REPLICA_SETS, _CONTROLLER_REVISIONS = OF_REVISIONS
@@ -23,6 +23,13 @@ _KINDS = {
 }
 
 
+def wants_changes(plan: PodPlan) -> bool:
+    """The pod is ill, and one of its playbooks asks what changed."""
+    return not is_healthy(plan.conditions) and any(
+        playbook.spec.evidence.changes for playbook in plan.playbooks
+    )
+
+
 async def list_changes(
     cluster: Cluster, plans: Sequence[PodPlan], ready: Iterable[ReadyPod], redact: Redact
 ) -> tuple[tuple[RevisionChange, ...], str]:
@@ -31,17 +38,14 @@ async def list_changes(
     ill = [
         (plan.workload, plan.pod)
         for plan in plans
-        if not is_healthy(plan.conditions)
-        and plan.workload.kind in _KINDS
-        and any(playbook.spec.evidence.changes for playbook in plan.playbooks)
+        if plan.workload.kind in _KINDS and wants_changes(plan)
     ]
     wanted = {(_KINDS[workload.kind], workload.namespace) for workload, _ in ill}
     serving = Counter((each.workload, revision_hash(each.labels)) for each in ready)
     generations: list[Generation | None] = []
     unknown: dict[str, None] = {}
     for resource in OF_REVISIONS:
-        namespaces: Sequence[str | None] = sorted({n for kind, n in wanted if kind == resource})
-        for namespace in namespaces if len(namespaces) <= MAX_NAMESPACES else [None]:
+        for namespace in to_list(n for kind, n in wanted if kind == resource):
             try:
                 if resource == _REPLICA_SETS:
                     sets = await cluster.objects.list(resource, namespace, ReplicaSet)
