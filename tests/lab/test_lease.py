@@ -107,8 +107,11 @@ def test_sweeps_that_overlap_take_turns_in_a_pod(lab: Lab, namespace: str, tmp_p
     ((long,),) = [pod["injections"] for pod in before["pods"]]
     runs = {pod["namespace"]: pod["injections"][0] for pod in second.report["pods"]}
     assert set(runs) == {namespace, elsewhere}
-    # Where the first one is, not before it ended.
-    assert runs[namespace]["injectedAt"] > long["finishedAt"]
+    # Where the first one is, not before it ended; a kubelet tells whole seconds of that.
+    injected, ended = (
+        datetime.fromisoformat(each) for each in (runs[namespace]["injectedAt"], long["finishedAt"])
+    )
+    assert injected >= ended
 
 
 def test_a_killed_one_is_taken_over(lab: Lab, shop: str, tmp_path: Path) -> None:
