@@ -1,6 +1,6 @@
 """A run as an OpenTelemetry trace: a span for the run, one for each pod that got a container, one
-for each step. Made from the report when the run is over, and sent by OTLP as the standard OTEL_*
-variables say.
+for each step, at the times that the report tells. Made when the run is over, because a finding is
+known only then, and sent by OTLP as the standard OTEL_* variables say.
 
 Imported only where it is asked for: `pip install 'podmedic[otel]'`.
 """
@@ -9,11 +9,11 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from runner.model.report import PodOutcome, PodResult, Report, StepOutcome
+from runner.model.report import PodOutcome, PodResult, Report, StepOutcome, StepResult
 from runner.report.plain import cut, one_line
 
 if TYPE_CHECKING:
@@ -157,8 +157,12 @@ def _of_run(report: Report) -> dict[str, Any]:
 def _pod(tracer: "Tracer", within: "Context", pod: PodResult, run_ended: datetime) -> None:
     from opentelemetry.trace import set_span_in_context  # noqa: PLC0415
 
-    first, last = pod.injections[0], pod.injections[-1]
-    begun = first.injected_at or first.started_at or run_ended
+    times = {step: found for step in pod.steps if (found := _times(step)) is not None}
+    starts = [each.injected_at or each.started_at or run_ended for each in pod.injections[:1]]
+    # Kubernetes tells the start of a container in whole seconds: it may seem to be the earlier one.
+    begun = min((*starts, *(start for start, _ in times.values())))
+    ends = [each.finished_at for each in pod.injections if each.finished_at is not None]
+    ended = max((begun, *ends, *(end for _, end in times.values())))
     attributes = {
         "k8s.namespace.name": pod.namespace,
         "k8s.pod.name": pod.name,
@@ -175,30 +179,39 @@ def _pod(tracer: "Tracer", within: "Context", pod: PodResult, run_ended: datetim
     span = tracer.start_span("pod", context=within, start_time=_ns(begun), attributes=attributes)
     if pod.outcome in _NO_ANSWER:
         _failed(span, pod.message or pod.reason)
-    # One program runs the steps one after the other: their order and durations tell when.
-    at = _ns(last.started_at or begun)
-    latest = max(at, _ns(last.finished_at or begun))
     inside = set_span_in_context(span, within)
     for step in pod.steps:
         if step.outcome is StepOutcome.NOT_EVALUATED:
             continue
-        spent = sum(each.duration_seconds for each in step.attempts) or step.duration_seconds
-        child = tracer.start_span(
-            step.name,
-            context=inside,
-            start_time=at,
-            attributes={
-                "podmedic.playbook": step.playbook,
-                "podmedic.outcome": step.outcome.value,
-                "podmedic.attempts": len(step.attempts),
-                **({} if step.exit_code is None else {"process.exit.code": step.exit_code}),
-            },
-        )
+        told = _of_step(step)
+        if step not in times:
+            span.add_event("step", {"podmedic.step": step.name, **told}, timestamp=_ns(ended))
+            continue
+        start, end = times[step]
+        child = tracer.start_span(step.name, context=inside, start_time=_ns(start), attributes=told)
         if step.outcome in _STEP_NO_ANSWER:
             _failed(child, step.message or step.reason)
-        at += int(spent * 1e9)
-        child.end(at)
-    span.end(max(latest, at))
+        child.end(_ns(end))
+    span.end(_ns(ended))
+
+
+def _times(step: StepResult) -> tuple[datetime, datetime] | None:
+    """From the start of its first attempt to the end of its last; None where nobody knows."""
+    known = [
+        (each.started_at, each.started_at + timedelta(seconds=each.duration_seconds))
+        for each in step.attempts
+        if each.started_at is not None
+    ]
+    return (known[0][0], known[-1][1]) if known else None
+
+
+def _of_step(step: StepResult) -> dict[str, Any]:
+    return {
+        "podmedic.playbook": step.playbook,
+        "podmedic.outcome": step.outcome.value,
+        "podmedic.attempts": len(step.attempts),
+        **({} if step.exit_code is None else {"process.exit.code": step.exit_code}),
+    }
 
 
 def _failed(span: "Span", why: str) -> None:

@@ -326,7 +326,7 @@ async def result_of(
         )
         outcome = PodOutcome.UNKNOWN
     ended = (ended[0], ctx.redact.redact_text(ended[1])[0])
-    steps = step_results(plan.steps, program, ended, ctx.redact, ctx.store)
+    steps = step_results(plan.steps, program, injection.started_at, ended, ctx.redact, ctx.store)
     if ended[0] == TARGET_DIED:
         # That its output is torn has the same cause.
         cause = {"reason": ended[0], "message": ended[1]}

@@ -91,6 +91,7 @@ async def _in(
     place = Place(namespace=pod.metadata.namespace, pod=pod.metadata.name, container=name)
     # The termination log of the container is for its own end.
     program = program_of(plan, name, termination_log="/dev/null")
+    began = ctx.now()
     try:
         output, ended = await _exec(
             ctx, place, received(program, shell), plan.deadline_seconds + ctx.limits.grace_seconds
@@ -119,7 +120,7 @@ async def _in(
     )
     message = ctx.redact.redact_text(message)[0]
     why = (reason or "NotRun", message or "the program ended before this step")
-    steps = step_results(plan.steps, result, why, ctx.redact, ctx.store)
+    steps = step_results(plan.steps, result, began, why, ctx.redact, ctx.store)
     return Injected(
         injection=injection,
         steps=await with_artifacts(ctx, plan, place, steps),

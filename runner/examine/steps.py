@@ -1,6 +1,7 @@
 """From what the program in the pod reported to step results, through the redactor."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 from runner.examine.context import Redact, about
 from runner.model.report import Attempt, OutputInfo, StepOutcome, StepResult
@@ -38,7 +39,10 @@ def _attempt_outcome(attempt: AttemptRecord) -> StepOutcome:
 
 
 def _attempt(
-    attempt: AttemptRecord, redact: Redact, store: Callable[[bytes], str | None]
+    attempt: AttemptRecord,
+    began: datetime | None,
+    redact: Redact,
+    store: Callable[[bytes], str | None],
 ) -> Attempt:
     with about(stream="stdout", attempt=f"{attempt.number}"):
         stdout, stdout_info = _output(attempt.stdout, redact, store)
@@ -49,11 +53,18 @@ def _attempt(
         outcome=_attempt_outcome(attempt),
         exit_code=attempt.exit_code,
         duration_seconds=attempt.duration_seconds,
+        started_at=_started_at(attempt, began),
         stdout=stdout,
         stderr=stderr,
         stdout_info=stdout_info,
         stderr_info=stderr_info,
     )
+
+
+def _started_at(attempt: AttemptRecord, began: datetime | None) -> datetime | None:
+    if began is None or attempt.cut_by == "lost":
+        return None
+    return began + timedelta(seconds=attempt.started_offset_seconds)
 
 
 _NOT_RUN_REASONS = {
@@ -78,6 +89,7 @@ def _not_run(step: ProgramStep, why: str) -> StepResult:
 def _step(
     step: ProgramStep,
     record: StepRecord,
+    began: datetime | None,
     ended: tuple[str, str],
     redact: Redact,
     store: Callable[[bytes], str | None],
@@ -93,7 +105,7 @@ def _step(
             message=ended[1],
         )
     with about(source=f"step {step.name} of {step.playbook}"):
-        attempts = tuple(_attempt(a, redact, store) for a in record.attempts)
+        attempts = tuple(_attempt(a, began, redact, store) for a in record.attempts)
     last = attempts[-1]
     torn = last.outcome is StepOutcome.ERROR
     return StepResult(
@@ -113,13 +125,14 @@ def _step(
 def step_results(
     steps: Iterable[ProgramStep],
     program: ProgramResult,
+    began: datetime | None,
     ended: tuple[str, str],
     redact: Redact,
     store: Callable[[bytes], str | None],
 ) -> tuple[StepResult, ...]:
-    """`ended` is reason and sentence for steps that left no frame."""
+    """`began` is when the program did, `ended` reason and sentence for steps that left no frame."""
     return tuple(
-        _step(step, record, ended, redact, store)
+        _step(step, record, began, ended, redact, store)
         for step, record in zip(steps, program.steps, strict=True)
     )
 

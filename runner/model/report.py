@@ -75,10 +75,14 @@ class OutputInfo(Record, frozen=True, kw_only=True):
 
 
 class Attempt(Record, frozen=True, kw_only=True):
+    """`startedAt` is the start of the container, which Kubernetes tells in whole seconds, and what
+    the pod measured from there; null where it is not known."""
+
     number: int
     outcome: StepOutcome
     exit_code: int | None
     duration_seconds: float
+    started_at: datetime | None = None
     stdout: str = ""
     stderr: str = ""
     stdout_info: OutputInfo = OutputInfo()

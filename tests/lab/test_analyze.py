@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,17 @@ def test_the_log_was_json_with_the_ids_of_run_and_pods(directory: Path) -> None:
     assert found == [finding["fingerprint"] for finding in report["findings"]]
     assert (lines[-1]["exitCode"], lines[-1]["level"]) == (1, "info")
     assert not any(PASSWORD in json.dumps(line) for line in lines)
+
+
+def test_each_step_says_when_it_ran(directory: Path) -> None:
+    report = pm.Outcome(0, "", "", directory).report
+    for pod in report["pods"]:
+        [injection], [step] = pod["injections"], pod["steps"]
+        [attempt] = step["attempts"]
+        began = [datetime.fromisoformat(each["startedAt"]) for each in (injection, attempt)]
+        assert 0 <= (began[1] - began[0]).total_seconds() < 10
+        # The end of a container is told in whole seconds, too.
+        assert began[1] <= datetime.fromisoformat(injection["finishedAt"]) + timedelta(seconds=1)
 
 
 def test_what_the_baseline_has_is_no_failure(directory: Path) -> None:

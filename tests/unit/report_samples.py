@@ -78,6 +78,7 @@ def step(
             outcome=outcome,
             exit_code=exit_code,
             duration_seconds=0.12 * number,
+            started_at=STARTED + timedelta(seconds=3 + number),
             stdout=stdout,
             stderr=stderr,
             stdout_info=OutputInfo(bytes=len(stdout), kept_bytes=len(stdout)),

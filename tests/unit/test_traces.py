@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from runner.model.report import PodOutcome
+from runner.model.report import PodOutcome, StepOutcome
 from runner.traces import TracesError, missing, send, spans_of
 from tests.unit.report_samples import (
     FINISHED,
@@ -87,20 +88,48 @@ def test_a_collector_gets_run_pods_and_steps(monkeypatch: pytest.MonkeyPatch) ->
     assert "KeyError" not in str(request)  # no output of a pod
 
 
-def test_steps_follow_each_other_within_their_pod() -> None:
-    made = pod(
-        "a-0", workload("a"), PodOutcome.PASSED, steps=(step("one"), step("two", exit_code=1))
-    )
-    one, two, whole, _ = spans_of(report_of(made))
-    assert [one.name, two.name, whole.name] == ["one", "two", "pod"]
-    assert one.end_time == two.start_time
-    assert whole.start_time is not None
-    assert one.start_time is not None
-    assert two.end_time is not None
-    assert whole.end_time is not None
-    assert whole.start_time <= one.start_time
-    assert two.end_time <= whole.end_time
-    assert dict(two.attributes or {})["process.exit.code"] == 1
+def _after_start(spans: Sequence[Any]) -> list[tuple[str, float, float]]:
+    begun = STARTED.timestamp()
+    return [
+        (s.name, round(s.start_time / 1e9 - begun, 2), round(s.end_time / 1e9 - begun, 2))
+        for s in spans
+    ]
+
+
+def test_a_step_is_where_it_was_in_time() -> None:
+    """Its container started 3 s after the run; the step was tried at 4, 5 and 6 s."""
+    made = pod("a-0", workload("a"), PodOutcome.PASSED, steps=(step("one", exit_code=1, tries=3),))
+    *spans, _ = spans_of(report_of(made))
+    assert _after_start(spans) == [
+        ("one", 4, 6.36),
+        ("pod", 2, 9),
+    ]
+    assert dict(spans[0].attributes or {}) == {
+        "podmedic.playbook": "crashloop",
+        "podmedic.outcome": "failed",
+        "podmedic.attempts": 3,
+        "process.exit.code": 1,
+    }
+
+
+def test_a_container_that_stays_is_older_than_the_look_into_it() -> None:
+    made = pod("a-0", workload("a"), PodOutcome.PASSED, steps=(step("one"),))
+    long_ago = STARTED - timedelta(days=3)
+    [stays] = made.injections
+    stays = msgspec.structs.replace(stays, started_at=long_ago, finished_at=None, transport="exec")
+    made = msgspec.structs.replace(made, injections=(stays,))
+    *spans, _ = spans_of(report_of(made))
+    assert _after_start(spans) == [
+        ("one", 4, 4.12),
+        ("pod", 2, 4.12),
+    ]
+
+
+def test_a_step_of_which_no_time_is_known_is_an_event() -> None:
+    lost = msgspec.structs.replace(step("one"), outcome=StepOutcome.ERROR, attempts=())
+    whole, _ = spans_of(report_of(pod("a-0", workload("a"), PodOutcome.UNKNOWN, steps=(lost,))))
+    [event] = whole.events
+    assert (event.name, dict(event.attributes or {})["podmedic.step"]) == ("step", "one")
 
 
 def test_what_got_no_answer_is_an_error_and_a_finding_is_none() -> None:
