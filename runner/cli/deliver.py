@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,16 +27,26 @@ from runner.report.files import OutputError
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+_PUSHGATEWAY = "pushgateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """`failed_sinks` are those that did not take the result."""
+
+    code: ExitCode
+    failed_sinks: tuple[str, ...]
+
 
 async def deliver(
     request: Request,
     seen: Seen,
     report: Report,
-    requests: dict[tuple[str, str], int],
+    requests: Mapping[tuple[str, str], int],
     redactions: Mapping[str, int],
     objects: Objects,
     stream: Streamed | None = None,
-) -> ExitCode:
+) -> Delivered:
     """Report first, then what may fail alone; what failed is said and never hides the result."""
     from runner.report import HTML_NAME, JSON_NAME, render, write  # noqa: PLC0415
     from runner.report.evidence import write_evidence  # noqa: PLC0415
@@ -62,9 +73,7 @@ async def deliver(
         reasons = Counter(pod.reason or "skipped" for pod in report.pods)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
         complain(f"no pod was examined, every selected one was skipped: {told}")
-    failed_sinks = await _tell(request, report, comparison, objects)
-    for failure in _export_metrics(request, report, requests, redactions, failed_sinks):
-        complain(failure)
+    # Nobody who reads along waits for a service that hangs.
     if stream is not None:
         stream.finish(report)
     elif request.output is not None:
@@ -73,39 +82,52 @@ async def deliver(
         click.echo(summary(report), nl=False)
     if comparison is not None and not request.quiet:
         comparison.say(stored=stored)
+    if stored and not request.quiet and logs.current() is None:
+        click.echo(f"Report: {request.directory / HTML_NAME}", err=request.output is not None)
+    failed = await _tell(request, report, comparison, objects)
+    failed += await export_metrics(request, report, requests, redactions, failed)
     if (log := logs.current()) is not None:
         log.report(report, code, str(request.directory / HTML_NAME) if stored else "")
-    elif stored and not request.quiet:
-        click.echo(f"Report: {request.directory / 'report.html'}", err=request.output is not None)
-    return code
+    return Delivered(code, tuple(failed))
 
 
 async def _tell(
     request: Request, report: Report, comparison: Compared | None, objects: Objects
 ) -> list[str]:
-    """Everybody who is to be told; the sinks that did not take it."""
-    failed = []
+    """Everybody who is to be told, at the same time; the sinks that did not take it. In threads: a
+    service that hangs must not keep the Lease from being renewed."""
+    asked: dict[str, Awaitable[bool]] = {}
     if request.events:
-        from runner.sweep.owner_events import tell_owners  # noqa: PLC0415
-
-        findings = report.findings if comparison is None else comparison.news
-        link = request.notify.link if request.notify else ""
-        said = await tell_owners(objects, report, findings, link, datetime.now(UTC))
-        for line in said:
-            complain(line)
-        failed += ["events"] if said else []
+        asked["events"] = _owners_told(request, report, comparison, objects)
     if request.otel:
-        from runner import traces  # noqa: PLC0415
+        asked["traces"] = asyncio.to_thread(_traced, report)
+    asked["notify"] = asyncio.to_thread(notified, request.notify, report, comparison)
+    told = await asyncio.gather(*asked.values())
+    return [sink for sink, arrived in zip(asked, told, strict=True) if not arrived]
 
-        try:
-            await asyncio.to_thread(traces.send, report)
-        except traces.TracesError as error:
-            complain(str(error))
-            failed.append("traces")
-    # In a thread: a service that hangs must not keep the Lease from being renewed.
-    if not await asyncio.to_thread(notified, request.notify, report, comparison):
-        failed.append("notify")
-    return failed
+
+async def _owners_told(
+    request: Request, report: Report, comparison: Compared | None, objects: Objects
+) -> bool:
+    from runner.sweep.owner_events import tell_owners  # noqa: PLC0415
+
+    findings = report.findings if comparison is None else comparison.news
+    link = request.notify.link if request.notify else ""
+    said = await tell_owners(objects, report, findings, link, datetime.now(UTC))
+    for line in said:
+        complain(line)
+    return not said
+
+
+def _traced(report: Report) -> bool:
+    from runner import traces  # noqa: PLC0415
+
+    try:
+        traces.send(report)
+    except traces.TracesError as error:
+        complain(str(error))
+        return False
+    return True
 
 
 def summary(report: Report) -> str:
@@ -121,34 +143,49 @@ def summary(report: Report) -> str:
     )
 
 
-def _export_metrics(
+async def export_metrics(
     request: Request,
     report: Report,
-    requests: dict[tuple[str, str], int],
+    requests: Mapping[tuple[str, str], int],
     redactions: Mapping[str, int],
     failed_sinks: Sequence[str],
 ) -> list[str]:
-    """Last, so that they say what else failed."""
+    """After the others, so that they say what else failed; what fails here is said. A Pushgateway
+    among `failed_sinks` is not asked again."""
     if request.metrics_textfile is None and request.pushgateway is None:
         return []
+    return await asyncio.to_thread(
+        _export_metrics, request, report, requests, redactions, failed_sinks
+    )
+
+
+def _export_metrics(
+    request: Request,
+    report: Report,
+    requests: Mapping[tuple[str, str], int],
+    redactions: Mapping[str, int],
+    failed_sinks: Sequence[str],
+) -> list[str]:
     from runner import metrics  # noqa: PLC0415
 
     def registry() -> "CollectorRegistry":
         return metrics.build_registry(
-            report, api_requests=requests, redactions=redactions, failed_sinks=failed
+            report, api_requests=requests, redactions=redactions, failed_sinks=all_failed
         )
 
-    failures, failed = [], list(failed_sinks)
+    failed: list[str] = []
+    all_failed = list(failed_sinks)
     # The Pushgateway first: the file takes over an old success that nobody else must hear of.
-    if request.pushgateway is not None:
+    if request.pushgateway is not None and _PUSHGATEWAY not in failed_sinks:
         try:
             metrics.push(request.pushgateway, registry(), job="podmedic", timeout_seconds=10.0)
         except metrics.MetricsError as error:
-            failures.append(str(error))
-            failed.append("pushgateway")
+            complain(str(error))
+            failed.append(_PUSHGATEWAY)
+            all_failed.append(_PUSHGATEWAY)
     if request.metrics_textfile is not None:
         try:
             metrics.write_textfile(request.metrics_textfile, registry())
         except OutputError as error:
-            failures.append(str(error))
-    return failures
+            complain(str(error))
+    return failed

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner.cli import logs, options
-from runner.cli.deliver import deliver
+from runner.cli.deliver import deliver, export_metrics
 from runner.cli.exit_codes import ExitCode
 from runner.cli.lease import held
 from runner.cli.main import complain
@@ -202,10 +202,11 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if not request.redaction.is_on:
             seen = unredacted(seen)
         report = report_of(seen, request.playbooks)
-        code = await deliver(
-            request, seen, report, dict(cluster.requests_sent), redact.counts, cluster.objects,
-            stream,
-        )  # fmt: skip
+        requests = dict(cluster.requests_sent)
+        delivered = await deliver(
+            request, seen, report, requests, redact.counts, cluster.objects, stream
+        )
+        code = delivered.code
         reach("report-written")
         if blobs.failure is not None:
             complain(f"{blobs.failure}; outputs are missing beside the report")
@@ -223,7 +224,11 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             complain(f"the journal could not be finished: {error.strerror}")
         if (code is ExitCode.NOT_STORED or left) and not request.sealing.is_temporary:
             complain(_how_to_finish(request.directory, code, left))
-        return await asyncio.to_thread(sealed, request, run_id, code, _now())
+        code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now())
+        if missing:
+            failed = (*delivered.failed_sinks, *missing)
+            await export_metrics(request, report, requests, redact.counts, failed)
+        return code
 
 
 def _keeping(

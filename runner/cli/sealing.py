@@ -83,12 +83,27 @@ def own_directory(directory: Path | None, remote: str | None) -> Iterator[tuple[
             made.rmdir()
 
 
-def sealed(request: Request, run_id: str, code: ExitCode, now: datetime) -> ExitCode:
+def sealed(
+    request: Request, run_id: str, code: ExitCode, now: datetime
+) -> tuple[ExitCode, tuple[str, ...]]:
     """The directory gets its manifest; the bundle is written and sent if it is to be; old runs go.
     What fails is said and never hides the result; the exit code says that something was not
-    stored."""
-    if code is ExitCode.NOT_STORED:
-        return code
+    stored, and which of `bundle` and `upload` were asked for and are missing stands beside it."""
+    sealing = request.sealing
+    asked = {"bundle": sealing.target(request.directory), "upload": sealing.upload}
+    missing = tuple(sink for sink, where in asked.items() if where is not None)
+    if code is not ExitCode.NOT_STORED:
+        outcome, made = _sealed(request, run_id)
+        missing = tuple(sink for sink in missing if sink not in made)
+        if outcome is not ExitCode.OK:
+            code = outcome
+        elif sealing.keep:
+            _forget(request.directory.parent, sealing.keep, now)
+    return code, missing
+
+
+def _sealed(request: Request, run_id: str) -> tuple[ExitCode, tuple[str, ...]]:
+    """What came of it, and what of `bundle` and `upload` there is."""
     from runner.bundle.seal import write_beside  # noqa: PLC0415
     from runner.cli.bundle import codec_of, seal, signer_from  # noqa: PLC0415
 
@@ -103,22 +118,20 @@ def sealed(request: Request, run_id: str, code: ExitCode, now: datetime) -> Exit
                 directory, target, codec_of(target), signer, rules=rules, quiet=request.quiet
             )
             if outcome is not ExitCode.OK:
-                return outcome
+                return outcome, ()
     except (OutputError, RecordError, click.UsageError) as error:
         again = f"`podmedic bundle {shlex.quote(str(directory))}`"
         complain(f"the run is not sealed: {error}; {again} does that later")
-        return ExitCode.NOT_STORED
+        return ExitCode.NOT_STORED, ()
     if sealing.upload is not None and target is not None:
         sent = send(target, sealing.upload, run_id, quiet=request.quiet)
         if sent is not ExitCode.OK:
-            return sent
+            return sent, ("bundle",)
         if sealing.is_temporary:
             with suppress(OSError):
                 target.unlink()
                 shutil.rmtree(directory)
-    if sealing.keep:
-        _forget(directory.parent, sealing.keep, now)
-    return code
+    return ExitCode.OK, ("bundle", "upload")
 
 
 def _forget(base: Path, keep: int, now: datetime) -> None:

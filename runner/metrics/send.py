@@ -77,7 +77,8 @@ def _said(error: Exception) -> str:
     if isinstance(error, HTTPError):
         body = one_line(error.read(300).decode(errors="replace"))
         return f"HTTP {error.code} {error.reason}" + (f": {body}" if body else "")
-    return one_line(str(getattr(error, "reason", error)))
+    reason = getattr(error, "reason", error)
+    return one_line(getattr(reason, "strerror", None) or str(reason))
 
 
 def _last_success(path: Path) -> float | None:

@@ -2,7 +2,7 @@
 excerpt: the reader's phone is no place for them. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,7 +52,9 @@ def message_of(
     lines += _alerts(report)
     if comparison is not None:
         lines.append(f"{headline_of(comparison)}.")
-    lines += [_line(each) for each in findings[:MAX_FINDINGS]]
+    states = comparison.findings if comparison is not None else ()
+    flapping = {each.finding.fingerprint for each in states if each.flapping}
+    lines += [_line(each, flapping) for each in findings[:MAX_FINDINGS]]
     if len(findings) > MAX_FINDINGS:
         lines.append(f"… and {plural(len(findings) - MAX_FINDINGS, 'other finding')}")
     for each in news[:MAX_FINDINGS]:
@@ -88,12 +90,14 @@ def _alerts(report: Report) -> Iterator[str]:
         yield harmless(f"Started by {', '.join(names)}.")
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: Finding, flapping: Collection[str]) -> str:
     workload = finding.workload
-    pods = f" ({plural(len(finding.pods), 'pod')})" if finding.pods else ""
+    remarks = [plural(len(finding.pods), "pod")] if finding.pods else []
+    remarks += ["comes and goes"] if finding.fingerprint in flapping else []
+    after = f" ({', '.join(remarks)})" if remarks else ""
     cause = cut(one_line(finding.message or finding.title), _MAX_CAUSE)
     name = f"{workload.kind}/{workload.name} ({workload.namespace})"
-    return harmless(f"- {finding.severity.value}: {name}: {cause}{pods}")
+    return harmless(f"- {finding.severity.value}: {name}: {cause}{after}")
 
 
 def harmless(text: str) -> str:

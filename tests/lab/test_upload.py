@@ -155,8 +155,15 @@ def test_a_sweep_without_a_volume(lab: Lab, namespace: str, store: s3.S3, tmp_pa
     assert f"\nRun: {Path(name).name.removesuffix('.tar.zst')}, " in told.stdout
     (tmp_path / "got.tar.zst").unlink()
 
-    code, said_now = podmedic(store, tmp_path, *run, "s3://nowhere", lab=lab, environment=here)
+    desk = tmp_path.with_name("desk")
+    desk.mkdir()
+    textfile = desk / "podmedic.prom"
+    words = (*run, "s3://nowhere", "--metrics-textfile", str(textfile))
+    code, said_now = podmedic(store, tmp_path, *words, lab=lab, environment=here)
     assert code == 6
+    metrics = textfile.read_text()
+    assert 'podmedic_sink_failures{sink="bundle"} 0.0\n' in metrics
+    assert 'podmedic_sink_failures{sink="upload"} 1.0\n' in metrics
     bundle, directory = sorted(tmp_path.iterdir(), key=lambda path: path.suffix, reverse=True)
     assert said_now[-1].endswith(
         f"NoSuchBucket: The specified bucket does not exist; the bundle is kept in {bundle}"

@@ -79,5 +79,5 @@ def test_nobody_listening_is_one_line() -> None:
         port = server.getsockname()[1]
 
     assert _failure(f"http://127.0.0.1:{port}") == (
-        f"Pushgateway http://127.0.0.1:{port}: [Errno 111] Connection refused"
+        f"Pushgateway http://127.0.0.1:{port}: Connection refused"
     )

@@ -149,6 +149,14 @@ def test_with_a_baseline_only_what_is_new() -> None:
     )
 
 
+def test_what_comes_and_goes_is_told_so() -> None:
+    again = run(2, [web(F)], [finding()])
+    earlier = [run(0, [web(F)], [finding()]), run(1, [web(P)])]
+    message = message_of(again, compare(earlier, again), WhatFor.NEW, "")
+    assert message is not None
+    assert message.body.endswith(" (1 pod, comes and goes)")
+
+
 def test_a_workload_that_is_worse_is_news() -> None:
     old, new = run(0, [web(P)]), run(1, [web(E)])
     message = message_of(new, compare([old], new), WhatFor.NEW, "")

@@ -1,0 +1,68 @@
+"""The end of a run: the result is there first, then others are told of it."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from runner.cli import deliver as module
+from runner.cli.deliver import Delivered, deliver
+from runner.cli.exit_codes import ExitCode
+from runner.cli.request import request_of
+from runner.cluster import Objects
+from runner.model.report import API_VERSION
+from runner.model.seen import Seen
+from runner.policy import DEFAULT
+from tests.unit.report_samples import FINISHED, rich_report
+from tests.unit.test_resume import OPTIONS
+
+
+def _delivered(
+    directory: Path, told: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, **given: Any
+) -> Delivered:
+    monkeypatch.setattr(module, "notified", lambda *_: told())
+    report = rich_report()
+    request = request_of(
+        msgspec.structs.replace(OPTIONS, **given), (), DEFAULT, directory=directory
+    )
+    seen = Seen(api_version=API_VERSION, run=report.run, at=FINISHED)
+    return asyncio.run(deliver(request, seen, report, {}, {}, cast("Objects", None)))
+
+
+def test_people_read_the_result_before_a_service_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def told() -> bool:
+        read.append(capsys.readouterr().out)
+        assert (tmp_path / "report.json").exists()
+        return True
+
+    done = _delivered(tmp_path, told, monkeypatch)
+    assert read[0].startswith("2 workloads broken, 2 suspicious, 4 healthy, 2 not examined")
+    assert read[0].endswith(f"Report: {tmp_path}/report.html\n")
+    assert done == Delivered(ExitCode.FINDINGS, ())
+
+
+def test_who_did_not_take_it_stands_in_the_metrics_and_changes_no_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    textfile = tmp_path / "podmedic.prom"
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    done = _delivered(
+        tmp_path, lambda: False, monkeypatch,
+        quiet=True, metrics_textfile=str(textfile), pushgateway=f"http://127.0.0.1:{port}",
+    )  # fmt: skip
+    assert done == Delivered(ExitCode.FINDINGS, ("notify", "pushgateway"))
+    failed = [line for line in textfile.read_text().splitlines() if line.endswith(" 1.0")]
+    assert [line for line in failed if line.startswith("podmedic_sink_failures")] == [
+        'podmedic_sink_failures{sink="notify"} 1.0',
+        'podmedic_sink_failures{sink="pushgateway"} 1.0',
+    ]
+    assert f"Pushgateway http://127.0.0.1:{port}: Connection refused" in capsys.readouterr().err
