@@ -16,6 +16,7 @@ from runner.policy import json_schema as policy_schema
 from runner.policy import load_policy
 from runner.report import one_line
 from runner.report.output import table
+from runner.report.view import plural
 from runner.triggers import json_schema as routes_schema
 from runner.triggers import load_routes
 
@@ -48,14 +49,15 @@ def _checked(file: Path, policy_file: Path | None) -> str:
         routes = load_routes(file)
         # Files among its playbooks are no better than what is in them.
         options.allowed(policy_file, options.load_playbooks(routes.playbooks(), None))
-        return f"routes {routes.metadata.name}, {len(routes.spec.routes)} routes"
+        return f"routes {routes.metadata.name}, {plural(len(routes.spec.routes), 'route')}"
     playbook = load_file(file)
     problems = program_problems([playbook])
     if problems:
         raise places(file, [Problem(("spec", "steps"), problem) for problem in problems])
     options.allowed(policy_file, [playbook])
     steps, findings = len(playbook.spec.steps), _rules(playbook)
-    return f"playbook {playbook.metadata.name}, {steps} steps, {findings} findings"
+    counts = f"{plural(steps, 'step')}, {plural(findings, 'finding')}"
+    return f"playbook {playbook.metadata.name}, {counts}"
 
 
 def _rules(playbook: Playbook) -> int:

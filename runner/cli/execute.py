@@ -45,6 +45,7 @@ from runner.plan import PodPlan
 from runner.progress import Progress, progress
 from runner.record import Place, RecordError, RunRecord, difference
 from runner.report.files import OutputError, growing_file, write_atomically
+from runner.report.view import plural
 from runner.sweep import (
     Earlier,
     Outside,
@@ -267,7 +268,7 @@ def _earlier(request: Request, run: RunRecord, plans: Sequence[PodPlan]) -> Earl
     left = {plan.pod.metadata.uid for plan in plans}
     meant = run.meant().values()
     gone = [pod for pod in meant if pod.uid not in left and pod.uid not in kept]
-    line = f"run {run.run} goes on: {len(kept)} of {len(meant)} pods are done"
+    line = f"run {run.run} goes on: {len(kept)} of {plural(len(meant), 'pod')} done"
     if gone:
         names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in gone[:5])
         more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""

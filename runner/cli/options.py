@@ -20,6 +20,7 @@ from runner.playbook.checks import Problem
 from runner.playbook.load import places
 from runner.playbook.selectors import field_selector_problem, label_selector_problem
 from runner.policy import DEFAULT, Policy, load_policy, of_exec, of_playbook
+from runner.report.view import plural
 from runner.sweep import Selection
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -355,7 +356,7 @@ def nothing_selected(playbooks: Sequence[Playbook], selection: Selection, looked
     where = "any namespace" if names is None else f"namespace {', '.join(names)}"
     labels = f" with labels {selection.label_selector}" if selection.label_selector else ""
     meant = " or ".join(p.metadata.name for p in playbooks)
-    seen = f"; {looked_at} pods looked at, none meant by {meant}" if looked_at else ""
+    seen = f"; {plural(looked_at, 'pod')} looked at, none meant by {meant}" if looked_at else ""
     return f"no pod selected in {where}{labels}{seen}"
 
 

@@ -20,6 +20,7 @@ from runner.policy import Policy
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
+from runner.report.view import plural
 from runner.sweep.preflight import ask_server
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOOKS", "STRATEGY",
@@ -136,7 +137,7 @@ def print_plans(plans: Sequence[PodPlan], output: str | None) -> None:
         injected = sum(1 for p in plans if any(i.steps for i in p.injections))
         skipped = sum(1 for p in plans if p.skip is not None)
         click.echo(
-            f"\n{len(plans)} pods: {injected} would get an ephemeral container, "
+            f"\n{plural(len(plans), 'pod')}: {injected} would get an ephemeral container, "
             f"{skipped} skipped, {len(plans) - injected - skipped} read from the API only."
         )
 

@@ -19,6 +19,7 @@ from runner.cluster import Access
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
+from runner.report.view import plural
 from runner.sweep.preflight import Preflight, Row, preflight
 
 _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "STRATEGY", "PROFILE", "VERDICT", "REASON", "MESSAGE")
@@ -75,12 +76,13 @@ def _summary(found: Preflight) -> str:
     words = ", ".join(
         f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]
     )
-    lines = [f"{len(found.rows)} pods: {words}. The API server was asked {found.asked} times."]
+    asked = "once" if found.asked == 1 else f"{found.asked} times"
+    lines = [f"{plural(len(found.rows), 'pod')}: {words}. The API server was asked {asked}."]
     for missing in found.missing:
-        asked = _permission(missing)
+        right = _permission(missing)
         lines.append(
-            f"missing permission: {asked['verb']} {asked['resource']} in namespace "
-            f"{asked['namespace']}; `podmedic rbac` prints the Role to apply"
+            f"missing permission: {right['verb']} {right['resource']} in namespace "
+            f"{right['namespace']}; `podmedic rbac` prints the Role to apply"
         )
     lines += [f"not looked at: {one_line(unknown)}" for unknown in found.unknown]
     return "\n".join(lines)

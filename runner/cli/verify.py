@@ -9,6 +9,7 @@ import click
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.report.plain import one_line
+from runner.report.view import plural
 
 if TYPE_CHECKING:
     from runner.bundle.manifest import Manifest
@@ -105,7 +106,8 @@ def _about(manifest: "Manifest") -> Iterator[str]:
     yield f"Who: {who.user or 'not known'}, on {who.host or 'a machine not known'}"
     yield f"Where: {where.cluster}, cluster uid {where.cluster_uid or 'not known'}"
     added = sum(len(pod.added) for pod in manifest.changed_pods)
-    yield f"Changed: {added} ephemeral containers in {len(manifest.changed_pods)} pods"
+    pods = plural(len(manifest.changed_pods), "pod")
+    yield f"Changed: {plural(added, 'ephemeral container')} in {pods}"
     if manifest.journal.unchained:
         yield (
             f"Journal: {manifest.journal.unchained} lines of an older podmedic, which did not "

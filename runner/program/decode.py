@@ -82,7 +82,7 @@ def decode(
     chosen, frames = _choose(executions, steps)
     problems = _Sentences(chosen.problems)
     if found.damaged_lines:
-        problems.say(f"{found.damaged_lines} lines of the program are damaged")
+        problems.say(f"{_lines(found.damaged_lines, 'of the program')} damaged")
     if told is not None:
         _compare(told, chosen, frames, problems)
     complete = not problems and chosen.ended_by != "unknown"
@@ -104,6 +104,10 @@ def decode(
         remarks=tuple(chosen.remarks),
         execution=frames[0].execution,
     )
+
+
+def _lines(count: int, where: str) -> str:
+    return f"1 line {where} is" if count == 1 else f"{count} lines {where} are"
 
 
 def _nothing(
@@ -175,7 +179,7 @@ def _assemble(frames: list[Frame], steps: Sequence[ProgramStep]) -> _Execution:
     without_data = (f for f in frames if f.kind not in {"out", "err"} or f.fields[4] == 0)
     foreign = sum(1 for f in without_data for text in f.lines if text.strip())
     if foreign:
-        remarks.say(f"{foreign} lines between the frames are not from the program")
+        remarks.say(f"{_lines(foreign, 'between the frames')} not from the program")
     return _Execution(
         steps=records,
         ended_by=_ENDS.get(end.kind, "unknown"),
@@ -367,7 +371,7 @@ def _compare(told: Summary, chosen: _Execution, frames: list[Frame], problems: _
 
 def _remark(found: Scan, chosen: _Execution, message: str | None, told: Summary | None) -> None:
     if found.foreign_lines:
-        chosen.remarks.say(f"{found.foreign_lines} lines in front are not from the program")
+        chosen.remarks.say(f"{_lines(found.foreign_lines, 'in front')} not from the program")
     if found.other_programs:
         chosen.remarks.say(f"{found.other_programs} frames of another program were left out")
     if message and told is None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from runner.model.report import Finding, PodOutcome, Report, Severity
 from runner.report.plain import cut, one_line, plain
-from runner.report.view import notices, unanswered
+from runner.report.view import notices, plural, unanswered
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -145,7 +145,7 @@ def _notifications(report: Report, left_out: int) -> Iterator[Json]:
     skipped = {"pod was skipped"} if _some_examined(report.pods) else set()
     for item in unanswered(report):
         level = "note" if item.what in skipped else "warning"
-        yield _notification(level, f"{item.what}: {item.why} ({item.pods} pods)")
+        yield _notification(level, f"{item.what}: {item.why} ({plural(item.pods, 'pod')})")
 
 
 def _some_examined(pods: Sequence[Any]) -> bool:

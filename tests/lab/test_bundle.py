@@ -29,7 +29,7 @@ def test_a_signed_run_and_its_bundle(lab: Lab, namespace: str, tmp_path: Path) -
         said = pm.podmedic(None, "verify", what, *key, directory=out)
         assert (said.code, said.stderr) == (0, "")
         assert "\nWho: lab-admin, on " in said.stdout
-        assert "\nChanged: 1 ephemeral containers in 1 pods\n" in said.stdout
+        assert "\nChanged: 1 ephemeral container in 1 pod\n" in said.stdout
     manifest = json.loads((out / "manifest.json").read_bytes())
     uid = lab.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
     assert manifest["where"]["clusterUid"] == uid

@@ -212,7 +212,7 @@ def test_dry_runs_change_nothing(lab: Lab, shop: str, tmp_path: Path) -> None:
     server = pm.run(lab, shop, "triage", "--dry-run=server", directory=tmp_path / "out")
 
     assert (client.code, server.code) == (0, 0), server.stderr
-    assert "1 pods: 1 would get an ephemeral container" in client.stdout
+    assert "1 pod: 1 would get an ephemeral container" in client.stdout
     assert "would accept 1 of 1" in server.stderr
     assert pm.generations(lab, shop) == before
 

@@ -52,7 +52,7 @@ def test_an_interrupted_run_is_finished(lab: Lab, shop: str, tmp_path: Path) -> 
 
     run_id = first["id"]
     assert done.code == 0, done.stderr
-    assert f"podmedic: run {run_id} goes on: 0 of {PODS} pods are done\n" in done.stderr
+    assert f"podmedic: run {run_id} goes on: 0 of {PODS} pods done\n" in done.stderr
     run = done.report["run"]
     assert (run["id"], run["startedAt"]) == (run_id, first["startedAt"])
     assert (run["resumed"], run["interrupted"]) == (True, False)
@@ -91,7 +91,7 @@ def test_pods_that_went_away(lab: Lab, shop: str, tmp_path: Path) -> None:
     assert done.code == 1, done.stderr
     report = done.report
     assert done.stderr == (
-        f"podmedic: run {report['run']['id']} goes on: 1 of {PODS} pods are done; "
+        f"podmedic: run {report['run']['id']} goes on: 1 of {PODS} pods done; "
         f"gone meanwhile: {shop}/{missing}\n"
     )
     found = {p["name"]: (p["outcome"], p["reason"]) for p in report["pods"]}

@@ -63,7 +63,7 @@ def test_the_sentences_name_what_is_missing() -> None:
     assert problems([*lines[:8], changed, *lines[9:]]) == (
         "frame 7 is missing",
         "how attempt 1 of step random ended did not arrive",
-        "1 lines of the program are damaged",
+        "1 line of the program is damaged",
     )
     assert problems(lines[:1] * 2 + lines[1:]) == ("frame 0 is doubled or out of order",)
 
@@ -101,8 +101,8 @@ def test_text_glued_to_lines_is_taken_off() -> None:
     assert result.complete
     assert replace(result, remarks=()) == ran.result
     assert result.remarks == (
-        "1 lines between the frames are not from the program",
-        "1 lines in front are not from the program",
+        "1 line between the frames is not from the program",
+        "1 line in front is not from the program",
     )
 
 

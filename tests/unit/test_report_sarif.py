@@ -75,7 +75,7 @@ def test_what_was_not_seen_is_said_and_is_no_result() -> None:
         "shop (2 pods)"
     )
     assert ("warning", unseen) in said
-    assert ("note", "pod was skipped: Sampled: two other replicas were examined (1 pods)") in said
+    assert ("note", "pod was skipped: Sampled: two other replicas were examined (1 pod)") in said
 
 
 @pytest.mark.parametrize("how", [{"aborted": "30 % errors"}, {"interrupted": True}])
