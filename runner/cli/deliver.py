@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _PUSHGATEWAY = "pushgateway"
+# Of the summary, besides those of the workloads.
+_OTHER_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,12 @@ def summary(report: Report) -> str:
     from runner.report.terminal import MAX_LINES, summary_text  # noqa: PLC0415
 
     on_terminal = sys.stdout.isatty()
+    size = shutil.get_terminal_size((100, 24))
     return summary_text(
         report,
-        width=shutil.get_terminal_size((100, 24)).columns,
+        width=size.columns,
         color=on_terminal and "NO_COLOR" not in os.environ,
-        max_lines=MAX_LINES if on_terminal else 1000,
+        max_lines=max(MAX_LINES, size.lines - _OTHER_LINES) if on_terminal else 1000,
     )
 
 

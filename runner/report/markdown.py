@@ -7,6 +7,7 @@ from datetime import UTC
 
 from runner.model.report import Report
 from runner.report.plain import cut, one_line
+from runner.report.story import advice
 from runner.report.summary import Verdict
 from runner.report.trigger import trigger_lines
 from runner.report.view import (
@@ -80,6 +81,8 @@ def _row(row: Row) -> Iterator[str]:
     yield f"- **{row.verdict.value}** **{name}** in {where} ({', '.join(facts)}): {cause}"
     if row.decisive:
         yield f"  - {_code(cut(one_line(row.decisive), _MAX_LINE))}"
+    if todo := advice(row.findings):
+        yield f"  - {escaped(cut(todo, _MAX_CAUSE))}"
     for said in change_sentences(row):
         yield f"  - {escaped(cut(one_line(said), _MAX_CAUSE))}"
     # For a chat only what is said shortly.

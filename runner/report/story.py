@@ -1,12 +1,18 @@
-"""What the page tells of a workload besides its findings: what changed, and the lives of pods."""
+"""What is told of a workload besides its findings: what to do, what changed, the lives of pods."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from runner.model.report import ConfigurationChange, Moment, Revision, RevisionChange
+from runner.model.report import ConfigurationChange, Finding, Moment, Revision, RevisionChange
 from runner.report.plain import one_line
 
 Json = dict[str, Any]
+
+
+def advice(findings: Sequence[Finding]) -> str:
+    """What mends the first of them, on one line; empty where nobody says."""
+    said = one_line(findings[0].remediation) if findings else ""
+    return f"What to do: {said}" if said else ""
 
 
 def change(found: RevisionChange | None) -> Json | None:

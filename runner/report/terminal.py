@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from runner.model.report import Report
 from runner.report.plain import beginning, cells, cut, one_line
+from runner.report.story import advice
 from runner.report.summary import Verdict
 from runner.report.trigger import trigger_lines
 from runner.report.view import (
@@ -47,17 +48,24 @@ def summary_text(report: Report, *, width: int, color: bool, max_lines: int = MA
 
 
 def _not_healthy(made: Sequence[Row], width: int, max_lines: int, *, color: bool) -> list[str]:
-    """As much of every row as fits on the screen: with evidence, else with the cause below the
-    name, else on one line each; at last the worst ones only."""
+    """As much of every row as fits on the screen: with what to do, else with the evidence, else
+    with the cause below the name, else on one line each; at last the worst ones only."""
     shown = [row for row in made if row.verdict is not Verdict.HEALTHY]
     if len(shown) * 2 <= max_lines:
-        for lines_of in (_with_evidence, _with_cause):
+        for lines_of in (_with_advice, _with_evidence, _with_cause):
             lines = [line for row in shown for line in lines_of(row, width, color=color)]
             if len(lines) <= max_lines:
                 return lines
     kept = shown if len(shown) <= max_lines else shown[: max_lines - 1]
     lines = [_in_one_line(row, width, color=color) for row in kept]
     return lines if kept == shown else [*lines, f"… and {len(shown) - len(kept)} more"]
+
+
+def _with_advice(row: Row, width: int, *, color: bool) -> list[str]:
+    lines = _with_evidence(row, width, color=color)
+    if said := advice(row.findings):
+        lines += [_MARGIN + line for line in _wrapped(said, width - len(_MARGIN), most=3)]
+    return lines
 
 
 def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
@@ -85,10 +93,11 @@ def _in_one_line(row: Row, width: int, *, color: bool) -> str:
 
 def _facts(row: Row) -> str:
     facts = [one_line(row.workload.namespace), row.pods]
-    if row.restarts:
-        facts.append(plural(row.restarts, "restart"))
+    # The last is the first to be cut.
     if row.confidence:
         facts.append(row.confidence.value)
+    if row.restarts:
+        facts.append(plural(row.restarts, "restart"))
     return f"  ({', '.join(facts)})"
 
 
@@ -122,8 +131,13 @@ def _unanswered(report: Report, width: int) -> list[str]:
     lines = ["Not examined or not evaluated:"]
     for item in made[:5]:
         pods = f" ({plural(item.pods, 'pod')})" if item.pods else ""
-        words = cut(one_line(f"{item.what}: {item.why}"), width - 2 - cells(pods))
-        lines.append(f"  {words}{pods}")
+        words, room = one_line(f"{item.what}: {item.why}"), width - 4
+        told = _wrapped(words + pods, room, most=3)
+        if len(told) > 2:
+            first, *_ = told
+            rest = words[len(first) :].lstrip()
+            told = [first, cut(rest, room - cells(pods)) + pods]
+        lines += [f"{'    ' if number else '  '}{line}" for number, line in enumerate(told)]
     if len(made) > 5:
         lines.append(f"  … and {plural(len(made) - 5, 'other reason')}")
     return lines

@@ -20,6 +20,10 @@ def test_the_rows_of_the_page() -> None:
     assert lines[0] == "### 2 workloads broken, 2 suspicious, 4 healthy, 2 not examined"
     broken = [line for line in lines if line.startswith("- **broken**")]
     assert broken[0].startswith("- **broken** **Deployment/ledger** in shop (6 of 6 pods, ")
+    assert lines[lines.index(broken[0]) + 2] == (
+        r"  - What to do: Set LEDGER\_URL, for example: kubectl set env deployment/ledger -n shop "
+        r"LEDGER\_URL=… This restarts its pods."
+    )
     assert "Not examined or not evaluated:" in lines
     assert "healthy**" not in RICH
     assert render(rich_report(), "markdown") == RICH

@@ -15,20 +15,27 @@ from tests.unit.report_samples import HOSTILE, large_report, pod, report_of, ric
 
 EXPECTED = """\
 2 workloads broken, 2 suspicious, 4 healthy, 2 not examined
-broken        Deployment/ledger  (shop, 6 of 6 pods, 84 restarts, certain)
+broken        Deployment/ledger  (shop, 6 of 6 pods, certain, 84 restarts)
               app exits with code 1 because LEDGER_URL is not set.
               | KeyError: 'LEDGER_URL'
-broken        Deployment/orders  (shop, 2 of 3 pods, 1 not examined, 28 restarts, likely)
+              What to do: Set LEDGER_URL, for example: kubectl set env deployment/ledger -n shop
+              LEDGER_URL=… This restarts its pods.
+broken        Deployment/orders  (shop, 2 of 3 pods, 1 not examined, likely, 28 restarts)
               app exits because db.prod.svc does not resolve: there is no Service db in namespace
               prod.
               | nslookup: can't resolve 'db.prod.svc'
+              What to do: Check the name with `kubectl get service db -n prod`; the app reads it
+              from DB_HOST.
 suspicious    StatefulSet/queue  (infra, 1 of 1 pod, possible)
               app has 2 kB of memory left.
               | MemFree: 2 kB
-suspicious    Deployment/<img src=x onerror=alert(1)>  (evil, 1 of 1 pod, 2 restarts, possible)
+suspicious    Deployment/<img src=x onerror=alert(1)>  (evil, 1 of 1 pod, possible, 2 restarts)
               <script>alert(1)</script> "><img src=x onerror=alert(1)>
               </script><script>alert(1)</script> <!--<script> {{7*7}} {% raw %} ^[[31mred^[[0m^[]8;…
               | <script>alert(1)</script>
+              What to do: <script>alert(1)</script> "><img src=x onerror=alert(1)>
+              </script><script>alert(1)</script> <!--<script> {{7*7}} {% raw %}
+              ^[[31mred^[[0m^[]8;;https://evil.example^Glink^[]8;;^G \\x9b31mC1 nul^@byte overwritte…
 not examined  Deployment/cart  (shop, 2 of 2 pods)
               Could not be examined: Forbidden: may not patch pods/ephemeralcontainers in namespace
               shop
@@ -36,20 +43,23 @@ not examined  Deployment/sampled  (shop, 1 of 1 pod)
               Was skipped: Sampled: two other replicas were examined
 healthy       4 workloads: StatefulSet/etcd, StatefulSet/kafka, StatefulSet/redis, StatefulSet/web
 Not examined or not evaluated:
-  pod could not be examined: Forbidden: may not patch pods/ephemeralcontainers in namespac… (2 pods)
-  rule events of crashloop: forbidden: may not list events in namespace shop; grant it wit… (2 pods)
-  pod did not answer before the deadline: StartTimeout: the ephemeral container did not sta… (1 pod)
+  pod could not be examined: Forbidden: may not patch pods/ephemeralcontainers in namespace shop
+    (2 pods)
+  rule events of crashloop: forbidden: may not list events in namespace shop; grant it with the
+    shipped Role (2 pods)
+  pod did not answer before the deadline: StartTimeout: the ephemeral container did not start
+    within 60 s (1 pod)
   pod was skipped: Sampled: two other replicas were examined (1 pod)
   step capture of triage: tool missing: the image has no tcpdump (1 pod)
 """
 
 
 def test_the_summary_of_a_rich_report() -> None:
-    assert summary_text(rich_report(), width=100, color=False) == EXPECTED
+    assert summary_text(rich_report(), width=100, color=False, max_lines=30) == EXPECTED
 
 
 def test_colour_adds_nothing_but_colour() -> None:
-    colored = summary_text(rich_report(), width=100, color=True)
+    colored = summary_text(rich_report(), width=100, color=True, max_lines=30)
 
     assert re.sub(r"\x1b\[[0-9;]+m", "", colored) == EXPECTED
     assert colored.startswith("\x1b[1;31m2 workloads broken")
