@@ -18,6 +18,7 @@ from runner.compare.text import (
     worse,
 )
 from runner.report.html import page_environment
+from runner.report.view import plural
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -54,5 +55,6 @@ def _open(found: Comparison) -> bool:
 @cache
 def _template() -> "Template":
     environment = page_environment()
+    environment.globals["plural"] = plural
     environment.filters.update(remarks=remarks, change=change_sentence)
     return environment.get_template("diff.html.j2")

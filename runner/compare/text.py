@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from runner.compare.model import Comparison, FindingState, StateOfFinding, WorkloadChange
 from runner.compare.runs import is_news
 from runner.report.markdown import escaped
-from runner.report.plain import cut, one_line
+from runner.report.plain import cut, one_line, wrapped
 from runner.report.view import plural
 
 TITLES = {
@@ -93,21 +93,24 @@ def runs_sentence(found: Comparison) -> str:
     between = len(found.runs) - 2
     more = f", and {plural(between, 'run')} before" if between else ""
     return (
-        f"Run {found.new.id} ({found.new.started_at:%Y-%m-%d %H:%M} UTC) beside {found.old.id} "
-        f"({found.old.started_at:%Y-%m-%d %H:%M} UTC){more}"
+        f"Run {found.new.id} ({found.new.started_at:%Y-%m-%d %H:%M} UTC) compared with "
+        f"{found.old.id} ({found.old.started_at:%Y-%m-%d %H:%M} UTC){more}"
     )
 
 
 def to_text(found: Comparison, *, width: int) -> str:
     """For a terminal: at most some lines of each kind."""
-    lines = [cut(f"{one_line(notice)}.", width) for notice in found.notices]
-    lines += [headline(found), cut(one_line(runs_sentence(found)), width)]
+    lines = [
+        line for said in found.notices for line in wrapped(f"{one_line(said)}.", width, most=3)
+    ]
+    lines += [headline(found), *wrapped(one_line(runs_sentence(found)), width, most=3)]
     for state, some, more in _by_state(found.findings):
         lines.append(f"{TITLES[state]}:")
         for each in some:
-            lines.append(cut(one_line(f"  {_MARKS[state]} {sentence(each)}"), width - 2))
-            lines[-1] = f"  {lines[-1]}"
-            lines.append("      " + cut(one_line("; ".join(remarks(each))), width - 6))
+            said = wrapped(one_line(sentence(each)), width - 6, most=3)
+            lines += [f"  {_MARKS[state]} {said[0]}", *(f"    {line}" for line in said[1:])]
+            said = wrapped(one_line("; ".join(remarks(each))), width - 6, most=2)
+            lines += [f"      {line}" for line in said]
         if more:
             lines.append(f"  … and {more} more")
     changed = worse(found)

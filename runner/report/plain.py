@@ -65,6 +65,19 @@ def cut(text: str, width: int) -> str:
     return beginning(text, width - 1).rstrip() + "…"
 
 
+def wrapped(text: str, width: int, *, most: int) -> list[str]:
+    """`text` in at most `most` lines, broken at blanks where there are any."""
+    lines: list[str] = []
+    rest = text
+    while rest and len(lines) < most - 1 and cells(rest) > width:
+        end = len(beginning(rest, width))
+        blank = rest.rfind(" ", 0, end + 1)
+        end = blank if blank > width // 2 else end
+        lines.append(rest[:end].rstrip())
+        rest = rest[end:].lstrip()
+    return [*lines, cut(rest, width)] if rest else lines
+
+
 def is_terminal_safe(text: str) -> bool:
     """Whether `plain` would leave `text` as it is."""
     return _DANGEROUS.search(text) is None

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 
 from runner.model.report import Report
-from runner.report.plain import beginning, cells, cut, one_line
+from runner.report.plain import cells, cut, one_line, wrapped
 from runner.report.story import advice
 from runner.report.summary import Verdict
 from runner.report.trigger import trigger_lines
@@ -64,7 +64,7 @@ def _not_healthy(made: Sequence[Row], width: int, max_lines: int, *, color: bool
 def _with_advice(row: Row, width: int, *, color: bool) -> list[str]:
     lines = _with_evidence(row, width, color=color)
     if said := advice(row.findings):
-        lines += [_MARGIN + line for line in _wrapped(said, width - len(_MARGIN), most=3)]
+        lines += [_MARGIN + line for line in wrapped(said, width - len(_MARGIN), most=3)]
     return lines
 
 
@@ -72,12 +72,12 @@ def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     paint = _paint if color else _leave
     room = width - len(_MARGIN)
     lines = [_head(row, _facts(row), width, color=color)]
-    lines += [_MARGIN + line for line in _wrapped(one_line(row.cause), room, most=2)]
+    lines += [_MARGIN + line for line in wrapped(one_line(row.cause), room, most=2)]
     if row.decisive:
         lines.append(_MARGIN + paint(cut(f"| {one_line(row.decisive)}", room), "2"))
     for said in change_sentences(row):
-        wrapped = _wrapped(f"~ {one_line(said)}", room, most=2)
-        lines += [_MARGIN + paint(line, "2") for line in wrapped]
+        broken = wrapped(f"~ {one_line(said)}", room, most=2)
+        lines += [_MARGIN + paint(line, "2") for line in broken]
     return lines
 
 
@@ -132,7 +132,7 @@ def _unanswered(report: Report, width: int) -> list[str]:
     for item in made[:5]:
         pods = f" ({plural(item.pods, 'pod')})" if item.pods else ""
         words, room = one_line(f"{item.what}: {item.why}"), width - 4
-        told = _wrapped(words + pods, room, most=3)
+        told = wrapped(words + pods, room, most=3)
         if len(told) > 2:
             first, *_ = told
             rest = words[len(first) :].lstrip()
@@ -141,19 +141,6 @@ def _unanswered(report: Report, width: int) -> list[str]:
     if len(made) > 5:
         lines.append(f"  … and {plural(len(made) - 5, 'other reason')}")
     return lines
-
-
-def _wrapped(text: str, width: int, *, most: int) -> list[str]:
-    """`text` in at most `most` lines, broken at blanks where there are any."""
-    lines: list[str] = []
-    rest = text
-    while rest and len(lines) < most - 1 and cells(rest) > width:
-        end = len(beginning(rest, width))
-        blank = rest.rfind(" ", 0, end + 1)
-        end = blank if blank > width // 2 else end
-        lines.append(rest[:end].rstrip())
-        rest = rest[end:].lstrip()
-    return [*lines, cut(rest, width)] if rest else lines
 
 
 def _paint(text: str, code: str) -> str:

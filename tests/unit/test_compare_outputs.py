@@ -30,7 +30,7 @@ def test_the_terminal() -> None:
         to_text(compare([OLD], NEW), width=100)
         == """\
 1 new finding, 1 resolved, 1 persisting
-Run run-1 (2026-11-24 03:12 UTC) beside run-0 (2026-11-23 03:12 UTC)
+Run run-1 (2026-11-24 03:12 UTC) compared with run-0 (2026-11-23 03:12 UTC)
 New:
   + Deployment/web (shop): comes in web
       critical, certain
@@ -45,6 +45,16 @@ Worse than before, without a new finding:
 1 pod came, 0 went.
 """
     )
+
+
+def test_a_cause_is_whole_on_a_narrow_terminal() -> None:
+    cause = "Container app exits with code 1 because the environment variable LEDGER_URL is unset."
+    said = to_text(compare([], run(0, [web(F)], [finding(message=cause)])), width=80)
+    assert said.splitlines()[2:5] == [
+        "New:",
+        "  + Deployment/web (shop): Container app exits with code 1 because the",
+        "    environment variable LEDGER_URL is unset.",
+    ]
 
 
 def test_markdown_is_short_and_says_the_same() -> None:
