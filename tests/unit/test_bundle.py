@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -327,6 +328,24 @@ def test_a_run_without_a_report(tmp_path: Path) -> None:
     (run / "report.json").unlink()
     with pytest.raises(RecordError, match=r"has no report.json.*`podmedic resume` finishes it"):
         describe(run, None)
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_a_disk_without_room_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
+    """Nothing patched: the process may not write more than 1024 bytes to a file."""
+    run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(20_000)})
+    target = tmp_path / f"run{suffix}"
+    target.write_text("the one of yesterday")
+    podmedic = Path(sys.executable).with_name("podmedic")
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 2; exec "$0" bundle run -q -o "$1"', podmedic, target.name],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        6, f"podmedic: cannot write {target.name}: File too large\n",
+    )  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", target.name]
+    assert target.read_text() == "the one of yesterday"
 
 
 def test_every_manifest_is_read_back_as_it_was(tmp_path: Path) -> None:
