@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.playbook import vocabulary
+from runner.playbook import parsing, vocabulary
 from runner.playbook.base import listed, mapping
 from runner.playbook.conditions import Condition, ConditionError, place
 from runner.playbook.debugger import problems
@@ -84,8 +84,9 @@ def _check_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             yield Problem((*loc, "script"), "a step has run or script, not both")
         elif step and "run" not in step and "script" not in step:
             yield Problem(loc, "a step needs run (a command and its arguments) or script")
-        if "parse" in step and len(mapping(step["parse"])) != 1:
-            yield Problem((*loc, "parse"), "needs exactly one of regex, json, keyValue")
+        if isinstance(step.get("parse"), Mapping):
+            for below, message in parsing.problems(step["parse"]):
+                yield Problem((*loc, "parse", *below), message)
 
 
 def _check_collect(

@@ -65,6 +65,7 @@ _USED = r"^[a-z0-9][a-z0-9-]*/[A-Za-z0-9_*?-]+$"
 _KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
 ABSOLUTE_PATH = r"^/[^:]*$"
 _COLLECTED = r"^(\$PODMEDIC_ROOT)?/[^\x00-\x1f]*$"
+_COLUMN = r"^[^\s\x00-\x1f]{1,63}$"
 _CAPABILITY = r"^[A-Z][A-Z0-9_]{0,62}$"
 _ENV_NAME = r"^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
 _TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
@@ -82,6 +83,7 @@ SHAPES = {
     _TOOL: "the name of a command",
     ABSOLUTE_PATH: "an absolute path without a colon",
     _COLLECTED: "an absolute path, or one that begins with $PODMEDIC_ROOT/",
+    _COLUMN: "a word of at most 63 characters, without blanks",
     _CAPABILITY: "a capability without CAP_, such as SYS_PTRACE",
     _ENV_NAME: "letters, digits, _, - and ., no digit first",
     _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
@@ -97,6 +99,7 @@ RuleId = Annotated[str, Field(pattern=_RULE_ID)]
 Used = Annotated[str, Field(pattern=_USED, max_length=200)]
 Kind = Annotated[str, Field(pattern=_KIND)]
 CollectedPath = Annotated[str, Field(pattern=_COLLECTED, max_length=1024)]
+ColumnName = Annotated[str, Field(pattern=_COLUMN)]
 Capability = Annotated[str, Field(pattern=_CAPABILITY)]
 EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
 ToolName = Annotated[str, Field(pattern=_TOOL)]

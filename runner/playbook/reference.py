@@ -37,6 +37,8 @@ PARTS = (
     ("spec.steps[].retry", "Retry"),
     ("spec.steps[].needs", "Needs"),
     ("spec.steps[].parse", "Parse"),
+    ("spec.steps[].parse.table", "Table"),
+    ("spec.steps[].parse.numbers[]", "Number"),
     ("spec.steps[].collect", "Collect"),
     ("spec.findings[]", "FindingRule"),
     ("spec.findings[].match", "Match"),

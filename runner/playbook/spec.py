@@ -12,6 +12,7 @@ from runner.playbook import fields
 from runner.playbook.base import Spec
 from runner.playbook.conditions import Condition
 from runner.playbook.debugger import Debugger
+from runner.playbook.parsing import Parse
 from runner.playbook.use import MAX_USED
 
 API_VERSION = "podmedic.io/v1alpha1"
@@ -114,23 +115,6 @@ class Needs(Spec):
     """True when the step looks at the file system of the target's image: below `$PODMEDIC_ROOT`."""
     capabilities: tuple[fields.Capability, ...] = ()
     """Linux capabilities that it takes, such as NET_RAW; only a process of root has any."""
-
-
-class Parse(Spec):
-    """How to read stdout into `steps.NAME.parsed`: exactly one of these."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"minProperties": 1, "maxProperties": 1},
-    )
-
-    regex: fields.NamedPattern | None = None
-    """A re2 pattern with named groups; `parsed` is the list of all matches, each a map from group
-    to text, at most 1000."""
-    json_: Annotated[Literal[True] | None, Field(alias="json")] = None
-    """stdout is one JSON value."""
-    key_value: Annotated[str, Field(min_length=1, max_length=8)] | None = None
-    """Every line that has this separator is a key and a value; `parsed` is a map of texts, the
-    first line wins."""
 
 
 class Collect(Spec):

@@ -71,7 +71,18 @@ def _short(text: str, length: int = 200) -> str:
     return words if len(words) <= length else words[: max(length - 1, 0)] + "…"
 
 
+def _bytes(amount: float) -> str:
+    """`1.2 GiB`: as far as people read numbers."""
+    size = float(amount)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit in ("bytes", "KiB") else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
+    "bytes": _bytes,
     "explain_exit_code": explain_exit_code,
     "first": lambda values: next(iter(values), ""),
     "int": lambda value: int(value) if str(value).lstrip("-").isdigit() else 0,

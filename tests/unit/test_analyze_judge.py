@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from runner.analyze import explain_exit_code, facts, judge
-from runner.analyze.parse import ParseError, parse_output
 from runner.model.examination import Examination
 from runner.model.report import PodRef, StepOutcome, Workload
 from runner.playbook import Playbook, load, resolve, vocabulary
-from runner.playbook.spec import Parse
 from tests.unit.examinations import (
     crashloop_steps,
     event,
@@ -227,33 +225,6 @@ def test_hostile_output_is_text_only() -> None:
     out = '{"a": 123456789012345678901234567890, "b": "{{ 7 * 7 }}<script>\\u001b[31m"}'
     (finding,) = findings_of(rules, examination(steps=[step("s", out, playbook="p")]))
     assert finding.message == out
-
-
-@pytest.mark.parametrize(
-    ("parse", "stdout", "value"),
-    [
-        ({"regex": r"(?P<a>\d)(?P<b>x)?"}, "1x 2", [{"a": "1", "b": "x"}, {"a": "2", "b": ""}]),
-        ({"key_value": "="}, "a=1\nb = 2 = 3\nnone\na=9\n=x\n", {"a": "1", "b": "2 = 3"}),
-        ({"json_": True}, '{"a": [1, 2.5, null, true]}', {"a": [1, 2.5, None, True]}),
-        ({"json_": True}, "100000000000000000000", 1e20),
-    ],
-)
-def test_parse(parse: dict[str, Any], stdout: str, value: Any) -> None:
-    assert parse_output(Parse(**parse), stdout) == value
-
-
-@pytest.mark.parametrize(
-    ("stdout", "message"),
-    [
-        ("", "stdout is not JSON: Input data was truncated"),
-        ("[" * 100_000, "stdout is not JSON: maximum recursion depth exceeded"),
-        ("9" * 1_000_000, "stdout is not JSON: Integer value out of range"),
-        ("[" * 40 + "]" * 40, "stdout is JSON nested deeper than 32 levels"),
-    ],
-)
-def test_parse_refuses_what_is_no_json(stdout: str, message: str) -> None:
-    with pytest.raises(ParseError, match=f"^{message}"):
-        parse_output(Parse(json_=True), stdout)
 
 
 @pytest.mark.parametrize(

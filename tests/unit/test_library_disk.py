@@ -21,6 +21,15 @@ DISK_FULL = [
          ("disk-nearly-full", "The file system at /old has less than a tenth of its room left.")],
     ),
     Case(
+        {"room": "disk 100 0 /data\ndisk 100 0 /log\ndisk 95 1 /tmp\n",
+         "folders": "folder 1258291K /data /data/\nfolder 1048576K /data /data/my spool\n"
+         "fills 1048576K /data /data/my spool\nfolder 9K /log /log/\nfills 9K /tmp /tmp/x\n"},
+        [("disk-filled-by", ("The file system at /data is full, and what writes there fails: more than half "
+          "of what is in use is in /data/my spool (1.0 GiB).")),
+         ("disk-full", "The file system at /log is full: what writes there fails."),
+         ("disk-nearly-full", "The file system at /tmp has less than a tenth of its room left.")],
+    ),
+    Case(
         {"room": "disk 9 100 /\ninodes 90 7 /\ninodes 100 0 /data\n"},
         [("inodes-used-up", ("The node's container file system has less than a tenth of its inodes "
           "left: it holds very many small files.")),
@@ -185,12 +194,19 @@ def test_folders_of_a_full_file_system_alone(shell: list[str], tmp_path: Path) -
     tools = tmp_path / "tools"
     tools.mkdir()
     stat = tools / "stat"
-    for blocks_free, expected in (("19", True), ("21", False)):
-        stat.write_text(f"#!/bin/sh\necho 100 {blocks_free} {blocks_free} 100 100\n")
+    # 81 blocks are in use; a folder of some 200 KiB is more than half of 81 * 4 KiB.
+    for blocks_free, size, expected, fills in (
+        ("19", "4096", True, ["/data/big"]),
+        ("19", "65536", True, []),
+        ("21", "4096", False, []),
+    ):
+        stat.write_text(f"#!/bin/sh\necho 100 {blocks_free} {blocks_free} 100 100 {size}\n")
         stat.chmod(0o755)
         path = f"{tools}:{os.environ['PATH']}"
-        lines = run(step_of("disk-full", "folders"), shell, path=path, **env).splitlines()
-        names = [line.split(" ", 2)[2].rstrip("/") for line in lines if line.startswith("folder ")]
+        rows = run(step_of("disk-full", "folders"), shell, path=path, **env)
+        assert [r["path"] for r in rows if r["kind"] == "fills" and r["mount"] == "/data"] == fills
+        names = [r["path"].rstrip("/") for r in rows if r["kind"] == "folder"]
+        assert all(r["size"] > 200_000 for r in rows if r["path"] == "/data/big")
         assert ("/data/big" in names) is expected
         if expected and "/data/small" in names:
             assert names.index("/data/big") < names.index("/data/small")

@@ -16,6 +16,7 @@ def test_every_example_validates() -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert [load(example, "docs/playbooks.md").name for example in examples] == [
         "database",
+        "room",
         "heap",
         "start",
         "mode",

@@ -211,9 +211,32 @@ CASES: list[tuple[str, str, list[str]]] = [
         "a parse of two kinds",
         "spec:\n  steps:\n  - {name: a, run: [ls], parse: {json: true, keyValue: '='}}\n  - {name: b, run: [ls], parse: {json: false}}\n  - {name: c, run: [ls], parse: {regex: abc}}\n",
         [
-            "p.yaml:6:26: spec.steps[0].parse: needs exactly one of regex, json, keyValue",
+            "p.yaml:6:26: spec.steps[0].parse: needs exactly one of regex, json, keyValue, table, number",
             "p.yaml:7:40: spec.steps[1].parse.json: must be one of true, found false",
             "p.yaml:8:41: spec.steps[2].parse.regex: needs at least one named group: (?P<name>...)",
+        ],
+    ),
+    (
+        "a table and numbers that do not fit",
+        ("spec:\n"
+        "  steps:\n"
+        "  - {name: a, run: [df], parse: {table: {header: false}}}\n"
+        "  - {name: b, run: [df], parse: {table: {columns: [dev, size, dev]}, numbers: [{name: sise, unit: bytes}]}}\n"
+        "  - {name: c, run: [df], parse: {regex: '(?P<a>.)', numbers: [{name: b, unit: bytes}, {name: a, unit: meters}]}}\n"
+        "  - {name: d, run: [df], parse: {number: kilobytes}}\n"
+        "  - {name: e, run: [df], parse: {json: true, numbers: []}}\n"
+        "  - {name: f, run: [df], parse: {table: {columns: [a b]}}}\n"
+        "  - {name: g, run: [df], parse: {keyValue: '=', numbers: [{name: a, unit: millis}, {name: a, unit: bytes}]}}\n"),
+        [
+            "p.yaml:6:50: spec.steps[0].parse.table.header: without a header the table needs columns",
+            'p.yaml:7:63: spec.steps[1].parse.table.columns[2]: "dev" is there twice',
+            'p.yaml:7:87: spec.steps[1].parse.numbers[0].name: the table has no column "sise" (did you mean "size"?)',
+            'p.yaml:8:70: spec.steps[2].parse.numbers[0].name: the pattern has no group "b"',
+            'p.yaml:8:103: spec.steps[2].parse.numbers[1].unit: must be one of bytes, milliseconds, millis, percent, integer, found "meters"',
+            'p.yaml:9:42: spec.steps[3].parse.number: must be one of bytes, milliseconds, millis, percent, integer, found "kilobytes" (did you mean "bytes"?)',
+            "p.yaml:10:46: spec.steps[4].parse.numbers: is there only with regex, keyValue, table",
+            'p.yaml:11:52: spec.steps[5].parse.table.columns[0]: expected a word of at most 63 characters, without blanks; found "a b"',
+            'p.yaml:12:91: spec.steps[6].parse.numbers[1].name: "a" is there twice',
         ],
     ),
     (

@@ -104,6 +104,15 @@ GOOD: dict[str, dict[str, Any]] = {
             },
             {**STEP, "parse": {"json": True}},
             {"name": "c", "run": ["x"], "parse": {"regex": "(?P<a>.)"}},
+            {
+                "name": "d",
+                "run": ["df"],
+                "parse": {
+                    "table": {"columns": ["Use%", "path"], "header": False, "separator": ","},
+                    "numbers": [{"name": "Use%", "unit": "percent"}],
+                },
+            },
+            {"name": "e", "run": ["cat"], "parse": {"number": "bytes"}},
         ],
         deadlineSeconds=1,
     ),
@@ -154,6 +163,11 @@ BAD: dict[str, Any] = {
     "attempts": playbook(steps=[{**STEP, "retry": {"attempts": 0}}]),
     "parse of nothing": playbook(steps=[{**STEP, "parse": {}}]),
     "parse of two": playbook(steps=[{**STEP, "parse": {"json": True, "keyValue": "="}}]),
+    "parse of a number and numbers": playbook(
+        steps=[{**STEP, "parse": {"number": "bytes", "numbers": [{"name": "a", "unit": "bytes"}]}}]
+    ),
+    "a unit": playbook(steps=[{**STEP, "parse": {"number": "meters"}}]),
+    "a column of two words": playbook(steps=[{**STEP, "parse": {"table": {"columns": ["a b"]}}}]),
     "parse json false": playbook(steps=[{**STEP, "parse": {"json": False}}]),
     "strategy twice": playbook(debugger={"strategy": ["target", "target"]}),
     "unknown strategy": playbook(debugger={"strategy": ["clone"]}),
