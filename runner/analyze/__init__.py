@@ -5,7 +5,7 @@ from runner.analyze.facts import facts
 from runner.analyze.judge import Judgement, judge, ranked
 from runner.analyze.object_facts import missing_pods
 from runner.analyze.objects import failed_jobs, judge_objects
-from runner.analyze.policies import with_policies
+from runner.analyze.policies import Policies
 from runner.analyze.revisions import (
     Generation,
     of_controller_revision,
@@ -18,6 +18,7 @@ from runner.playbook.exit_codes import explain_exit_code
 __all__ = [
     "Generation",
     "Judgement",
+    "Policies",
     "configuration_changes",
     "explain_exit_code",
     "facts",
@@ -31,5 +32,4 @@ __all__ = [
     "revision_changes",
     "timeline",
     "used_config_maps",
-    "with_policies",
 ]

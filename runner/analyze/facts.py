@@ -11,6 +11,7 @@ from typing import Any
 from runner.analyze.control import compared
 from runner.analyze.log_facts import MAX_TEXT, log_facts
 from runner.analyze.parse import ParseError, parse_output
+from runner.analyze.policies import policy_facts
 from runner.model.examination import Examination, TargetCondition
 from runner.model.pod import (
     Container,
@@ -84,13 +85,7 @@ def facts(
     if missing := examination.unknown.get("policies", ""):
         unknown["policies"] = missing
     else:
-        values["policies"] = {
-            "egress": list(examination.policies),
-            "blocked": [
-                {"host": each.host, "port": each.port, "policies": ", ".join(each.policies)}
-                for each in examination.blocked
-            ],
-        }
+        values["policies"] = policy_facts(examination)
     values["control"] = {"differs": []}
     if control is not None:
         values["control"] = compared(values, control, unknown)

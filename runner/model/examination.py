@@ -1,6 +1,7 @@
 """What is known of one selected pod: the input of `runner.analyze`, kept in the run directory."""
 
 from enum import StrEnum
+from typing import Literal
 
 from runner.model.base import Value
 from runner.model.objects import Service
@@ -42,11 +43,13 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
 
 class Blocked(Value, frozen=True, kw_only=True):
     """A host that the target container names and a port of it that no NetworkPolicy lets the pod
-    reach; `port` is that of the host's pods where it is a Service."""
+    reach; `port` is that of the host's pods where it is a Service. `direction` is `egress` where
+    those of the pod forbid it, `ingress` where those of the pods behind the host do."""
 
     host: str
     port: int
     policies: tuple[str, ...]
+    direction: Literal["egress", "ingress"] = "egress"
 
 
 class Examination(Value, frozen=True, kw_only=True):

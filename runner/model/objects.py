@@ -106,16 +106,30 @@ class PolicyPort(Value, frozen=True, kw_only=True):
     end_port: int | None = None
 
 
-class EgressRule(Value, frozen=True, kw_only=True):
-    """Whom it lets the pods reach is not read: what a rule might allow is taken for allowed."""
+class IPBlock(Value, frozen=True, kw_only=True):
+    cidr: str = ""
+    except_: tuple[str, ...] = msgspec.field(default=(), name="except")
+
+
+class PolicyPeer(Value, frozen=True, kw_only=True):
+    pod_selector: dict[str, Any] | None = None
+    namespace_selector: dict[str, Any] | None = None
+    ip_block: IPBlock | None = None
+
+
+class PolicyRule(Value, frozen=True, kw_only=True):
+    """Egress rules have `to`, ingress rules `from_`; without either everybody is meant."""
 
     ports: tuple[PolicyPort, ...] | None = None
+    to: tuple[PolicyPeer, ...] | None = None
+    from_: tuple[PolicyPeer, ...] | None = msgspec.field(default=None, name="from")
 
 
 class NetworkPolicySpec(Value, frozen=True, kw_only=True):
     pod_selector: dict[str, Any] = {}
     policy_types: tuple[str, ...] = ()
-    egress: tuple[EgressRule, ...] | None = None
+    egress: tuple[PolicyRule, ...] | None = None
+    ingress: tuple[PolicyRule, ...] | None = None
 
 
 class NetworkPolicy(Value, frozen=True, kw_only=True):

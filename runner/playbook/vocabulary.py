@@ -115,9 +115,10 @@ SERVICE = {
 }
 POLICIES = {
     "egress": "names of the NetworkPolicies that restrict where the pod may connect to",
-    "blocked": "list of {host, port, policies}: hosts that the container's configuration names, "
-    "and of each the port (of its pods, where it is a Service) that no rule of those "
-    "NetworkPolicies lets out, to whomever",
+    "blocked": "list of {host, port, policies, direction}: hosts that the container's "
+    "configuration names, and of each the port (of its pods, where it is a Service) that no rule "
+    "lets through: of those NetworkPolicies (direction `egress`), or of those that select the pods "
+    "behind the host (`ingress`)",
 }
 CHANGE = {
     "path": "the field, as kubectl would name it: `containers[app].env[DB_HOST]`",

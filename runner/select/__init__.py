@@ -12,7 +12,7 @@ from runner.select.condition import (
     container_crash_loops,
     is_healthy,
 )
-from runner.select.labels import selector_means
+from runner.select.labels import selector_may_mean, selector_means, selector_must_mean
 from runner.select.node import node_pool
 from runner.select.sample import Replica, controls, revision_hash, sample
 from runner.select.targets import (
@@ -45,7 +45,9 @@ __all__ = [
     "owner_matches_workload",
     "revision_hash",
     "sample",
+    "selector_may_mean",
     "selector_means",
+    "selector_must_mean",
     "skip_reason",
     "target_means",
     "workload_aimed_at",

@@ -12,6 +12,23 @@ def selector_means(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bo
     )
 
 
+def selector_may_mean(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """The same of something that may have more labels than these: False only where they forbid
+    it."""
+    wanted = selector.get("matchLabels") or {}
+    return all(labels.get(k, v) == v for k, v in wanted.items()) and all(
+        _meets(labels, each)
+        for each in selector.get("matchExpressions") or ()
+        if each.get("key") in labels
+    )
+
+
+def selector_must_mean(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """True only where these labels suffice, whatever others it has."""
+    expressions = selector.get("matchExpressions") or ()
+    return selector_means(selector, labels) and all(e.get("key") in labels for e in expressions)
+
+
 def _meets(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
     key, values = str(expression.get("key", "")), expression.get("values") or ()
     match expression.get("operator"):

@@ -9,11 +9,11 @@ import msgspec
 from runner import __version__
 from runner.analyze import (
     Judgement,
+    Policies,
     judge,
     judge_objects,
     ranked,
     timeline,
-    with_policies,
 )
 from runner.model.examination import Examination
 from runner.model.report import (
@@ -123,11 +123,12 @@ def _told(pod: SeenPod, result: PodResult) -> PodResult:
 def _judge_pods(seen: Seen, playbooks: Sequence[Playbook]) -> Judgement:
     services = services_of(seen.objects)
     judged = [pod for pod in seen.pods if not pod.skipped]
+    policies = Policies(seen.objects, (pod.examination.pod for pod in seen.pods))
     examinations = []
     shared = share_logs([pod.examination for pod in judged])
     for pod, known in zip(judged, shared, strict=True):
         examination = with_services(known, services, seen.objects.unknown)
-        examination = with_policies(examination, seen.objects.policies, seen.objects.services)
+        examination = policies.known_to(examination)
         if seen.events_unknown and "events" not in examination.unknown:
             unknown = {**examination.unknown, "events": seen.events_unknown}
             examination = msgspec.structs.replace(examination, unknown=unknown)

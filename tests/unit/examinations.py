@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.analyze import judge
-from runner.model.examination import Examination, LogExcerpt, TargetCondition
+from runner.model.examination import Blocked, Examination, LogExcerpt, TargetCondition
 from runner.model.objects import Service
 from runner.model.pod import (
     Container,
@@ -120,6 +120,7 @@ def examination(
     command: Sequence[str] = (),
     changes: Sequence[Difference] = (),
     unexpanded: Mapping[str, Sequence[str]] | None = None,
+    blocked: Sequence[Blocked] = (),
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise."""
     limits = {"memory": memory_limit, "cpu": cpu_limit}
@@ -178,6 +179,7 @@ def examination(
         ),
         services=tuple(services),
         changes=tuple(changes),
+        blocked=tuple(blocked),
         unknown=dict(unknown or {}),
     )
 

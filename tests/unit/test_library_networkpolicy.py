@@ -2,10 +2,12 @@
 
 import socket
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from tests.unit.library_cases import MISSING, Case, said, without_case
+from runner.model.examination import Blocked
+from tests.unit.library_cases import MISSING, Case, said, unanswered, without_case
 from tests.unit.program_runs import needed
 from tests.unit.test_library_services import polite
 from tests.unit.test_playbook_scripts import SHELLS, run, step_of
@@ -65,8 +67,38 @@ def test_what_is_said(outputs: dict[str, str], expected: list[tuple[str, str]]) 
     assert said(NAME, outputs) == expected
 
 
+@pytest.mark.parametrize(
+    ("direction", "words"),
+    [
+        ("egress", "the NetworkPolicies that select the pod (a, b) let no TCP out to its port 6432."),
+        ("ingress", ("the NetworkPolicies that select the pods behind it (a, b) let nothing from this "
+         "pod in to their port 6432.")),
+    ],
+)  # fmt: skip
+def test_the_policy_that_blocks_is_named(
+    direction: Literal["egress", "ingress"], words: str
+) -> None:
+    """In place of a guess; and never where anything of that host comes through."""
+    one = Blocked(host="db", port=6432, policies=("a", "b"), direction=direction)
+    outputs = {"dns": DNS, "reach": API + "reach env:DB db 5432 timeout\n", "behind": behind(3, 3)}
+    message = f"Container app uses db, which does not answer: {words}"
+    assert said(NAME, outputs, blocked=[one]) == [("policy-blocks", message)]
+    outputs["reach"] += "reach env:X db 80 refused\n"
+    rules = [rule for rule, _ in said(NAME, outputs, blocked=[one])]
+    assert rules == ["refused-not-blocked", "service-blocked"]
+
+
+def test_policies_that_may_not_be_listed_leave_the_guess() -> None:
+    outputs = {"dns": DNS, "reach": API + "reach env:DB db 5432 timeout\n", "behind": behind(3, 3)}
+    unknown = {"policies": "forbidden: list networkpolicies.networking.k8s.io"}
+    assert [rule for rule, _ in said(NAME, outputs, unknown=unknown)] == ["service-blocked"]
+    assert ("rule policy-blocks", f"policies: {unknown['policies']}") in unanswered(
+        NAME, outputs, unknown=unknown
+    )
+
+
 def test_every_rule_has_a_case() -> None:
-    assert without_case(NAME, CASES) == set()
+    assert without_case(NAME, CASES) == {"policy-blocks"}  # its own test is above
 
 
 # What nc of the tools image says, by the host that it is asked for.
