@@ -1,12 +1,13 @@
 """The few lines that make a finding believable."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.analyze.facts import container_status, relevant_events
 from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import ContainerStatus, StateTerminated
 from runner.model.report import Evidence
+from runner.playbook.conditions import Facts
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.spec import FindingRule
 
@@ -36,7 +37,7 @@ def evidence_of(
         if reference.startswith("events"):
             more = _events(reference.partition(".")[2], examination, rule)
         else:
-            more = _evidence(reference, examination, playbook, choose)
+            more = _evidence(reference, examination, playbook, choose, decisive)
         for each in more:
             if each.excerpt and not _said(each, found):
                 found.append(each)
@@ -49,6 +50,26 @@ def _said(evidence: Evidence, before: Sequence[Evidence]) -> bool:
         return False
     kubelet = [b.excerpt for b in before if not b.source.startswith(_OWN_WORDS)]
     return any(evidence.excerpt in each or each in evidence.excerpt for each in kubelet)
+
+
+def texts(examination: Examination, known: Facts, reference: str) -> Sequence[str] | None:
+    """The texts that a reference of evidence or match stands for; None when they could not be
+    had."""
+    root, _, rest = reference.partition(".")
+    if root == "events":
+        if "events" in known.unknown:
+            return None
+        return [e.message for e in relevant_events(examination) if rest in ("", e.reason)]
+    if root == "container" and rest == "status":
+        return []
+    value: Any = known.values
+    for part in reference.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    log = log_called(rest, examination) if root == "logs" and not rest.startswith("fatal") else None
+    earlier = [log.earlier] if log is not None and log.earlier else []
+    return [*earlier, str(value)] if value else []
 
 
 Choose = Callable[[str], str]
@@ -103,11 +124,15 @@ def _bounded(lines: Sequence[str]) -> str:
 
 
 def _evidence(
-    reference: str, examination: Examination, playbook: str, choose: Choose
+    reference: str,
+    examination: Examination,
+    playbook: str,
+    choose: Choose,
+    decisive: Sequence[str],
 ) -> Iterator[Evidence]:
     root, _, rest = reference.partition(".")
     if root == "logs":
-        yield from _log(rest, examination, choose)
+        yield from _log(rest, examination, choose, decisive)
     elif root == "steps":
         yield from _step(rest, examination, playbook, choose)
     elif root == "pod":
@@ -127,10 +152,18 @@ def _of_pod(rest: str, examination: Examination, choose: Choose) -> Iterator[Evi
     yield Evidence(source=source, excerpt=choose(text), pod=pod.metadata.name)
 
 
-def _log(which: str, examination: Examination, choose: Choose) -> Iterator[Evidence]:
+def _log(
+    which: str, examination: Examination, choose: Choose, decisive: Sequence[str]
+) -> Iterator[Evidence]:
     log = log_called(which, examination)
-    if log is not None:
-        pod = log.read_from or examination.pod.metadata.name
+    if log is None:
+        return
+    pod = log.read_from or examination.pod.metadata.name
+    if log.earlier and not _places(log.text.splitlines(), decisive):
+        # Its end says nothing.
+        source = f"{_log_words(log)}, before its last lines"
+        yield Evidence(source=source, excerpt=choose(log.earlier), pod=pod)
+    else:
         yield Evidence(source=_log_words(log), excerpt=choose(log.text), pod=pod)
 
 

@@ -4,7 +4,7 @@ The names are those of `runner.playbook.vocabulary`. What could not be had is le
 `Facts.unknown` with the reason, so that no rule takes it for absent.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -374,21 +374,3 @@ def _cut(result: StepResult) -> bool:
         return False
     info = result.attempts[-1].stdout_info
     return info.truncated or info.kept_bytes > INLINE_BYTES
-
-
-def texts(examination: Examination, known: Facts, reference: str) -> Sequence[str] | None:
-    """The texts that a reference of evidence or match stands for; None when they could not be
-    had."""
-    root, _, rest = reference.partition(".")
-    if root == "events":
-        if "events" in known.unknown:
-            return None
-        return [e.message for e in relevant_events(examination) if rest in ("", e.reason)]
-    if root == "container" and rest == "status":
-        return []
-    value: Any = known.values
-    for part in reference.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return [str(value)] if value else []

@@ -3,8 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
-from runner.analyze.last_words import fatal_line, words_of
 from runner.analyze.repeats import repeats
+from runner.last_words import fatal_line, words_of
 from runner.model.examination import Examination
 from runner.model.pod import ContainerStatus
 
@@ -24,15 +24,22 @@ def log_facts(
     found: dict[str, Any] = {}
     running = status is not None and status.state.running is not None
     lives_again = running and status is not None and status.restart_count > 0
+    earlier: dict[str, str] = {}
     for log in examination.logs:
         if log.container == examination.target_container:
-            found["previous" if log.previous else "current"] = log.text[-MAX_TEXT:]
+            which = "previous" if log.previous else "current"
+            found[which] = log.text[-MAX_TEXT:]
+            if log.earlier:
+                earlier[which] = log.earlier
     if lives_again and "previous" in found:
         found["last"] = found["previous"]
     elif "current" in found:
         found["last"] = found["current"]
     if "last" in found:
         found["fatal"], found["fatalWords"] = _last_words(found["last"])
+        which = "previous" if lives_again and "previous" in found else "current"
+        if not found["fatal"] and which in earlier:
+            found["fatal"], found["fatalWords"] = _last_words(earlier[which])
     for name in _NAMES:
         if name not in found:
             if missing:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runner.analyze.last_words import FRAME
+from runner.last_words import FRAME
 from runner.playbook.patterns import compile_pattern
 
 MAX_LINES = 400

@@ -8,9 +8,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Protocol
 
-from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called
-from runner.analyze.facts import texts
-from runner.analyze.last_words import FRAME
+from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called, texts
+from runner.last_words import FRAME
 from runner.model.examination import Examination
 from runner.model.report import Evidence
 from runner.playbook.conditions import (

@@ -1,14 +1,16 @@
 """What the API knows of a pod, taken before anything is injected, and made safe to keep."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from runner.cluster import ClusterError
 from runner.examine.context import Context, Redact, about
-from runner.examine.logs import read_log
+from runner.examine.logs import End, read_end, search_log
 from runner.injection.endpoints import endpoints_of, unexpanded
+from runner.last_words import fatal_line
 from runner.model.examination import LogExcerpt
 from runner.model.pod import (
     Container,
@@ -142,10 +144,12 @@ def _instance(status: ContainerStatus, *, previous: bool) -> tuple[str, int]:
 
 
 async def app_log(
-    ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int
-) -> tuple[tuple[LogExcerpt, ...], str]:
+    ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int,
+    search_bytes: int = 0,
+) -> tuple[tuple[LogExcerpt, ...], str]:  # fmt: skip
     """The end of the container's log, or of the instance before it if that one died and this one
-    lives; with the reason if nothing could be read (`forbidden: get pods/log`).
+    lives; with the reason if nothing could be read (`forbidden: get pods/log`). Where the end of an
+    instance that ended says nothing of why, that is looked for in the first `search_bytes`.
 
     While the status says `terminated` the plain log is the last instance's and `previous` an
     error text (kubernetes-facts.md, "What surprised" 10).
@@ -154,40 +158,53 @@ async def app_log(
     if status is None or not (status.container_id or status.restart_count):
         return (), ""
 
-    async def read(*, previous: bool) -> bytes:
-        return await read_log(
+    async def read(*, previous: bool) -> End:
+        return await read_end(
             ctx, pod, container, tail_lines=tail_lines, limit_bytes=limit_bytes, previous=previous
         )
 
     # One request: what it said before it died, if it is alive again, else what it says now.
     asked = previous = status.state.running is not None and status.restart_count > 0
     try:
-        data = await read(previous=previous)
+        end = await read(previous=previous)
         now = app_status(ctx.hub.latest(pod.metadata.uid), container) or status
         restarted = now.restart_count > status.restart_count
         if restarted and not previous and now.state.running is not None:
             # That was its successor's: the one that was looked at is the one before, by now.
             previous = True
-            data = await read(previous=previous)
-        elif previous and data.lstrip().startswith(_NO_LOG):
+            end = await read(previous=previous)
+        elif previous and end.data.lstrip().startswith(_NO_LOG):
             # It ended before we asked: from then on the plain log is that of the last instance.
             asked = previous = False
-            data = await read(previous=previous)
+            end = await read(previous=previous)
     except ClusterError as error:
         return (), error.why_unknown("get pods/log")
-    if not data or data.lstrip().startswith(_NO_LOG):
+    if not end.data or end.data.lstrip().startswith(_NO_LOG):
         return (), ""
     container_id, restarts = _instance(now, previous=previous)
+    earlier = b""
+    if (previous or now.state.running is None) and search_bytes and _says_nothing(end):
+        # Otherwise its end is what there is.
+        with suppress(ClusterError):
+            earlier = await search_log(
+                ctx, pod, container, limit_bytes=search_bytes, previous=previous, end=end.data
+            )
     with about(source=f"log of container {container}"):
-        clean = ctx.redact.redact_bytes(data)[0]
+        text, before = (ctx.redact.redact_bytes(each)[0] for each in (end.data, earlier))
     excerpt = LogExcerpt(
         container=container,
-        text=clean.decode("utf-8", errors="replace"),
+        text=text.decode("utf-8", errors="replace"),
+        earlier=before.decode("utf-8", errors="replace"),
         # As the pod was when it was looked at.
         previous=asked,
         container_id=container_id,
         restarts=restarts,
         restarted=restarted,
-        truncated=len(data) >= limit_bytes,
+        truncated=end.cut,
     )
     return (excerpt,), ""
+
+
+def _says_nothing(end: End) -> bool:
+    """Whether a longer log ends without a word of why: with the stacks of a thousand threads."""
+    return not end.whole and not fatal_line(end.data.decode("utf-8", errors="replace"))

@@ -270,6 +270,7 @@ async def _examine(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examined:
             ctx, pod, plan.target,
             tail_lines=max(w.tail_lines for w in wanted),
             limit_bytes=max(w.limit_bytes for w in wanted),
+            search_bytes=max(w.search_bytes for w in wanted),
         )  # fmt: skip
         if problem:
             unknown["logs"] = problem

@@ -29,7 +29,8 @@ class TargetCondition(StrEnum):
 class LogExcerpt(Value, frozen=True, kw_only=True):
     """The end of an app container's log; `previous` is the instance before the current one,
     `restarts` how many came before the instance that wrote it, `restarted` that the container was
-    restarted after the pod was looked at and before its log was read."""
+    restarted after the pod was looked at and before its log was read, `earlier` the lines around
+    what reads like the reason to end where that is not in its end."""
 
     container: str
     text: str
@@ -38,6 +39,7 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
     restarts: int | None = None
     restarted: bool = False
     truncated: bool = False
+    earlier: str = ""
     read_from: str = ""  # name of the pod it was read from, when that is a replica of this one
 
 

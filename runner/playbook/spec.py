@@ -79,7 +79,10 @@ class LogEvidence(Spec):
     tail_lines: Annotated[int, Field(ge=1, le=10_000)] = 200
     """The last so many lines."""
     limit_bytes: Annotated[int, Field(ge=1, le=4 << 20)] = 524_288
-    """The first so many bytes of those lines."""
+    """The last so many bytes of those lines."""
+    search_bytes: Annotated[int, Field(ge=0, le=64 << 20)] = 16 << 20
+    """Where these lines of an instance that ended do not say why, so many first bytes of its log
+    are searched for what does; 0 for none. What the kubelet rotated away nobody can read."""
 
 
 class EvidenceSpec(Spec):

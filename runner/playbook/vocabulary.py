@@ -147,7 +147,8 @@ LOGS = {
     "previous": "end of the log of the instance before",
     "last": "end of the log of the instance that exited last, else of the current one",
     "fatal": "the line of `last` that looks most like the reason to end, empty when none does: an "
-    "exception, a fatal error, an error near the end",
+    "exception, a fatal error, an error near the end; else of what was found before `last`, where "
+    "`match` looks for `logs.last` too",
     "repeats": "list of {kind, words, line, count, lines, first, last, perMinute, target}: errors "
     "that `current` of a running container says again and again, still at its end; kind is "
     "`refused`, `unresolved`, `rejected`, `denied`, `untrusted`, `silent`, `full`, `limit`, "

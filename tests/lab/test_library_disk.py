@@ -26,7 +26,7 @@ def test_what_is_full_and_what_holds_it(lab: Lab, namespace: str, tmp_path: Path
     mount = {"volumeMounts": [{"name": "m", "mountPath": "/data"}]}
     hold = "head -c 70000000 /dev/zero >/tmp/web.log; exec 3</tmp/web.log; rm /tmp/web.log"
     many = "mkdir -p /data/x/y; head -c 9000000 /dev/zero >/data/x/y/big; >/data/x/small"
-    expected = {"full": {"disk-full"}, "holds": {"deleted-file-held"}, "quiet": set[str]()}
+    expected = {"full": {"disk-filled-by"}, "holds": {"deleted-file-held"}, "quiet": set[str]()}
     pm.apply(
         lab, namespace,
         pm.deployment("full", f"{many}; {SLEEP}", container=mount, spec=small),
@@ -41,8 +41,11 @@ def test_what_is_full_and_what_holds_it(lab: Lab, namespace: str, tmp_path: Path
     steps = steps_of(run.report)
     assert said_of(run.report, set(expected)) == expected, steps
     assert {outcome for _, outcome, _ in steps} == {"passed"}, steps
-    full = next(f for f in run.report["findings"] if f["rule"] == "disk-full")
-    assert full["message"] == "The file system at /data is full: what writes there fails."
+    full = next(f for f in run.report["findings"] if f["rule"] == "disk-filled-by")
+    assert full["message"] == (
+        "The file system at /data is full, and what writes there fails: more than half of what is "
+        "in use is in /data/x/y (8.0 MiB)."
+    )
     assert any("/data/x/y" in each["excerpt"] for each in full["evidence"]), full
     held = next(f for f in run.report["findings"] if f["rule"] == "deleted-file-held")
     assert "holds /tmp/web.log open" in held["message"]

@@ -20,6 +20,7 @@ EXPECTED: Mapping[str, set[str]] = {
     "denied": {"egress-blocked"},
     "no-dns": {"dns-blocked"},
     "no-service": {"service-blocked"},
+    "forbidden": {"policy-blocks"},
     "half": {"service-partly-blocked"},
     "rejected": {"rejected"},
     "dropped": {"host-blocked"},
@@ -48,12 +49,20 @@ def test_each_closed_way_is_told_apart(lab: Lab, namespace: str, tmp_path: Path)
     address = lab.kubectl(
         "get", "service", "web", "-n", namespace, "-o", "jsonpath={.spec.clusterIP}"
     )
+    let_in = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["forbidden"]}]}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "web-in"},
+        "spec": {"podSelector": {"matchLabels": {"app": "web"}},
+                 "ingress": [{"from": [{"podSelector": let_in}]}]},
+    }  # fmt: skip
     pm.apply(
         lab, namespace,
         client("healthy", "web:80"),
         client("denied", "web:80", EVERYTHING),
         client("no-dns", f"{one}:8080", [DNS_SERVICE]),
         client("no-service", "web:80", [address, one, two]),
+        client("forbidden", "web:80", [address, one, two]),
+        policy,
         client("half", "web:80", [two]),
         client("rejected", f"{one}:8080", rejected=one),
         client("dropped", f"{one}:8080", [one]),
@@ -68,3 +77,8 @@ def test_each_closed_way_is_told_apart(lab: Lab, namespace: str, tmp_path: Path)
     steps = [(p["name"], s["outcome"], s["stdout"]) for p in run.report["pods"] for s in p["steps"]]
     assert said_of(run.report) == {name: rules for name, rules in EXPECTED.items() if rules}, steps
     assert {outcome for _, outcome, _ in steps} == {"passed"}
+    (blocked,) = (f["message"] for f in run.report["findings"] if f["rule"] == "policy-blocks")
+    assert blocked == (
+        "Container app uses web, which does not answer: the NetworkPolicies that select the pods "
+        "behind it (web-in) let nothing from this pod in to their port 8080."
+    )

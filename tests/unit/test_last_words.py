@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.analyze.last_words import fatal_line, words_of
+from runner.last_words import fatal_line, words_of
 
 
 @pytest.mark.parametrize(

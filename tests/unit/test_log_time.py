@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner.analyze.last_words import fatal_line
 from runner.analyze.repeats import repeats
+from runner.last_words import fatal_line
 
 DATE = "2024-01-01 00:00:00 "
 WORDS = " ".join(["1" * 30] * 3)

@@ -17,7 +17,7 @@ _CLOSE, _NEAR = 4, 15  # lines from the end within which mere words, and errors,
 _FAR = 60
 _MAX_LINE = 4000
 _MAX_BEFORE = 160
-_MERE_ERROR = 3
+_MERE_ERROR, _FATAL_ERROR = 3, 4
 
 FRAME = re.compile(
     r"\s|at |from |goroutine \d+ \[|created by |stack backtrace:|note: run with |Node\.js v"
@@ -84,6 +84,15 @@ _MESSAGE_KEYS = ("message", "msg", "log", "short_message", "text", "event")
 _ERROR_KEYS = ("error.message", "error", "err", "exception", "cause", "reason", "detail", "stack")
 
 
+FATAL_PATTERN = f"(?m){_FATAL.pattern}|{_THROWN.pattern}"
+"""Where in a long text such a line may be, for re2, which does without looking around."""
+
+
+def is_fatal(line: str) -> bool:
+    """Whether it is a reason to end wherever it stands: an exception, a fatal error."""
+    return _weight(line[:_MAX_LINE], _FAR) == _FATAL_ERROR
+
+
 def fatal_line(text: str) -> str:
     """The line as the log has it, empty when none looks like a reason to end."""
     lines = [line[:_MAX_LINE] for line in text.splitlines() if line.strip()][-MAX_LINES:]
@@ -111,7 +120,7 @@ def _weight(line: str, distance: int) -> int:
     if _LEAVING.match(line) and not _THROWN.match(line):
         return 1 if distance == 1 and _ERROR.search(line) else 0
     if _FATAL.search(line) or _THROWN.match(line.strip()):
-        return 4
+        return _FATAL_ERROR
     if distance > _NEAR:
         return 0
     if _ERROR.search(line):

@@ -1,0 +1,39 @@
+"""Containers that say why they end, and then so much that the end of their log does not."""
+
+from pathlib import Path
+
+from lab.handle import Lab
+from tests.lab import podmedic as pm
+from tests.lab.test_sweep import wait_crashing
+
+# Some 4 MB, as a service that is asked often writes them.
+BUSY = "awk 'BEGIN { for (n = 0; n < 80000; n++) printf \"%06d GET /orders/%d 200 in 3 ms, 4711 bytes\\n\", n, n }'"
+# What a program in Go says of a thousand threads, of which the first one is to blame.
+STACKS = (
+    "awk 'BEGIN { for (n = 1; n < 20000; n++) printf \"\\ngoroutine %d [select]:\\nmain.worker(0xc0)\\n"
+    "\\t/app/worker.go:44 +0x1d\\ncreated by main.main\\n\", n }'"
+)
+
+
+def test_the_reason_is_found_where_it_is(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    lab.images("busybox", "tools")
+    first = f"echo 'panic: open /etc/app/prices.yaml: no such file or directory'; {STACKS}; exit 2"
+    middle = (
+        f"{BUSY}; echo 'FATAL: license server said: seat limit of 25 is used up'; {BUSY}; exit 3"
+    )
+    pm.apply(lab, namespace, pm.deployment("first", first), pm.deployment("middle", middle))
+    for name in ("first", "middle"):
+        wait_crashing(lab, namespace, name, 1)
+    run = pm.run(lab, namespace, "crashloop", directory=tmp_path / "out")
+    found = {f["workload"]["name"]: f for f in reversed(run.report["findings"])}
+    assert found["first"]["message"] == (
+        "Container app exits with code 2 because, as its log says, /etc/app/prices.yaml "
+        "cannot be found."
+    )
+    assert "FATAL: license server said: seat limit of 25 is used up" in found["middle"]["message"]
+    for finding in found.values():
+        (log,) = (e for e in finding["evidence"] if "log of container app" in e["source"])
+        assert log["source"].endswith(", before its last lines")
+        assert {"first": "prices.yaml", "middle": "seat limit"}[finding["workload"]["name"]] in (
+            log["excerpt"]
+        )
