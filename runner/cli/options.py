@@ -14,7 +14,7 @@ import click
 from runner.budget import Limits
 from runner.injection import expanded
 from runner.model.trigger import Aim, Trigger
-from runner.plan import program_problems
+from runner.plan import needs_image, program_problems
 from runner.playbook import Playbook, resolve
 from runner.playbook.checks import Problem
 from runner.playbook.load import places
@@ -285,8 +285,7 @@ def exec_allowed(policy: Policy, what: str) -> None:
 
 def _with_strategies(playbook: Playbook, policy: Policy) -> Playbook:
     debugger = playbook.spec.debugger
-    needs_image = any(step.needs.image for step in playbook.spec.steps)
-    meant = expanded(debugger.strategy, needs_image=needs_image)
+    meant = expanded(debugger.strategy, needs_image=needs_image([playbook]))
     left = tuple(strategy for strategy in meant if strategy in policy.spec.strategies)
     if left == meant or not playbook.spec.steps:
         return playbook

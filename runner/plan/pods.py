@@ -1,7 +1,7 @@
 """What will be done to one pod."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -212,8 +212,11 @@ def worth_entering(group: DebuggerGroup) -> bool:
     return any(step.needs.image or step.needs.target for step in steps)
 
 
-def needs_image(group: DebuggerGroup) -> bool:
-    return any(step.needs.image for p in group.playbooks for step in p.spec.steps)
+def needs_image(playbooks: Iterable[Playbook]) -> bool:
+    """Some step can be run in the target's image. One that wants its processes as well cannot,
+    and for its sake the others need not do without the debugger's tools."""
+    steps = (step for p in playbooks for step in p.spec.steps)
+    return any(step.needs.image and not step.needs.target for step in steps)
 
 
 def plan_injection(
@@ -225,7 +228,7 @@ def plan_injection(
     bounds: ProfileBounds,
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
-    strategies = expanded(strategies, needs_image=needs_image(group))
+    strategies = expanded(strategies, needs_image=needs_image(group.playbooks))
     choice = choose_strategy(pod, target, strategies, now, worth_entering=worth_entering(group))
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
     return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), bounds)

@@ -72,7 +72,7 @@ def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     paint = _paint if color else _leave
     room = width - len(_MARGIN)
     lines = [_head(row, _facts(row), width, color=color)]
-    lines += [_MARGIN + line for line in wrapped(one_line(row.cause), room, most=2)]
+    lines += [_MARGIN + line for line in wrapped(one_line(row.cause), room, most=3)]
     if row.decisive:
         lines.append(_MARGIN + paint(cut(f"| {one_line(row.decisive)}", room), "2"))
     for said in change_sentences(row):

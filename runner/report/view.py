@@ -198,7 +198,7 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
             groups[question.subject, question.playbook, why].extend(())
         for ref in question.pods:
             name = container.get((ref.namespace, ref.name))
-            told = why.replace(f"container {name} ", "its container ") if name else why
+            told = why.replace(f"container {name} ", "the container ") if name else why
             key = question.subject, question.playbook, told
             groups[key].append(f"{ref.namespace}/{ref.name}")
     together = defaultdict[tuple[str, str, str, tuple[str, ...]], list[str]](list)

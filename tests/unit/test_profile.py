@@ -13,7 +13,7 @@ from runner.injection import (
 )
 from runner.plan import Selected, plan_injection, plan_pod, within
 from runner.playbook import load
-from tests.unit.pods import NOW, ago, pod, running
+from tests.unit.pods import NOW, ago, pod, running, terminated, waiting
 
 ROOT: dict[str, Any] = {"user": {"linux": {"uid": 0, "gid": 0}}}
 LOOKED = "and a step looks into it"
@@ -91,6 +91,32 @@ def test_the_policy_bounds_the_next_strategy_too() -> None:
         ("target", "restricted", why),
         ("own-image", "restricted", why),
     ]
+
+
+TOOLS = """
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {name: ask}
+spec:
+  debugger: {profile: auto}
+  steps: [{name: ask, run: [dig], needs: {tools: [dig]}}]
+"""
+LOOK = AUTO.replace("[target, own-image]", "[auto]")
+LOOK_INTO = LOOK.replace("image: true", "target: true, image: true")
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy"),
+    [(LOOK, "own-image"), (LOOK_INTO, "shared")],
+    ids=["image", "image and processes"],
+)
+def test_tools_are_not_given_up_for_a_step_that_cannot_run(text: str, strategy: str) -> None:
+    """In a container that is not running there are no processes, and its image may have no dig."""
+    given = pod(waiting("CrashLoopBackOff", lastState=terminated(1), imageID="web@sha256:aa"))
+    playbooks = tuple(load(each, "p.yaml") for each in (TOOLS, text))
+    (planned,) = plan_pod(Selected(pod=given, playbooks=playbooks), NOW).injections
+    assert planned.choice.strategy == strategy
+    assert "ask" in [step.name for step in planned.steps]
 
 
 TRACE = """

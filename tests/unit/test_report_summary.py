@@ -262,7 +262,7 @@ def test_the_same_of_many_containers_is_told_once() -> None:
     assert [(each.what, each.why, each.pods) for each in unanswered(report)] == [
         (
             "steps load, memory, processes and 2 others of triage",
-            "TargetNotRunning: its container is not running",
+            "TargetNotRunning: the container is not running",
             2,
         )
     ]
