@@ -55,6 +55,8 @@ def judge_objects(
             continue
         name = playbook.metadata.name
         for fact, why in objects.unknown.items():
+            if fact == "policies":
+                continue  # a question about pods, and told with them
             reason = "Forbidden" if why.startswith("forbidden") else "Unavailable"
             questions.add((f"fact {fact}", name, reason, why))
         for one in subjects:

@@ -1,15 +1,12 @@
 """What shows in no pod: a sweep reports on workloads and Services, from the API alone."""
 
-import json
 from pathlib import Path
 
 import jsonschema
-import yaml
 
 from lab.handle import Lab
 from runner.report import json_schema
 from tests.lab import podmedic as pm
-from tests.lab.test_rbac import kubeconfig_of
 from tests.lab.test_sweep import SLEEP
 
 WORKLOADS = Path(__file__).parents[2] / "lab" / "workloads" / "broken"
@@ -71,41 +68,3 @@ def test_a_failed_job_is_judged_by_its_last_pod(lab: Lab, namespace: str, tmp_pa
     assert log["excerpt"] == "import: schema version 12, expected 14"
     (pod,) = run.report["pods"]
     assert (pod["outcome"], pod["injections"]) == ("failed", [])
-
-
-def test_what_may_not_be_listed_is_not_evaluated(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    lab.images("busybox", "tools")
-    apply(lab, namespace, "serviceaccount-missing")
-    pm.apply(lab, namespace, pm.deployment("web", SLEEP))
-    wait_refused(lab, namespace, "releaser")
-    pm.wait_ready(lab, namespace, "web")
-    out = tmp_path / "out"
-    printed = pm.podmedic(lab, "rbac", "--namespaced", "-n", namespace, directory=out).stdout
-    documents = list(yaml.safe_load_all(printed))
-    for document in documents:
-        if document["kind"] == "Role":
-            document["rules"] = [
-                rule
-                for rule in document["rules"]
-                if rule["apiGroups"][0] not in OPTIONAL and rule["resources"] != ["services"]
-            ]
-    lab.kubectl("apply", "-f", "-", input="\n---\n".join(map(json.dumps, documents)))
-    kubeconfig = kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig")
-    run = pm.podmedic(
-        lab, "run", "-n", namespace, "-o", out, "--kubeconfig", kubeconfig, directory=out
-    )
-    assert [f["rule"] for f in run.report["findings"]] == []
-    questions = {(q["subject"], q["reason"], q["message"]) for q in run.report["notEvaluated"]}
-    assert questions >= {
-        (
-            "fact services",
-            "Forbidden",
-            "forbidden: list services",
-        ),
-        (
-            "fact workloads",
-            "Forbidden",
-            "; ".join(f"forbidden: list {kind}" for kind in KINDS),
-        ),
-    }
-    assert "forbidden: list" in run.stdout
