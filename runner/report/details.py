@@ -5,6 +5,7 @@ reading, `report.json` and the run directory hold the rest.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,10 +22,10 @@ from runner.model.report import (
     StepOutcome,
     StepResult,
 )
-from runner.report.plain import one_line, plain
+from runner.report.plain import one_line, plain, squeezed
 from runner.report.story import Json, change, configuration, timeline
 from runner.report.summary import added
-from runner.report.view import Row, plural, refutations
+from runner.report.view import Row, listed, plural, refutations
 
 MAX_OUTPUT_CHARACTERS = 64_000
 _BUDGET_CHARACTERS = 32_000_000  # of all outputs of one page, before compression
@@ -76,7 +77,7 @@ def index_entry(row: Row) -> Json:
         "confidence": row.confidence.value if row.confidence else "",
         "pods": row.pods,
         "restarts": row.restarts,
-        "evidence": one_line(row.decisive[:_MAX_LINE_CHARACTERS]),
+        "evidence": squeezed(one_line(row.decisive), _MAX_LINE_CHARACTERS),
         "source": one_line(row.evidence.source) if row.evidence else "",
         "rules": sorted({one_line(finding.rule) for finding in row.findings}),
         "outcomes": sorted({pod.outcome.value for pod in row.results}),
@@ -93,7 +94,7 @@ def detail(row: Row, limit: int) -> Json:
         "configuration": configuration(row.configuration_changes),
         "findings": [_finding(finding, total) for finding in row.findings],
         "ruledOut": _ruled_out(row),
-        "questions": [_question(question) for question in row.not_evaluated],
+        "questions": _questions(row.not_evaluated),
         "groups": [_group(group, limit) for group in grouped(row.results)],
     }
 
@@ -195,13 +196,21 @@ def _ruled_out(row: Row) -> Json:
     }
 
 
-def _question(question: NotEvaluated) -> Json:
-    return {
-        "subject": one_line(question.subject),
-        "playbook": one_line(question.playbook),
-        "reason": one_line(question.reason),
-        "message": one_line(question.message),
-    }
+def _questions(asked: Sequence[NotEvaluated]) -> list[Json]:
+    """Those of one playbook that share the reason are told together."""
+    together = defaultdict[tuple[str, str, str, str], dict[str, None]](dict)
+    for each in asked:
+        kind, _, name = each.subject.partition(" ")
+        together[kind, each.playbook, each.reason, each.message][name] = None
+    return [
+        {
+            "subject": one_line(f"{kind}{'' if len(names) == 1 else 's'} {listed([*names])}"),
+            "playbook": one_line(playbook),
+            "reason": one_line(reason),
+            "message": one_line(message),
+        }
+        for (kind, playbook, reason, message), names in together.items()
+    ]
 
 
 def _said(pod: PodResult) -> Any:

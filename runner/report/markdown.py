@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from runner.model.report import Report
-from runner.report.plain import cut, one_line
+from runner.report.plain import cut, one_line, squeezed
 from runner.report.story import advice
 from runner.report.summary import Verdict
 from runner.report.trigger import trigger_lines
@@ -80,7 +80,7 @@ def _row(row: Row) -> Iterator[str]:
     cause = escaped(cut(one_line(row.cause), _MAX_CAUSE))
     yield f"- **{row.verdict.value}** **{name}** in {where} ({', '.join(facts)}): {cause}"
     if row.decisive:
-        yield f"  - {_code(cut(one_line(row.decisive), _MAX_LINE))}"
+        yield f"  - {_code(squeezed(one_line(row.decisive), _MAX_LINE))}"
     if todo := advice(row.findings):
         yield f"  - {escaped(cut(todo, _MAX_CAUSE))}"
     for said in change_sentences(row):

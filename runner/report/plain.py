@@ -10,6 +10,8 @@ _DANGEROUS = re.compile(
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _SPACE = re.compile(r"[ \t\n]+")
+# With less room only the beginning is kept.
+_SQUEEZED = 20
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -63,6 +65,16 @@ def cut(text: str, width: int) -> str:
     if cells(text) <= width:
         return text
     return beginning(text, width - 1).rstrip() + "…"
+
+
+def squeezed(text: str, width: int) -> str:
+    """`text` in at most `width` columns, with `…` in its middle: a line of a log begins with who
+    and ends with why."""
+    if cells(text) <= width or width < _SQUEEZED:
+        return cut(text, width)
+    room = width - 1
+    tail = beginning(text[::-1], room // 2)[::-1].lstrip()
+    return beginning(text, room - cells(tail)).rstrip() + "…" + tail
 
 
 def wrapped(text: str, width: int, *, most: int) -> list[str]:

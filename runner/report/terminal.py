@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 
 from runner.model.report import Report
-from runner.report.plain import cells, cut, one_line, wrapped
+from runner.report.plain import cells, cut, one_line, squeezed, wrapped
 from runner.report.story import advice
 from runner.report.summary import Verdict
 from runner.report.trigger import trigger_lines
@@ -74,7 +74,7 @@ def _with_evidence(row: Row, width: int, *, color: bool) -> list[str]:
     lines = [_head(row, _facts(row), width, color=color)]
     lines += [_MARGIN + line for line in wrapped(one_line(row.cause), room, most=3)]
     if row.decisive:
-        lines.append(_MARGIN + paint(cut(f"| {one_line(row.decisive)}", room), "2"))
+        lines.append(_MARGIN + paint(squeezed(f"| {one_line(row.decisive)}", room), "2"))
     for said in change_sentences(row):
         broken = wrapped(f"~ {one_line(said)}", room, most=2)
         lines += [_MARGIN + paint(line, "2") for line in broken]

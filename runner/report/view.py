@@ -211,7 +211,7 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
             together[what, "", why, tuple(pods)].append("")
     said = [
         Unanswered(
-            what=f"{kind}{'' if len(names) == 1 else 's'} {_names(names)} of {playbook}"
+            what=f"{kind}{'' if len(names) == 1 else 's'} {listed(names)} of {playbook}"
             if playbook
             else kind,
             why=why,
@@ -223,7 +223,7 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
     return tuple(sorted(said, key=lambda item: (-item.pods, item.what, item.why)))
 
 
-def _names(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     if len(names) > _MAX_NAMES:
         names = [*names[: _MAX_NAMES - 1], f"{len(names) - _MAX_NAMES + 1} others"]
     *first, last = names

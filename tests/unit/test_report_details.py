@@ -11,6 +11,7 @@ from runner.model.report import (
     Attempt,
     Evidence,
     Injection,
+    NotEvaluated,
     OutputInfo,
     PodOutcome,
     StepOutcome,
@@ -61,6 +62,20 @@ from tests.unit.report_samples import (
 )  # fmt: skip
 def test_fix_parts(remediation: str, parts: list[dict[str, str]]) -> None:
     assert fix_parts(remediation) == parts
+
+
+def test_what_was_not_evaluated_for_one_reason_is_told_once() -> None:
+    ledger, *_ = rows(rich_report())
+    asked = [
+        NotEvaluated(subject=subject, playbook="triage", reason=reason, message="", pods=())
+        for subject, reason in (
+            ("step usage", "A"), ("step load", "A"), ("rule x", "B"), ("step usage", "A"), ("pod", "C"),
+        )
+    ]  # fmt: skip
+    row = msgspec.structs.replace(ledger, not_evaluated=tuple(asked))
+    assert [(each["subject"], each["reason"]) for each in detail(row, 1000)["questions"]] == [
+        ("steps usage and load", "A"), ("rule x", "B"), ("pod", "C"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

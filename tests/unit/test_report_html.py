@@ -108,7 +108,7 @@ def test_the_page_says_the_essential_without_its_script() -> None:
     assert page.text_of("td")[:3] == [
         "pod could not be examined",
         "Forbidden: may not patch pods/ephemeralcontainers in namespace shop",
-        "2, such as shop/cart-5c0",
+        "2 pods, such as shop/cart-5c0",
     ]
     assert page.text_of("time") == ["2026-11-23 03:12:40 UTC"]
     assert page.text_of("b") == ["prod-eu-1", "shop, infra, evil", "crashloop, triage"]

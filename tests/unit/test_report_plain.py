@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from runner.report.plain import cells, cut, is_terminal_safe, one_line, plain
+from runner.report.plain import cells, cut, is_terminal_safe, one_line, plain, squeezed
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,18 @@ def test_nothing_that_controls_survives(text: str) -> None:
 def test_one_line_is_one_line(text: str) -> None:
     assert len(one_line(text).splitlines()) <= 1
     assert "\t" not in one_line(text)
+
+
+@given(st.text(), st.integers(1, 40))
+def test_squeezed_fits(text: str, width: int) -> None:
+    line = one_line(text)
+    assert cells(squeezed(line, width)) <= width
+    assert squeezed(line, cells(line)) == line
+
+
+def test_squeezed_keeps_who_and_why() -> None:
+    line = 'Failed to pull image "registry.example.com/shop/mailer:v3.1.0": not found'
+    assert squeezed(line, 40) == 'Failed to pull image…:v3.1.0": not found'
 
 
 @given(st.text(), st.integers(1, 40))
