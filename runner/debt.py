@@ -4,7 +4,7 @@ Each one makes every LIST and WATCH of the pod heavier and shrinks the terminati
 its containers (kubernetes-facts.md, "What surprised" 3), so a pod may carry only so many.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,11 @@ RUN_VARIABLE = "PODMEDIC_RUN"
 # Steps seldom take longer. A kubelet may say for ever that a container runs which has ended (seen
 # on a busy node, with containerd 1.6): nobody waits for that.
 _AT_WORK = timedelta(seconds=300)
+# Of one that was sent and has yet to start: twice as long as a run waits for that by default. It
+# may have been sent in vain long ago, which nothing in the pod tells.
+_TO_START = timedelta(seconds=120)
+# The kubelet's words until it has tried.
+_STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 # Somebody who sits at one does so for an hour, and knows it.
 _SHELL = "shell-"
 # Defaults that the server adds, and its managedFields: seen on the lab, 1.36.
@@ -58,9 +63,19 @@ def run_of(container: Container) -> str:
     return next((v.value for v in container.env if v.name == RUN_VARIABLE), "")
 
 
-def at_work(pod: Pod, now: datetime, run_id: str = "") -> datetime | None:
-    """Until when, at most, another run is at work in the pod; None where none is. One that stays
-    for later sweeps does nothing most of the time, and one that does not start may never."""
+def at_work(
+    pod: Pod, now: datetime, run_id: str = "",
+    *, first_seen: Callable[[str], datetime] | None = None,
+) -> datetime | None:  # fmt: skip
+    """Until when, at most, another run is at work in the pod; None where none is. `first_seen` says
+    since when a container of that name, which has yet to start and so has no time of its own, is
+    known; without it, from now on.
+
+    One that stays for later sweeps does nothing most of the time, and one that could not be started
+    may never be."""
+    if pod.status.phase in ("Succeeded", "Failed"):
+        return None
+    found = [now]
     for container in pod.spec.ephemeral_containers:
         run = run_of(container)
         if not run or run == run_id or run.startswith(_SHELL) or resident_digest(container):
@@ -68,10 +83,19 @@ def at_work(pod: Pod, now: datetime, run_id: str = "") -> datetime | None:
         status = pod.ephemeral_container_status(container.name)
         running = status.state.running if status is not None else None
         if running is not None and running.started_at is not None:
-            until = running.started_at + _AT_WORK
-            if until > now:
-                return until
-    return None
+            found.append(running.started_at + _AT_WORK)
+        elif _is_to_start(status):
+            since = now if first_seen is None else first_seen(container.name)
+            found.append(since + _TO_START)
+    until = max(found)
+    return until if until > now else None
+
+
+def _is_to_start(status: ContainerStatus | None) -> bool:
+    if status is None:
+        return True
+    waiting = status.state.waiting
+    return waiting is not None and waiting.reason in _STARTING
 
 
 def _size(container: Container, status: ContainerStatus | None) -> int:

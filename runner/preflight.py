@@ -6,6 +6,7 @@ The API server's dry run sees validation and admission; it cannot see what the k
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import msgspec
 
 from runner.model.node import Node
-from runner.model.pod import Pod, PodCondition
+from runner.model.pod import ContainerStatus, Pod, PodCondition
 from runner.model.quantity import quantity_bytes
 from runner.plan import InjectionPlan, PodPlan
+from runner.select.condition import BACK_OFF_MEMORY
 
 
 class Verdict(StrEnum):
@@ -38,6 +40,9 @@ class Prediction:
 # The runtime itself takes up to 8 MiB to start a container (seen with runc 1.1), in the pod's
 # cgroup and before our program can say that it is to be killed first; and what runs needs some.
 START_BYTES = 16 << 20
+# Half of so small a limit would be ours.
+_SMALL_BYTES = 2 * START_BYTES
+_MINUTE = timedelta(minutes=1)
 _SIMULATED = "kwok"
 # Nodes that are no machines with a container runtime of ours: they take the PATCH and run nothing.
 _VIRTUAL_LABELS = {
@@ -190,14 +195,41 @@ def memory_limit_bytes(pod: Pod) -> int | None:
     return max(most, sidecars + sum(limit for limit in apps if limit is not None))
 
 
-def too_tight(pod: Pod, used_bytes: int | None) -> str:
-    """Why no container is to be started in the pod, for want of memory; empty if it may be."""
+def too_tight(pod: Pod, used_bytes: int | None, now: datetime) -> str:
+    """Why no container is to be started in the pod, for want of memory; empty if it may be. Where
+    nobody says how much is in use, what the pod itself tells decides."""
     limit = memory_limit_bytes(pod)
-    if limit is None or used_bytes is None or limit - used_bytes >= START_BYTES:
+    if limit is None:
+        return ""
+    may_take = (
+        f"a container that starts may take {START_BYTES >> 20} MiB, and the kernel the app for that"
+    )
+    if used_bytes is not None:
+        if limit - used_bytes >= START_BYTES:
+            return ""
+        return f"the pod uses {used_bytes >> 20} of its {limit >> 20} MiB of memory: {may_take}"
+    lives = [status for status in pod.status.container_statuses if status.state.running]
+    if lives and limit < _SMALL_BYTES:
+        unknown = f"the pod has {limit >> 20} MiB of memory, and how much it uses is not known"
+        return f"{unknown}: {may_take}"
+    ends = (_near_its_last_end(status, limit, now) for status in lives)
+    return next((f"{why}: {may_take}" for why in ends if why), "")
+
+
+def _near_its_last_end(status: ContainerStatus, limit: int, now: datetime) -> str:
+    """Of a container that ran out of memory after a while: it is taken to need as much again, as
+    slowly, until it has outlived that. A crash loop has no time to wait for."""
+    last, running = status.last_state.terminated, status.state.running
+    if last is None or last.reason != "OOMKilled" or running is None:
+        return ""
+    if last.started_at is None or last.finished_at is None or running.started_at is None:
+        return ""
+    before, lives = last.finished_at - last.started_at, now - running.started_at
+    if before < BACK_OFF_MEMORY or lives > before or limit * (1 - lives / before) >= START_BYTES:
         return ""
     return (
-        f"the pod uses {used_bytes >> 20} of its {limit >> 20} MiB of memory: a container that "
-        f"starts may take {START_BYTES >> 20} MiB, and the kernel the app for that"
+        f"container {status.name} ran out of memory {before // _MINUTE} min after its last start, "
+        f"and has run for {lives // _MINUTE} min now; how much it uses is not known"
     )
 
 

@@ -154,7 +154,7 @@ def preflight_(  # one argument per option
                 cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
             )
             run_id = f"preflight-{secrets.token_hex(4)}"
-            found = await preflight(cluster, loaded, plans, policy, run_id)
+            found = await preflight(cluster, loaded, plans, policy, datetime.now(UTC), run_id)
         if why := str(absent):
             found = replace(found, unknown=(*found.unknown, why))
         _print(found, output)

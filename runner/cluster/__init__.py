@@ -243,9 +243,12 @@ class Cluster(Protocol):
         """Events since then, for ever."""
 
     async def add_ephemeral_container(
-        self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False
-    ) -> tuple[Pod, Sequence[str]]:
-        """PATCH the subresource, guarded by the pod's uid; safe to repeat.
+        self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False,
+        if_unchanged: bool = False,
+    ) -> tuple[Pod, Sequence[str]]:  # fmt: skip
+        """PATCH the subresource, guarded by the pod's uid; safe to repeat. With `if_unchanged`
+        CONFLICT when the pod is not as given (any more), as after a request of ours whose answer
+        was lost.
 
         Returns the pod as the server now has it and the server's warnings.
         """

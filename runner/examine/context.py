@@ -82,3 +82,5 @@ class Context:
     over_cap: Callable[[Pod], Skip | None] = lambda _: None
     # Why a container may not be sent to a pod by a strategy; empty if it may.
     forbidden: Callable[[Pod, Mapping[str, Any], str], str] = lambda *_: ""
+    # Until when, at most, another run is at work in the pod as it is given; None if none is.
+    taken_until: Callable[[Pod], datetime | None] = lambda _: None

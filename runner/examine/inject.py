@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
+from runner.examine.alone import add_when_alone
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
 from runner.examine.ending import TARGET_DIED, target_end, why_incomplete
@@ -228,19 +229,22 @@ async def send(
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
         return not_allowed(plan, Skip("Policy", forbidden))
-    # Counted here, where every container of every playbook, strategy and shell comes by.
-    over = ctx.over_cap(pod)
-    if over is not None:
-        return not_allowed(plan, over)
     where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
-    await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
+
+    async def announce() -> None:
+        await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
+
     try:
-        patched, warnings = await ctx.cluster.add_ephemeral_container(pod, built.body)
+        # Every container of every playbook, strategy and shell comes by here.
+        added = await add_when_alone(ctx, pod, built.body, announce)
     except ClusterError as error:
-        if error.reason in HOPELESS:
+        if error.reason in HOPELESS or error is ctx.hub.failure:
             raise
         await ctx.record("refused", container=name, reason=error.reason.value, **where)
         return refused(ctx, plan, name, error)
+    if isinstance(added, Skip):
+        return not_allowed(plan, added)
+    patched, warnings = added
     reach("patched")
     ctx.hub.seen(patched)
     ctx.stage("injected")

@@ -10,7 +10,7 @@ TAMPERED = "Tampered"
 _NODES = Resource(plural="nodes")
 
 
-def _digest(reference: str) -> str:
+def digest_of(reference: str) -> str:
     """Of `NAME@sha256:…`; the bare `sha256:…` of a kubelet is the hash of something else."""
     name, at, digest = reference.rpartition("@")
     return digest if name and at else ""
@@ -19,14 +19,14 @@ def _digest(reference: str) -> str:
 def is_same_image(node: Node, one: str, other: str) -> bool:
     """The kubelet lists an image that was pulled by two digests (an index and one of its
     manifests, say) under both, and says either of what it runs."""
-    found = ({_digest(name) for name in each.names or ()} for each in node.status.images or ())
+    found = ({digest_of(name) for name in each.names or ()} for each in node.status.images or ())
     return any({one, other} <= digests for digests in found)
 
 
 async def ran_another(cluster: Cluster, node: str, image: str, image_id: str) -> str:
     """Why what ran is not what was asked for; empty where it is, or where no digest was asked for
     or told. `node` is empty where the scheduler chose it."""
-    asked, ran = _digest(image), _digest(image_id)
+    asked, ran = digest_of(image), digest_of(image_id)
     if not asked or not ran or asked == ran:
         return ""
     why = f"{f'node {node}' if node else 'the node'} ran {image_id}, not {image}"

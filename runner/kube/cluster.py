@@ -197,8 +197,9 @@ class KubeCluster:
                     yield change.object
 
     async def add_ephemeral_container(
-        self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False
-    ) -> tuple[Pod, Sequence[str]]:
+        self, pod: Pod, container: Mapping[str, Any], *, dry_run: bool = False,
+        if_unchanged: bool = False,
+    ) -> tuple[Pod, Sequence[str]]:  # fmt: skip
         meta = pod.metadata
         path = _path(meta.namespace, "pods", meta.name, "ephemeralcontainers")
         question = Question(
@@ -207,12 +208,13 @@ class KubeCluster:
             namespace=meta.namespace,
             name=meta.name,
         )
+        version = meta.resource_version if if_unchanged else ""
         answer = await self._http.send(
             Request(
                 method="PATCH",
                 path=path + (_DRY_RUN_QUERY if dry_run else _PATCH_QUERY),
                 question=question,
-                body=patching.patch(meta.uid, container),
+                body=patching.patch(meta.uid, container, version),
                 headers={"Content-Type": "application/strategic-merge-patch+json"},
                 timeout_seconds=45.0,  # the server gives up after 34
             )

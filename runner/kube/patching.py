@@ -36,11 +36,14 @@ _decode = msgspec.json.Decoder(_Pod).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def patch(uid: str, container: Mapping[str, Any]) -> bytes:
+def patch(uid: str, container: Mapping[str, Any], resource_version: str = "") -> bytes:
     """A strategic merge that adds by name and is refused by a pod with another uid. Without
-    resourceVersion it meets no conflict, and the same again changes nothing."""
-    body = {"metadata": {"uid": uid}, "spec": {"ephemeralContainers": [dict(container)]}}
-    return _encode(body)
+    resourceVersion it meets no conflict, and the same again changes nothing; with it, it is refused
+    by a pod that has changed since."""
+    metadata = {"uid": uid}
+    if resource_version:
+        metadata["resourceVersion"] = resource_version
+    return _encode({"metadata": metadata, "spec": {"ephemeralContainers": [dict(container)]}})
 
 
 def stored_containers(body: bytes) -> Sequence[Mapping[str, Any]]:

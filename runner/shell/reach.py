@@ -231,7 +231,7 @@ async def reach(
         list_usage(cluster, [pod_plan]),
     )
     # An exec costs as much: the runtime begins it in the pod's cgroup, too.
-    if why := too_tight(pod_plan.pod, use.of(pod_plan)):
+    if why := too_tight(pod_plan.pod, use.of(pod_plan), now()):
         raise NotReachedError(f"pod {pod_plan.pod.metadata.name}: {why} (MemoryHeadroom)")
     pod, uid = pod_plan.pod, pod_plan.pod.metadata.uid
     hub = PodHub(cluster)

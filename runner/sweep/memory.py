@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -95,12 +96,14 @@ async def _granted(cluster: Cluster, namespaces: Sequence[str]) -> Sequence[str 
     return [namespace for namespace in namespaces if namespace not in denied]
 
 
-def with_headroom(plans: Sequence[PodPlan], use: MemoryUse, run_id: str) -> tuple[PodPlan, ...]:
+def with_headroom(
+    plans: Sequence[PodPlan], use: MemoryUse, now: datetime, run_id: str
+) -> tuple[PodPlan, ...]:
     """The same plans, with those held back whose pods have too little memory left for a container
     to start in. One that is there already is looked after."""
 
     def judged(plan: PodPlan) -> PodPlan:
-        why = too_tight(plan.pod, use.of(plan))
+        why = too_tight(plan.pod, use.of(plan), now)
         if not why:
             return plan
         if any(_enters(i) and left_in(plan, i, run_id) is None for i in plan.injections):

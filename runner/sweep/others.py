@@ -25,39 +25,52 @@ class Others:
         self._scheduler = scheduler
         self._news = news
         self._now = now
-        self._taken: dict[str, str] = {}
+        self._taken: dict[str, Pod] = {}
+        self._looks: dict[str, asyncio.TimerHandle] = {}
+        # Of containers that have yet to start, by the pod's uid and their name.
+        self._first_seen: dict[tuple[str, str], datetime] = {}
 
     def began(self, pods: Iterable[Pod]) -> None:
         """As they were listed."""
         for pod in pods:
             self.on_pod(pod, gone=False)
 
+    def until(self, pod: Pod) -> datetime | None:
+        """Until when, at most, another run is at work in the pod; None where none is."""
+        uid, now = pod.metadata.uid, self._now()
+        return at_work(
+            pod, now, self._run_id,
+            first_seen=lambda name: self._first_seen.setdefault((uid, name), now),
+        )  # fmt: skip
+
     def on_pod(self, pod: Pod, gone: bool) -> None:
-        uid, namespace = pod.metadata.uid, pod.metadata.namespace
-        now = self._now()
-        until = None if gone else at_work(pod, now, self._run_id)
-        if until is not None:
-            if uid not in self._taken:
-                seconds = (until - now).total_seconds()
-                asyncio.get_running_loop().call_later(seconds, self._tired_of, uid)
-            self._taken[uid] = namespace
-            self._scheduler.taken(self._candidate(pod))
-        elif uid in self._taken:
+        uid = pod.metadata.uid
+        until = None if gone else self.until(pod)
+        if until is None:
             self._left(uid)
+            return
+        if uid not in self._taken:
+            self._scheduler.taken(self._candidate(pod))
+        self._taken[uid] = pod
+        if uid in self._looks:
+            self._looks[uid].cancel()
+        seconds = (until - self._now()).total_seconds()
+        loop = asyncio.get_running_loop()
+        self._looks[uid] = loop.call_later(seconds, self._look_again, uid)
 
     def on_relist(self, scope: Scope, uids: frozenset[str]) -> None:
-        for uid, namespace in tuple(self._taken.items()):
-            if scope.namespace in (None, namespace) and uid not in uids:
+        for uid, pod in tuple(self._taken.items()):
+            if scope.namespace in (None, pod.metadata.namespace) and uid not in uids:
                 self._left(uid)
 
-    def _tired_of(self, uid: str) -> None:
-        if uid in self._taken:
-            self._left(uid)
+    def _look_again(self, uid: str) -> None:
+        self.on_pod(self._taken[uid], gone=False)
 
     def _left(self, uid: str) -> None:
-        del self._taken[uid]
-        if self._scheduler.left(uid):
-            self._news()
+        if self._taken.pop(uid, None) is not None:
+            self._looks.pop(uid).cancel()
+            if self._scheduler.left(uid):
+                self._news()
 
     def _candidate(self, pod: Pod) -> Candidate:
         meta = pod.metadata

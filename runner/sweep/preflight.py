@@ -212,12 +212,13 @@ async def preflight(
     playbooks: Sequence[Playbook],
     plans: Sequence[PodPlan],
     policy: Policy,
+    now: datetime,
     run_id: str,
 ) -> Preflight:
     """Raises ClusterError when the API server does not answer at all."""
     namespaces = sorted({plan.pod.metadata.namespace for plan in plans})
     use = await list_usage(cluster, [plan for plan in plans if planned(plan) is None])
-    plans = with_headroom(plans, use, run_id)
+    plans = with_headroom(plans, use, now, run_id)
     injected = [plan for plan in plans if planned(plan) is None]
     missing, (nodes, unknown), answers = await asyncio.gather(
         _missing(cluster, playbooks, namespaces),

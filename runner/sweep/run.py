@@ -13,7 +13,15 @@ from runner import __version__
 from runner.budget import Candidate, Scheduler
 from runner.cluster import Cluster
 from runner.debt import over_cap
-from runner.examine import Context, Examined, PodHub, clean_pod, examine_pod, with_harm
+from runner.examine import (
+    Context,
+    Examined,
+    OneImage,
+    PodHub,
+    clean_pod,
+    examine_pod,
+    with_harm,
+)
 from runner.examine.context import Redact
 from runner.killpoints import reach
 from runner.model.node import Node
@@ -73,8 +81,9 @@ async def _budgets(cluster: Cluster, plans: Sequence[PodPlan]) -> Budgets:
 
 
 def _context(
-    outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget, uid: str
-) -> Context:
+    outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget, others: Others,
+    uid: str,
+) -> Context:  # fmt: skip
     async def record(event: str, **fields: object) -> None:
         await outside.record(event, **fields)
         if event in ("injecting", "entering"):
@@ -95,6 +104,7 @@ def _context(
         forbidden=lambda pod, body, strategy: str(
             of_injection(budget.policy, pod, body, strategy) or ""
         ),
+        taken_until=others.until,
     )
 
 
@@ -144,6 +154,7 @@ async def _examine_all(
     for one in done:
         if changed := change_of(one):
             scheduler.changed(changed)
+    one_image = OneImage(one.result for one in done)
 
     def proven(one: Examined) -> Examined:
         pod = one.plan.pod
@@ -160,8 +171,9 @@ async def _examine_all(
 
     async def examine(plan: PodPlan) -> Examined:
         uid = plan.pod.metadata.uid
-        ctx = _context(outside, hub, tally, run_id, budget, uid)
-        one = proven(await examine_pod(ctx, plan, with_logs=uid in with_logs))
+        ctx = _context(outside, hub, tally, run_id, budget, others, uid)
+        one = await examine_pod(ctx, plan, with_logs=uid in with_logs)
+        one = proven(replace(one, result=await one_image.judged(outside.cluster, one.result)))
         outside.keep(one)
         return one
 
@@ -231,7 +243,7 @@ async def sweep(
         list_usage(outside.cluster, plans),
         require_permissions(outside.cluster, playbooks, to_inject),
     )
-    plans = with_headroom(plans, use, run_id)
+    plans = with_headroom(plans, use, outside.now(), run_id)
     plans = with_predictions(plans, nodes, run_id)
     plans = await with_dry_runs(outside, plans, budget.policy, run_id)
     await reap(outside, playbooks, to_inject)

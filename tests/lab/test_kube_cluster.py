@@ -108,6 +108,35 @@ async def test_a_container_is_added_once(lab: Lab, kube: KubeCluster, namespace:
     assert sorted(stored_names(lab, namespace, "web")) == ["pm-1", "pm-2"]
 
 
+async def test_of_two_who_saw_the_same_pod_one_adds_to_it(
+    kube: KubeCluster, namespace: str, lab: Lab
+) -> None:
+    """`if_unchanged`: any change since is a conflict, one of our own whose answer was lost too."""
+    pending_pods(lab, namespace, "web", "other")
+    pod = await the_pod(kube, namespace, "web")
+    both = [
+        kube.add_ephemeral_container(pod, {**CONTAINER, "name": name}, if_unchanged=True)
+        for name in ("pm-1", "pm-2")
+    ]
+
+    answers = await asyncio.gather(*both, return_exceptions=True)
+
+    (refused,) = [answer for answer in answers if isinstance(answer, ClusterError)]
+    ((patched, _),) = [answer for answer in answers if isinstance(answer, tuple)]
+    assert refused.reason is ErrorReason.CONFLICT
+    (name,) = stored_names(lab, namespace, "web")
+    again = kube.add_ephemeral_container(pod, {**CONTAINER, "name": name}, if_unchanged=True)
+    assert (await error_of(again)).reason is ErrorReason.CONFLICT
+    await kube.add_ephemeral_container(patched, {**CONTAINER, "name": "pm-3"}, if_unchanged=True)
+    # A namesake says first that it has changed, and by its uid when asked without that.
+    other = await the_pod(kube, namespace, "other")
+    namesake = renamed(other, name="web")
+    conflict = kube.add_ephemeral_container(namesake, CONTAINER, if_unchanged=True)
+    assert (await error_of(conflict)).reason is ErrorReason.CONFLICT
+    replaced = kube.add_ephemeral_container(namesake, CONTAINER)
+    assert (await error_of(replaced)).reason is ErrorReason.REPLACED
+
+
 async def test_a_dry_run_changes_nothing(lab: Lab, kube: KubeCluster, namespace: str) -> None:
     """The server checks everything and stores nothing: no event on a watch."""
     pending_pods(lab, namespace, "web")

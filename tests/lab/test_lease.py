@@ -19,7 +19,7 @@ from runner.playbook import load
 from runner.sweep import Busy, Lease, Selection, claim_of
 from runner.sweep.lease import Claim, Timing
 from tests.lab import podmedic as pm
-from tests.lab.test_interruptions import SLEEP, wait_injected
+from tests.lab.test_interruptions import SLEEP, TOGETHER, wait_injected
 from tests.lab.test_rbac import kubeconfig_of
 from tests.lab.test_resume import probe, resume
 
@@ -112,6 +112,36 @@ def test_sweeps_that_overlap_take_turns_in_a_pod(lab: Lab, namespace: str, tmp_p
         datetime.fromisoformat(each) for each in (runs[namespace]["injectedAt"], long["finishedAt"])
     )
     assert injected >= ended
+
+
+def test_sweeps_that_begin_together_never_meet_in_a_pod(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Two processes, ten pods, all at once: each does all of its work, and in no pod does a
+    container of one begin before the other's has ended."""
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=10))
+    pm.wait_ready(lab, namespace, "web")
+    path = probe(tmp_path, 3)
+    outs = [tmp_path / "one", tmp_path / "two"]
+    sweeps = [pm.start_run(lab, namespace, path, *TOGETHER, directory=out) for out in outs]
+    for sweep in sweeps:
+        _, stderr = sweep.communicate(timeout=150)
+        assert sweep.returncode == 0, stderr
+
+    reports = [json.loads((out / "report.json").read_bytes()) for out in outs]
+    assert [{pod["outcome"] for pod in report["pods"]} for report in reports] == [{"passed"}] * 2
+    sent = [{pod["name"]: pod["injections"] for pod in report["pods"]} for report in reports]
+    assert [len(pods) for pods in sent] == [10, 10]
+    for pod in pm.pods(lab, namespace):
+        names = {one["container"] for pods in sent for one in pods[pod.metadata.name]}
+        ended = [
+            status.state.terminated for status in pod.status.ephemeral_container_statuses
+            if status.name in names and status.state.terminated is not None
+        ]  # fmt: skip
+        first, second = sorted(ended, key=lambda each: str(each.started_at))
+        assert first.finished_at is not None
+        assert second.started_at is not None
+        assert first.finished_at <= second.started_at, pod.metadata.name
 
 
 def test_a_killed_one_is_taken_over(lab: Lab, shop: str, tmp_path: Path) -> None:

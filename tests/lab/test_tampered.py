@@ -104,3 +104,43 @@ def test_s44_another_image_than_the_digest_that_was_asked_for_is_not_believed(
     assert {each["subject"] for each in bad.report["notEvaluated"]} == {"rule say", "step say"}
     assert (told.returncode, told.stdout) == (125, b"")
     assert f"node {node} ran {ran}, not {pinned} (Tampered)" in told.stderr.decode()
+
+
+def test_a_tag_that_is_moved_in_mid_run_is_said(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """What it was for the first pod is what it is for the run: the next one, which ran something
+    else, is not called healthy, and keeps what it said."""
+    lab.images("busybox", "python")
+    pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2))
+    pm.wait_ready(lab, namespace, "web")
+    tag = f"podmedic.test/{namespace}:1"
+    lab.tag("busybox", tag)
+    path = pm.playbook(
+        tmp_path, [{"name": "say", "script": "sleep 4; echo done", "timeoutSeconds": 30}],
+        debugger={"image": tag, "imagePullPolicy": "Always"},
+    )  # fmt: skip
+    out = tmp_path / "out"
+    sweep = pm.start_run(lab, namespace, path, "--max-in-flight=1", directory=out)
+    deadline = time.monotonic() + 60
+    while not any(
+        status.state.running
+        for pod in pm.pods(lab, namespace)
+        for status in pod.status.ephemeral_container_statuses
+    ):
+        assert time.monotonic() < deadline, "the first container does not run"
+        time.sleep(0.1)
+    lab.tag("python", tag)
+    _, stderr = sweep.communicate(timeout=90)
+
+    assert sweep.returncode == 0, stderr
+    report = json.loads((out / "report.json").read_bytes())
+    first, second = sorted(report["pods"], key=lambda pod: str(pod["injections"][0]["startedAt"]))
+    assert (first["outcome"], first["reason"]) == ("passed", "")
+    was, ran = (pod["injections"][0]["imageId"] for pod in (first, second))
+    why = (
+        f"container {second['container']}: node {second['node']} ran {ran}, not "
+        f"{tag}@{was.partition('@')[2]}, which {tag} was for the first pod of this run; name the "
+        "image by its digest"
+    )
+    assert (second["outcome"], second["reason"]) == ("warned", "ImageDiffers")
+    assert second["message"] == why
+    assert [step["stdout"] for pod in (first, second) for step in pod["steps"]] == ["done\n"] * 2

@@ -49,15 +49,38 @@ def carrier(*containers: dict[str, Any], statuses: list[dict[str, Any]] | None =
         (ephemeral("podmedic-a-1", "shell-1"), running(ago(seconds=20)), None),
         (ephemeral("podmedic-a-1", "r1"), {"state": {"waiting": {"reason": "ErrImagePull"}}}, None),
         (ephemeral("podmedic-a-1", "r1"), {"state": {"terminated": ENDED}}, None),
+        # Sent by a run that began when we did; of the last one nothing else is known.
+        (
+            ephemeral("podmedic-a-1", "r1"),
+            {"state": {"waiting": {"reason": "PodInitializing"}}},
+            90,
+        ),
+        (ephemeral("podmedic-a-1", "r1"), {}, 90),
+        (ephemeral("podmedic-a-1", "r2"), {}, None),
+        (ephemeral("podmedic-b-1", "r1"), {}, None),
         (RESIDENT, running(ago(seconds=20)), None),
     ],
 )
 def test_how_long_another_run_is_waited_for(
     container: dict[str, Any], state: dict[str, Any], seconds: int | None
 ) -> None:
-    subject = carrier(container, statuses=[{"name": container["name"], **state}])
-    until = at_work(subject, NOW, "r2")
+    statuses = [{"name": container["name"], **state}] if state else []
+    subject = carrier(container, statuses=statuses)
+    first_seen = {"podmedic-a-1": NOW - timedelta(seconds=30)}
+    until = at_work(
+        subject, NOW, "r2",
+        first_seen=lambda name: first_seen.get(name, NOW - timedelta(seconds=120)),
+    )  # fmt: skip
     assert (until and (until - NOW).total_seconds()) == seconds
+
+
+def test_a_pod_that_has_finished_is_nobodys_place_of_work() -> None:
+    subject = pod(
+        running(),
+        spec={"ephemeralContainers": [ephemeral("podmedic-a-1", "r1")]},
+        status={"phase": "Succeeded"},
+    )
+    assert at_work(subject, NOW) is None
 
 
 def test_entries_are_in_the_order_of_their_start_whatever_the_spec_says() -> None:

@@ -79,7 +79,7 @@ async def test_no_more_is_asked_than_may_be_known(
 
 def test_a_pod_without_room_is_held_back_and_a_copy_of_it_is_not() -> None:
     use = MemoryUse({("shop", "web-1"): 85 << 20})
-    held, copied = with_headroom([planned(), planned(strategy="[copy, shared]")], use, "r1")
+    held, copied = with_headroom([planned(), planned(strategy="[copy, shared]")], use, NOW, "r1")
     assert held.held_back is not None
     assert (held.held_back.reason, held.injections[0].steps) == ("MemoryHeadroom", ())
     assert (copied.held_back, copied.injections[0].choice.strategy) == (None, "copy")

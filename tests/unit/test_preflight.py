@@ -8,7 +8,7 @@ import pytest
 from runner.model.node import Node
 from runner.model.pod import Pod
 from runner.preflight import Verdict, has_image, memory_limit_bytes, notes, predict, too_tight
-from tests.unit.pods import pod, running
+from tests.unit.pods import NOW, ago, pod, running, waiting
 
 BODY: dict[str, Any] = {"name": "podmedic-x-1", "image": "busybox:1.36"}
 NEVER = BODY | {"imagePullPolicy": "Never"}
@@ -137,13 +137,57 @@ def test_the_limit_of_a_pod_that_initialises(
 )
 def test_a_pod_without_room_for_a_container(limit: str, used: int | None, *, told: bool) -> None:
     limits = {"limits": {"memory": limit}} if limit else {}
-    why = too_tight(pod(running(), container={"resources": limits}), used and used << 20)
+    why = too_tight(pod(running(), container={"resources": limits}), used and used << 20, NOW)
     assert why == (
         f"the pod uses {used} of its 96 MiB of memory: a container that starts may take 16 MiB, "
         "and the kernel the app for that"
         if told
         else ""
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "lived_minutes", "lives_minutes", "reason", "told"),
+    [
+        # 96 MiB in an hour are 16 in ten minutes.
+        ("96Mi", 60, 51, "OOMKilled", True),
+        ("96Mi", 60, 49, "OOMKilled", False),
+        ("96Mi", 60, 61, "OOMKilled", False),  # it has outlived that
+        ("96Mi", 60, 51, "Error", False),
+        ("96Mi", 9, 8.9, "OOMKilled", False),  # a crash loop
+        ("", 60, 59, "OOMKilled", False),
+    ],
+)
+def test_without_a_metrics_api_the_last_life_tells_how_long_there_is_room(
+    limit: str, lived_minutes: int, lives_minutes: float, reason: str, *, told: bool
+) -> None:
+    ended = {
+        "reason": reason,
+        "startedAt": ago(minutes=lives_minutes + lived_minutes),
+        "finishedAt": ago(minutes=lives_minutes),
+    }
+    limits = {"limits": {"memory": limit}} if limit else {}
+    status = running(ago(minutes=lives_minutes), lastState={"terminated": ended})
+    subject = pod(status, container={"resources": limits})
+    assert too_tight(subject, None, NOW) == (
+        f"container app ran out of memory {lived_minutes} min after its last start, and has run "
+        f"for {lives_minutes} min now; how much it uses is not known: a container that starts may "
+        "take 16 MiB, and the kernel the app for that"
+        if told
+        else ""
+    )
+    # The metrics API knows better.
+    assert too_tight(subject, 20 << 20, NOW) == ""
+
+
+def test_without_a_metrics_api_a_pod_with_little_memory_gets_nothing_while_its_app_runs() -> None:
+    tiny = {"resources": {"limits": {"memory": "31Mi"}}}
+    assert too_tight(pod(running(), container=tiny), None, NOW) == (
+        "the pod has 31 MiB of memory, and how much it uses is not known: a container that starts "
+        "may take 16 MiB, and the kernel the app for that"
+    )
+    assert too_tight(pod(running(), container=tiny), 10 << 20, NOW) == ""
+    assert too_tight(pod(waiting("CrashLoopBackOff"), container=tiny), None, NOW) == ""
 
 
 def test_notes() -> None:
