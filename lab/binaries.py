@@ -63,6 +63,7 @@ PROGRAMS = {
         _kubernetes("kubectl", 35),
         Program("coredns", "github.com/coredns/coredns", 190),
         Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", 95),
+        Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", 120),
         Program("helm", "helm.sh/helm/v3/cmd/helm", 125),
         Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", 100),
     )

@@ -1,6 +1,9 @@
 """The daemons of a lab: their command lines, starting each once, and who of them lives."""
 
+import contextlib
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,6 +140,15 @@ def start(layout: Layout, init: Process, daemon: Daemon) -> None:
         return
     process = namespaces.spawn(init, daemon.command, _log(layout, daemon.name), _ENVIRONMENT)
     save(_record(layout, daemon.name), process.record())
+
+
+def stop(layout: Layout, name: str) -> None:
+    """Kills a daemon, and forgets it; one that does not run is fine."""
+    process = running(layout, name)
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    _record(layout, name).unlink(missing_ok=True)
 
 
 def running(layout: Layout, name: str) -> Process | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import binaries, images, namespaces, network
+from lab import binaries, images, metrics, namespaces, network
 from lab.api import Api
 from lab.layout import LabError, Layout, layout
 from lab.registry import Registry
@@ -115,6 +115,15 @@ class Lab:
             yield name
         finally:
             client.delete(f"/api/v1/namespaces/{name}")
+
+    @contextlib.contextmanager
+    def metrics_api(self) -> Iterator[None]:
+        """With a metrics-server, which is built on first use. Raises `LabError`."""
+        init, net = namespaces.init_of(self.layout), network.of(self.layout)
+        if init is None or net is None:
+            raise LabError(f"lab {self.layout.name} is not up any more")
+        with metrics.served(self.layout, net, init, self.client()):
+            yield
 
     def audit_offset(self) -> int:
         """Where the audit log ends now, for `requests`."""

@@ -253,3 +253,79 @@ def test_a_step_has_the_capabilities_that_it_needs_or_says_why_not(
         for name, step in seen.items()
         if step["outcome"] == "not-evaluated"
     } == missing
+
+
+MOUNTED = r"""echo "$PODMEDIC_MOUNTS"
+cat /etc/web/mode /data/left; echo
+for where in /etc/web /data /scratch; do
+  (echo x >"$where/ours") 2>/dev/null && echo "$where can be written"
+done
+[ ! -e /var/run/secrets ] || echo a token
+"""
+
+
+def test_s39_mounts_come_read_only_and_without_subpath_and_token(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """A volume of a claim, a ConfigMap, a scratch directory, one file by subPath, and the token that
+    every pod has. The app's own mounts stay as they are."""
+    lab.images("busybox")
+    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    size = {"storage": "1Mi"}
+    volume = f"data-{namespace}"
+    app = pm.deployment("web", f"echo kept >/data/left; {SLEEP}")
+    pod = app["spec"]["template"]["spec"]
+    pod["volumes"] = [
+        {"name": "cm", "configMap": {"name": "web"}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    pod["containers"][0]["volumeMounts"] = [
+        {"name": "cm", "mountPath": "/etc/web"},
+        {"name": "cm", "mountPath": "/app/mode", "subPath": "mode"},
+        {"name": "data", "mountPath": "/data"},
+        {"name": "scratch", "mountPath": "/scratch"},
+    ]
+    pm.apply(
+        lab, namespace, app,
+        {
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"},
+            "data": {"mode": "fast"},
+        },
+        {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+            "spec": {**claim, "volumeName": volume, "resources": {"requests": size}},
+        },
+    )  # fmt: skip
+    lab.apply(
+        json.dumps(
+            {
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume},
+                "spec": {
+                    **claim, "capacity": size,
+                    "hostPath": {"path": f"/var/lib/{volume}", "type": "DirectoryOrCreate"},
+                },
+            }
+        )
+    )  # fmt: skip
+    try:
+        pm.wait_ready(lab, namespace, "web")
+        playbook = pm.playbook(
+            tmp_path, [{"name": "look", "script": MOUNTED}],
+            debugger={"image": "busybox:1.36", "strategy": ["shared"]},
+        )  # fmt: skip
+        run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
+        (container,) = _ours(lab, namespace)
+    finally:
+        lab.kubectl("delete", "pv", volume, "--wait=false")
+    (result,) = run.report["pods"]
+    (step,) = result["steps"]
+    assert step["stdout"] == "/etc/web\n/data\n/scratch\nfastkept\n\n", result
+    assert result["injections"][0]["warnings"] == [
+        "mount /app/mode left out: subPath is not allowed in ephemeral containers"
+    ]
+    assert container["volumeMounts"] == [
+        {"name": name, "mountPath": path, "readOnly": True}
+        for name, path in (("cm", "/etc/web"), ("data", "/data"), ("scratch", "/scratch"))
+    ]
+    assert result["harm"]["verdict"] == "unchanged"

@@ -225,12 +225,12 @@ def test_s50_the_default_container_is_the_target_and_one_that_is_not_there_is_no
     assert entered == ["second", "first", "second"]
 
 
-def _lonely(lab: Lab, namespace: str, node: str) -> None:
+def _lonely(lab: Lab, namespace: str, node: str, name: str = "lonely", **spec: Any) -> None:
     """A pod that runs by somebody's word; no kubelet looks at it."""
-    pm.apply(lab, namespace, _bare("lonely", nodeName=node))
+    pm.apply(lab, namespace, _bare(name, nodeName=node, **spec))
     ready = [{"type": "Ready", "status": "True"}]
     _patch_status(
-        lab, "pod", "lonely", namespace, phase="Running", conditions=ready, podIP="10.99.99.99"
+        lab, "pod", name, namespace, phase="Running", conditions=ready, podIP="10.99.99.99"
     )
 
 
@@ -275,6 +275,41 @@ def test_s45_a_pod_on_a_node_that_is_not_ready_is_given_nothing(
         f"node {dark} is not Ready (KubeletNotReady): its kubelet starts nothing",
     )
     assert [len(names) for names in pm.ephemeral_containers(lab, namespace).values()] == [0]
+
+
+def test_s43_pods_of_windows_get_nothing(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """One says so itself, of the other only its node does: no PATCH, nor a dry run. There is no
+    Windows kubelet here, and none is needed to see that nothing is sent."""
+    node = f"windows-{namespace}"
+    lab.apply(json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}))
+    try:
+        ready = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
+        info = json.loads(lab.kubectl("get", "nodes", "-o", "json"))["items"][0]["status"]
+        info = {**info["nodeInfo"], "operatingSystem": "windows"}
+        _patch_status(lab, "node", node, namespace, conditions=ready, nodeInfo=info)
+        _lonely(lab, namespace, node, "by-node")
+        _lonely(lab, namespace, node, "by-itself", os={"name": "windows"})
+        path = pm.playbook(tmp_path, STEP, debugger={"image": "busybox:1.36"})
+        offset = lab.audit_offset()
+        run = pm.run(lab, namespace, path, directory=tmp_path / "out")
+        ahead = pm.podmedic(
+            lab, "preflight", path, "-n", namespace, "-o", "json", directory=tmp_path / "out"
+        )
+        verbs = {event["verb"] for event in lab.requests(offset, "podmedic/")}
+    finally:
+        lab.kubectl("delete", "node", node)
+    by_node = f"node {node} runs Windows: the debugger images are for Linux"
+    by_itself = "the debugger images are for Linux"
+    assert [(p["name"], p["outcome"], p["reason"], p["message"]) for p in run.report["pods"]] == [
+        ("by-itself", "skipped", "Windows", by_itself),
+        ("by-node", "error", "Windows", by_node),
+    ]
+    rows = json.loads(ahead.stdout)["pods"]
+    assert sorted((row["name"], row["verdict"], row["message"]) for row in rows) == [
+        ("by-itself", "will-not-start", by_itself),
+        ("by-node", "will-not-start", by_node),
+    ]
+    assert verbs <= {"create", "get", "list", "watch"}
 
 
 def test_s44_a_webhook_that_is_down_is_named(lab: Lab, namespace: str, tmp_path: Path) -> None:
