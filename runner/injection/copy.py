@@ -2,7 +2,8 @@
 
 What `kubectl debug --copy-to` strips is stripped: labels, so that no Service and no controller
 takes the copy for one of its pods; owner references; probes; the node's name. Beyond that the other
-containers are left out: they would do the app's work twice.
+containers are left out: they would do the app's work twice; so is the pod's priority, and volumes
+that outlive a pod cannot be written.
 """
 
 import hashlib
@@ -21,6 +22,16 @@ _NOT_COPIED = frozenset(
         "nodeName", "ephemeralContainers", "containers", "initContainers", "volumes", "hostname",
         "subdomain", "shareProcessNamespace", "hostPID", "hostIPC", "schedulingGates",
         "activeDeadlineSeconds", "restartPolicy", "terminationGracePeriodSeconds",
+        # A copy of a pod that is more important than others would drive those off a full node.
+        "priority", "priorityClassName", "preemptionPolicy",
+    }
+)  # fmt: skip
+# Kinds of volumes that outlive a pod and may be in use by it, and have `readOnly`.
+_LASTING = frozenset(
+    {
+        "persistentVolumeClaim", "nfs", "csi", "iscsi", "fc", "cephfs", "rbd", "azureFile",
+        "azureDisk", "cinder", "glusterfs", "awsElasticBlockStore", "gcePersistentDisk",
+        "flexVolume", "portworxVolume", "quobyte", "scaleIO", "storageos",
     }
 )  # fmt: skip
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
@@ -47,14 +58,35 @@ def _own(body: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
+def _read_only(volume: Mapping[str, Any]) -> dict[str, Any]:
+    """What the pod itself is at work on: init containers run again, and where they restore or
+    migrate files they must not do so under a running app. A volume that may be written is given the
+    copy's owner and SELinux label besides, and the pod would lose it."""
+    return {
+        key: {**value, "readOnly": True} if key in _LASTING else value
+        for key, value in volume.items()
+    }
+
+
+def _init_container(container: Mapping[str, Any], hosts: frozenset[str]) -> dict[str, Any]:
+    kept = {k: v for k, v in container.items() if k not in _PROBES}
+    if "volumeMounts" in kept:
+        kept["volumeMounts"] = [
+            {**mount, "readOnly": True} if mount["name"] in hosts else mount
+            for mount in kept["volumeMounts"]
+        ]
+    return kept
+
+
 def _init_containers(spec: Mapping[str, Any], target: str) -> list[dict[str, Any]]:
     """Those that ran before the target and ended; sidecars would do their work twice."""
+    hosts = frozenset(v["name"] for v in spec.get("volumes", ()) if "hostPath" in v)
     found: list[dict[str, Any]] = []
     for container in spec.get("initContainers", ()):
         if container["name"] == target:
             break
         if "restartPolicy" not in container:
-            found.append({k: v for k, v in container.items() if k not in _PROBES})
+            found.append(_init_container(container, hosts))
     return found
 
 
@@ -94,7 +126,7 @@ def copy_body(
             **kept,
             "containers": [own],
             **({"initContainers": init} if init else {}),
-            "volumes": [v for v in spec.get("volumes", ()) if v["name"] in mounted],
+            "volumes": [_read_only(v) for v in spec.get("volumes", ()) if v["name"] in mounted],
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
             "activeDeadlineSeconds": lifetime_seconds,

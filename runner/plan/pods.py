@@ -25,7 +25,14 @@ from runner.model.quantity import quantity_bytes
 from runner.model.report import Workload
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Debugger, Playbook, Step
-from runner.program import FILE_LIMIT_BYTES, TERMINATION_LOG, ProgramStep, build, holder
+from runner.program import (
+    FILE_LIMIT_BYTES,
+    LOG_LIMIT_BYTES,
+    TERMINATION_LOG,
+    ProgramStep,
+    build,
+    holder,
+)
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
 
@@ -167,6 +174,7 @@ def _plan(
     services: Services = NO_SERVICES,
 ) -> InjectionPlan:
     debugger, profile_reason = _debugger(pod, target, group, choice, bounds)
+    file_limit_bytes = _file_limit_bytes(pod)
     steps: list[ProgramStep] = []
     not_run: list[NotRun] = []
     for playbook in group.playbooks:
@@ -175,7 +183,7 @@ def _plan(
             if why_not is None and services.unknown and SERVICES_VARIABLE in (step.script or ""):
                 why_not = "ServicesUnknown", services.unknown
             if why_not is None:
-                steps.append(program_step(playbook, step))
+                steps.append(_kept_small(program_step(playbook, step), file_limit_bytes))
             else:
                 name = playbook.metadata.name
                 reason, message = why_not
@@ -192,7 +200,7 @@ def _plan(
         steps=tuple(steps),
         not_run=tuple(not_run),
         deadline_seconds=sum(p.spec.deadline_seconds for p in group.playbooks),
-        file_limit_bytes=_file_limit_bytes(pod),
+        file_limit_bytes=file_limit_bytes,
         services=services,
     )
 
@@ -204,6 +212,12 @@ def _file_limit_bytes(pod: Pod) -> int:
     )
     total = sum(quantity_bytes(limit) or 0 for limit in limits)
     return min(FILE_LIMIT_BYTES, total // 4) if total else FILE_LIMIT_BYTES
+
+
+def _kept_small(step: ProgramStep, file_limit_bytes: int) -> ProgramStep:
+    """Its outputs are files for as long as it runs."""
+    most = max(1, file_limit_bytes // 4)
+    return replace(step, output_limit_bytes=min(step.output_limit_bytes, most))
 
 
 def worth_entering(group: DebuggerGroup) -> bool:
@@ -304,6 +318,8 @@ def program_of(plan: InjectionPlan, name: str, *, termination_log: str = TERMINA
     return build(
         [_told(step, plan.services) for step in plan.steps],
         nonce=name, deadline_seconds=plan.deadline_seconds,
+        # The log counts as well, and stays.
+        log_limit_bytes=min(LOG_LIMIT_BYTES, plan.file_limit_bytes // 2),
         file_limit_bytes=plan.file_limit_bytes, termination_log=termination_log,
     )  # fmt: skip
 

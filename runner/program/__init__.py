@@ -1,7 +1,13 @@
 """The step program: all steps of one ephemeral container as one POSIX shell text, and its log
 read back. What the text prints is explained in docs/log-transport.md."""
 
-from runner.program.build import FILE_LIMIT_BYTES, MAX_PROGRAM_BYTES, TERMINATION_LOG, build
+from runner.program.build import (
+    FILE_LIMIT_BYTES,
+    LOG_LIMIT_BYTES,
+    MAX_PROGRAM_BYTES,
+    TERMINATION_LOG,
+    build,
+)
 from runner.program.collect import Told, collector, told
 from runner.program.decode import decode
 from runner.program.hold import held_seconds, holder, received
@@ -18,6 +24,7 @@ from runner.program.values import (
 
 __all__ = [
     "FILE_LIMIT_BYTES",
+    "LOG_LIMIT_BYTES",
     "MAX_PROGRAM_BYTES",
     "TERMINATION_LOG",
     "AttemptRecord",

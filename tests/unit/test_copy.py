@@ -33,14 +33,20 @@ ORIGINAL: dict[str, Any] = {
     "spec": {
         "nodeName": "node1", "hostname": "web", "subdomain": "web", "hostPID": True,
         "shareProcessNamespace": True, "priorityClassName": "high",
+        "priority": 1000, "preemptionPolicy": "PreemptLowerPriority",
         "tolerations": [{"key": "k"}], "serviceAccountName": "web", "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 600, "securityContext": {"fsGroup": 1},
         "ephemeralContainers": [{"name": "old", "image": "x"}],
         "volumes": [{"name": "data", "emptyDir": {}}, {"name": "other", "emptyDir": {}},
-                    {"name": "seed", "emptyDir": {}}],
+                    {"name": "seed", "emptyDir": {}}, {"name": "logs", "hostPath": {"path": "/l"}},
+                    {"name": "db", "persistentVolumeClaim": {"claimName": "db"}},
+                    {"name": "share", "nfs": {"server": "s", "path": "/", "readOnly": False}}],
         "initContainers": [
             {"name": "proxy", "image": "p", "restartPolicy": "Always"},
-            {"name": "setup", "image": "s", "volumeMounts": [{"name": "seed", "mountPath": "/s"}]},
+            {"name": "setup", "image": "s", "volumeMounts": [
+                {"name": "seed", "mountPath": "/s"}, {"name": "logs", "mountPath": "/l"},
+                {"name": "db", "mountPath": "/db"}, {"name": "share", "mountPath": "/share"},
+            ]},
         ],
         "containers": [
             {"name": "app", "image": "web:1", "resources": LIMITS, "ports": [{"hostPort": 80}],
@@ -65,7 +71,8 @@ BODY: dict[str, Any] = {
 
 
 def test_the_whole_copy() -> None:
-    """No labels but ours, no owners, probes, hooks, ports, node; nobody does the app's work."""
+    """No labels but ours, no owners, probes, hooks, ports, node, priority; nobody does the app's
+    work, and nothing is written that the pod itself may be at work on."""
     made = copy_body(
         ORIGINAL, Container(name="app"), BODY,
         run_id="r1", expires=datetime(2026, 11, 23, 3, 5, tzinfo=UTC), lifetime_seconds=200,
@@ -89,7 +96,6 @@ def test_the_whole_copy() -> None:
             },
         },
         "spec": {
-            "priorityClassName": "high",
             "tolerations": [{"key": "k"}],
             "serviceAccountName": "web",
             "securityContext": {"fsGroup": 1},
@@ -98,10 +104,21 @@ def test_the_whole_copy() -> None:
                 {
                     "name": "setup",
                     "image": "s",
-                    "volumeMounts": [{"name": "seed", "mountPath": "/s"}],
+                    "volumeMounts": [
+                        {"name": "seed", "mountPath": "/s"},
+                        {"name": "logs", "mountPath": "/l", "readOnly": True},
+                        {"name": "db", "mountPath": "/db"},
+                        {"name": "share", "mountPath": "/share"},
+                    ],
                 }
             ],
-            "volumes": [{"name": "data", "emptyDir": {}}, {"name": "seed", "emptyDir": {}}],
+            "volumes": [
+                {"name": "data", "emptyDir": {}},
+                {"name": "seed", "emptyDir": {}},
+                {"name": "logs", "hostPath": {"path": "/l"}},
+                {"name": "db", "persistentVolumeClaim": {"claimName": "db", "readOnly": True}},
+                {"name": "share", "nfs": {"server": "s", "path": "/", "readOnly": True}},
+            ],
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
             "activeDeadlineSeconds": 200,
