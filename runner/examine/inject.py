@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
+from runner.debt import run_of
 from runner.examine.alone import add_when_alone
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
@@ -223,16 +224,21 @@ async def send(
     name = built.body["name"]
     injection = _injection(plan, built, ctx, pod, built.warnings)
     generation = pod.metadata.generation
+    existing = pod.ephemeral_container(name)
+    if existing is not None and run_of(existing) != ctx.run_id:
+        where = f"{pod.metadata.namespace}/{pod.metadata.name}"
+        message = f"ephemeral container {name} of {where} is another one: it is not of this run"
+        return refused(ctx, plan, name, ClusterError(ErrorReason.NAME_TAKEN, message))
     if injection.reused:
         ctx.stage("injected")
         return Sent(injection, generation)
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
         return not_allowed(plan, Skip("Policy", forbidden))
-    where = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
+    at = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
 
     async def announce() -> None:
-        await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **where)
+        await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **at)
 
     try:
         # Every container of every playbook, strategy and shell comes by here.
@@ -240,7 +246,7 @@ async def send(
     except ClusterError as error:
         if error.reason in HOPELESS or error is ctx.hub.failure:
             raise
-        await ctx.record("refused", container=name, reason=error.reason.value, **where)
+        await ctx.record("refused", container=name, reason=error.reason.value, **at)
         return refused(ctx, plan, name, error)
     if isinstance(added, Skip):
         return not_allowed(plan, added)
