@@ -48,6 +48,8 @@ def _arguments(layout: Layout, network: Network) -> list[str]:
         f"--kubeconfig={layout.kubeconfig}",
         f"--authentication-kubeconfig={layout.kubeconfig}",
         f"--authorization-kubeconfig={layout.kubeconfig}",
+        # What is there at all, which the API server asks before it passes anything on.
+        "--authorization-always-allow-paths=/livez,/readyz,/apis,/apis/*,/openapi/*",
         f"--bind-address={network.node_address}",
         "--secure-port=4443",
         f"--cert-dir={layout.state / NAME}",
