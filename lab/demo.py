@@ -23,6 +23,10 @@ _POLL_SECONDS = 1.0
 _PODS = 12
 _RESTARTS = {"ledger": 2, "orders": 2, "thumbnails": 1}
 _HEALTHY = ("catalog", "queue")
+_NEXT = f"""\
+The lab is still up: `make lab-down` removes it. To look around in it:
+  eval "$(.venv/bin/python -m lab --name {NAME} env)"
+  .venv/bin/podmedic shell deploy/ledger -n {NAMESPACE} --command 'env | sort'"""
 
 
 def _said(text: str) -> None:
@@ -84,7 +88,7 @@ def main() -> int:
         _said(f"demo: {error}")
         return 1
     if code == 0:
-        _said("The lab is still up: `make lab-down` removes it.")
+        _said(_NEXT)
     return code
 
 

@@ -61,7 +61,7 @@ def read_notify(
     """None where nobody is to be told. Raises UsageError."""
     if what_for == "new" and not baseline:
         raise click.UsageError(
-            "--notify-on new: new beside what? Name an earlier run by --baseline"
+            "--notify-on new: new compared with what? Name an earlier run by --baseline"
         )
     wanted = [word for url in urls for word in url.split()]
     if file is not None:

@@ -190,7 +190,9 @@ def run(
         options.check_textfile(textfile)
     baseline: Path | None = given["baseline"]
     if given["fail_on"] == "new" and baseline is None:
-        raise click.UsageError("--fail-on new: new beside what? Name an earlier run by --baseline")
+        raise click.UsageError(
+            "--fail-on new: new compared with what? Name an earlier run by --baseline"
+        )
     image: str | None = given["debugger_image"]
     why = None
     if alert is not None or trigger is not None:

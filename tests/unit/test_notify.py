@@ -213,7 +213,7 @@ def test_urls_from_a_file_and_from_options(tmp_path: Path) -> None:
 
 
 def test_mistakes_on_the_command_line(tmp_path: Path) -> None:
-    with pytest.raises(click.UsageError, match="beside what"):
+    with pytest.raises(click.UsageError, match="compared with what"):
         read_notify(["json://a/"], None, "new", "", baseline=False)
     with pytest.raises(click.UsageError, match="No such file or directory"):
         read_notify([], tmp_path / "none", None, "", baseline=False)
