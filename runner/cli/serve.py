@@ -4,9 +4,11 @@ import asyncio
 import re
 import secrets
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,12 @@ import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
+from runner.cli.main import explain
 from runner.cli.routes import routes_of
 from runner.playbook import builtin
 from runner.playbook.load import read_text
 from runner.policy import DEFAULT as DEFAULT_POLICY
-from runner.policy import Policy, load_policy
-from runner.triggers import Routes
+from runner.policy import load_policy
 from runner.triggers.jobs import Template, TemplateError
 from runner.triggers.queue import Limits
 
@@ -32,12 +34,11 @@ _STOP_SECONDS = 10.0
 class _Settings:
     host: str
     port: int
-    routes: Routes
-    policy: Policy
+    load: Callable[[], Any]
+    config: Any
     limits: Limits
     connection: options.Connection
     namespace: str
-    template: Template
     auth: Any
     tls: Any
 
@@ -125,30 +126,57 @@ def _settings(
         raise click.UsageError(str(error)) from None
     if given["namespace"]:
         options.make_selection([given["namespace"]], "", "", all_namespaces=False)
-    routes = routes_of(routes_file)
-    policy, _ = options.allowed_by(
-        DEFAULT_POLICY if policy_file is None else load_policy(policy_file),
-        options.load_playbooks(routes.playbooks(), None),
-    )
+    cool_down = given["cool_down_seconds"]
+    read = partial(_config, routes_file, policy_file, given["job_template"], cool_down)
     return _Settings(
         host=listen["host"].strip("[]") or "0.0.0.0",  # noqa: S104  what was asked for
         port=int(listen["port"]),
-        routes=routes,
-        policy=policy,
+        load=partial(_loaded, read),
+        config=read(),
         limits=Limits(
             runs_per_minute=given["runs_per_minute"],
             runs=given["max_runs"],
             queued=given["max_queued"],
-            cool_down_seconds=given["cool_down_seconds"],
+            cool_down_seconds=cool_down,
         ),
         connection=options.Connection(
             **{k: given[k] for k in ("kubeconfig", "context", "impersonate", "qps", "burst")}
         ),
         namespace=given["namespace"],
-        template=_template(given["job_template"], given["cool_down_seconds"]),
         auth=auth,
         tls=tls,
     )
+
+
+def _config(
+    routes_file: Path | None, policy_file: Path | None, template: Path, cool_down_seconds: float
+) -> Any:
+    """Raises UsageError, PlaybookErrors, OutputError."""
+    from runner.serve.config import Config, versions_of  # noqa: PLC0415
+
+    versions = versions_of([file for file in (routes_file, policy_file, template) if file])
+    routes = routes_of(routes_file)
+    policy, _ = options.allowed_by(
+        DEFAULT_POLICY if policy_file is None else load_policy(policy_file),
+        options.load_playbooks(routes.playbooks(), None),
+    )
+    return Config(
+        template=_template(template, cool_down_seconds),
+        routes=routes,
+        policy=policy,
+        playbooks=frozenset((*(path.stem for path in builtin()), *routes.playbooks())),
+        versions=versions,
+    )
+
+
+def _loaded(read: Callable[[], Any]) -> Any:
+    """Raises ConfigError for whatever is wrong: serve goes on with what it has."""
+    from runner.serve.config import ConfigError  # noqa: PLC0415
+
+    try:
+        return read()
+    except Exception as error:
+        raise ConfigError(" ".join(explain(error)[0].split())) from error
 
 
 def _template(file: Path, cool_down_seconds: float) -> Template:
@@ -174,16 +202,18 @@ async def _serve(settings: _Settings) -> ExitCode:
     from runner.redact import Redactor  # noqa: PLC0415
     from runner.serve.accept import Acceptor  # noqa: PLC0415
     from runner.serve.app import Service  # noqa: PLC0415
+    from runner.serve.config import Configuration  # noqa: PLC0415
     from runner.serve.listen import Listener, bind  # noqa: PLC0415
     from runner.serve.log import log  # noqa: PLC0415
     from runner.serve.metrics import Metrics  # noqa: PLC0415
     from runner.serve.release import Releaser  # noqa: PLC0415
     from runner.serve.store import JobStore  # noqa: PLC0415
 
-    stop = asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
     connection = settings.connection
     cluster = await connect(
         kubeconfig=connection.kubeconfig, context=connection.context, qps=connection.qps,
@@ -191,18 +221,19 @@ async def _serve(settings: _Settings) -> ExitCode:
     )  # fmt: skip
     async with cluster:
         metrics = Metrics()
+        configuration = Configuration(settings.config, settings.load, metrics)
+        template = settings.config.template
         store = JobStore(cluster.objects, settings.namespace or cluster.default_namespace)
         releaser = Releaser(
             store, cluster.objects, settings.limits, metrics,
-            name=f"{settings.template.prefix}-serve", identity=secrets.token_hex(4), now=_now,
+            name=f"{template.prefix}-serve", identity=secrets.token_hex(4), now=_now,
         )  # fmt: skip
         _gauges(metrics, store, releaser)
         acceptor = Acceptor(
-            store, settings.template, settings.routes, settings.policy, settings.limits, metrics,
+            store, configuration, settings.limits, metrics,
             redact=Redactor(secrets.token_bytes(32)), now=_now,
         )  # fmt: skip
-        playbooks = {*(path.stem for path in builtin()), *settings.routes.playbooks()}
-        service = Service(acceptor, store, settings.auth, metrics, playbooks, stop)
+        service = Service(acceptor, store, settings.auth, metrics, configuration, stop)
         runner = web.AppRunner(
             service.application(), access_log=None, shutdown_timeout=_STOP_SECONDS,
             keepalive_timeout=30.0,
@@ -218,8 +249,8 @@ async def _serve(settings: _Settings) -> ExitCode:
             listener = Listener(runner, listening, settings.tls)
             await listener.start()
             log("listening", port=listening.getsockname()[1], namespace=store.namespace)
-            tasks = [store.follow(), listener.renew()]
-            if not settings.template.managed_elsewhere:
+            tasks = [store.follow(), listener.renew(), configuration.renew(reload)]
+            if not template.managed_elsewhere:
                 tasks.append(releaser.run(stop))
             await _until_stopped(stop, [asyncio.create_task(each) for each in tasks])
             await runner.cleanup()
@@ -251,7 +282,7 @@ async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -
         # The Lease is given back, not only left.
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                await asyncio.gather(*tasks[2:], return_exceptions=True)
+                await asyncio.gather(*tasks[3:], return_exceptions=True)
         for task in (waiting, *tasks):
             task.cancel()
         await asyncio.gather(waiting, *tasks, return_exceptions=True)

@@ -68,6 +68,8 @@ OF_SERVE = (
            "1 in the replica that releases Jobs."),
     Metric("podmedic_serve_ready", "gauge", (),
            "1 while the API server's Jobs are known."),
+    Metric("podmedic_serve_config_ok", "gauge", (),
+           "0 while routes, policy or Job template were changed and cannot be used."),
     Metric("podmedic_serve_store_seconds", "histogram", (),
            "From the request to the stored Job."),
     Metric("podmedic_serve_build_info", "gauge", ("version",),
@@ -172,7 +174,8 @@ PANELS = (
     Panel("From webhook to stored Job", "timeseries", "s",
           ((f"histogram_quantile(0.95, {_STORED})", "95 %"),), "", 12),
     Panel("Replicas", "stat", "short",
-          (("sum(podmedic_serve_ready)", "ready"), ("sum(podmedic_serve_leader)", "leader")),
+          (("sum(podmedic_serve_ready)", "ready"), ("sum(podmedic_serve_leader)", "leader"),
+           ("sum(podmedic_serve_config_ok)", "config in order")),
           "One of the ready ones is the leader.", 12),
 )  # fmt: skip
 
@@ -218,6 +221,9 @@ ALERTS = (
           '{reason=~"queue-full|busy|api-unavailable|api-refused|unauthorized"}[15m])) > 0',
           "5m", "warning", "serve refuses requests: {{ $labels.reason }}",
           "docs/triggers.md has the reasons; Alertmanager repeats what got a 503."),
+    Alert("PodmedicServeConfigBroken", "min(podmedic_serve_config_ok) == 0", "5m", "warning",
+          "serve cannot use its changed routes, policy or Job template",
+          "It goes on with the old ones; its log says what is wrong (config-not-reloaded)."),
     Alert("PodmedicServeRunsFail", "max(podmedic_serve_runs_failed) > 0", "0m", "info",
           "{{ $value }} runs that alerts started have failed", "Look at their Jobs' logs."),
 )  # fmt: skip

@@ -12,13 +12,14 @@ from runner.cluster import ClusterError
 from runner.examine.context import Redact
 from runner.killpoints import reach
 from runner.model.trigger import Alert, Trigger
-from runner.policy import Policy, of_namespace
+from runner.policy import of_namespace
+from runner.serve.config import Config, Configuration
 from runner.serve.log import log
 from runner.serve.metrics import Metrics
 from runner.serve.store import JobStore
 from runner.sweep import clean_trigger
-from runner.triggers import BodyError, Routes, read_body, trigger_of
-from runner.triggers.jobs import Job, Template, alert_id, job_name, parts, with_alerts
+from runner.triggers import BodyError, read_body, trigger_of
+from runner.triggers.jobs import Job, alert_id, job_name, parts, with_alerts
 from runner.triggers.queue import Limits, is_full, sort_alerts
 from runner.triggers.request import RunRequest, trigger_of_request
 
@@ -56,9 +57,7 @@ class Acceptor:
     def __init__(
         self,
         store: JobStore,
-        template: Template,
-        routes: Routes,
-        policy: Policy,
+        configuration: Configuration,
         limits: Limits,
         metrics: Metrics,
         *,
@@ -66,9 +65,7 @@ class Acceptor:
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._template = template
-        self._routes = routes
-        self._policy = policy
+        self._configuration = configuration
         self._limits = limits
         self._metrics = metrics
         self._redact = redact
@@ -78,37 +75,40 @@ class Acceptor:
 
     async def alerts(self, body: bytes) -> Answer:
         """Raises RefusedError."""
+        # One for the whole request: it may be replaced meanwhile.
+        config = self._configuration.current
         try:
-            trigger = trigger_of(read_body(body), self._routes, self._now())
+            trigger = trigger_of(read_body(body), config.routes, self._now())
         except BodyError as error:
             reason = "too-large" if error.status == 413 else "malformed"
             raise RefusedError(error.status, reason, str(error)) from None
         told = _Told()
-        wanted = [alert for alert in trigger.alerts if self._is_wanted(alert, told)]
+        wanted = [alert for alert in trigger.alerts if self._is_wanted(alert, config, told)]
         async with _bounded(self._store):
             await self._resolve(trigger)
             async with self._lock:
-                await self._store_alerts(trigger, wanted, told)
+                await self._store_alerts(trigger, wanted, config, told)
         status = 202 if told.runs else 200
         runs = [{"run": name, "state": state} for name, state in told.runs.items()]
         return Answer(status=status, body={"runs": runs, "ignored": told.ignored})
 
     async def request(self, request: RunRequest, identity: str) -> Answer:
         """`identity` is the same for a repetition. Raises RefusedError."""
-        refused = of_namespace(self._policy, request.namespace)
+        config = self._configuration.current
+        refused = of_namespace(config.policy, request.namespace)
         if refused is not None:
             raise RefusedError(403, "policy", str(refused))
         identity = request.id or identity or secrets.token_hex(16)
-        name = job_name(self._template.prefix, "request", [identity])
+        name = job_name(config.template.prefix, "request", [identity])
         trigger = trigger_of_request(request, self._now())
         async with _bounded(self._store), self._lock:
             job = self._store.get(name)
             if job is None:
                 self._require_room()
-                job, _ = await self._create(name, trigger)
+                job, _ = await self._create(name, trigger, config)
         return Answer(status=202, body={"runs": [{"run": name, "state": job.state}], "ignored": []})
 
-    def _is_wanted(self, alert: Alert, told: _Told) -> bool:
+    def _is_wanted(self, alert: Alert, config: Config, told: _Told) -> bool:
         if not alert.firing:
             self._metrics.alerts("resolved")
             return False
@@ -116,14 +116,16 @@ class Acceptor:
             self._metrics.alerts("no-target" if alert.route else "no-route")
             told.ignore(alert, alert.reason)
             return False
-        refused = of_namespace(self._policy, alert.aim.target.namespace)
+        refused = of_namespace(config.policy, alert.aim.target.namespace)
         if refused is not None:
             self._metrics.alerts("policy")
             told.ignore(alert, str(refused))
             return False
         return True
 
-    async def _store_alerts(self, trigger: Trigger, wanted: Sequence[Alert], told: _Told) -> None:
+    async def _store_alerts(
+        self, trigger: Trigger, wanted: Sequence[Alert], config: Config, told: _Told
+    ) -> None:
         found = sort_alerts(wanted, self._store.jobs, self._limits, self._now())
         for outcome, covered in (("known", found.known), ("cool-down", found.cooling)):
             for _, run in covered:
@@ -134,8 +136,8 @@ class Acceptor:
         for part in parts(with_alerts(trigger, found.fresh)):
             self._require_room()
             ids = list(map(alert_id, part.alerts))
-            name = job_name(self._template.prefix, trigger.group_key, ids)
-            _, new = await self._create(name, part)
+            name = job_name(config.template.prefix, trigger.group_key, ids)
+            _, new = await self._create(name, part, config)
             told.runs[name] = "stored" if new else "known"
             self._metrics.alerts("stored" if new else "known", len(ids))
 
@@ -145,12 +147,12 @@ class Acceptor:
                 503, "queue-full", f"{self._limits.queued} runs wait already; try again later"
             )
 
-    async def _create(self, name: str, trigger: Trigger) -> tuple[Job, bool]:
+    async def _create(self, name: str, trigger: Trigger, config: Config) -> tuple[Job, bool]:
         loop = asyncio.get_running_loop()
         began_at = loop.time()
         # What stands in the API server is read by others, too.
         trigger = clean_trigger(trigger, self._redact) or trigger
-        job, new = await self._store.create(self._template.job(name, trigger))
+        job, new = await self._store.create(config.template.job(name, trigger))
         reach("run-stored")
         if new:
             self._metrics.stored(trigger.source, loop.time() - began_at)

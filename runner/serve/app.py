@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from aiohttp import web
 from runner.cluster import ClusterError
 from runner.serve.accept import Acceptor, Answer, RefusedError, run_value
 from runner.serve.auth import Auth
+from runner.serve.config import Configuration
 from runner.serve.log import log
 from runner.serve.metrics import Metrics
 from runner.serve.store import JobStore
@@ -31,22 +32,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Service:
-    """`playbooks` are those that a request may name."""
-
     def __init__(
         self,
         acceptor: Acceptor,
         store: JobStore,
         auth: Auth,
         metrics: Metrics,
-        playbooks: Collection[str],
+        configuration: Configuration,
         stopping: asyncio.Event,
     ) -> None:
         self._acceptor = acceptor
         self._store = store
         self._auth = auth
         self._metrics = metrics
-        self._playbooks = playbooks
+        self._configuration = configuration
         self._stopping = stopping
         self._at_once = 0
 
@@ -110,7 +109,7 @@ class Service:
                 # What is sent a second time is the same run.
                 identity = hashlib.sha256(timestamp.encode() + b"." + body).hexdigest()
             try:
-                wanted = read_request(body, self._playbooks)
+                wanted = read_request(body, self._configuration.current.playbooks)
             except BodyError as error:
                 raise RefusedError(error.status, "malformed", str(error)) from None
             return _answer(await self._acceptor.request(wanted, identity))

@@ -75,6 +75,9 @@ class Metrics:
     def released(self) -> None:
         self.counters["podmedic_serve_runs_released_total"].inc()
 
+    def config_read(self, *, ok: bool) -> None:
+        self.gauges["podmedic_serve_config_ok"].set(ok)
+
     def watch(self, name: str, value: Callable[[], float]) -> None:
         """A gauge that is looked up when somebody asks."""
         self.gauges[name].set_function(value)

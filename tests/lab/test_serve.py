@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import signal
 import ssl
 import subprocess
 import time
@@ -24,6 +25,7 @@ from runner.triggers.request import SIGNATURE, TIMESTAMP, signature
 from tests.lab import podmedic as pm
 from tests.lab import serving as sv
 from tests.unit.alerts import HOSTILE, LABELS, alert, body
+from tests.unit.test_serve_config import Mount, routes
 
 KEY = "a-key-for-signatures-0123"
 
@@ -353,6 +355,35 @@ def test_certificates_of_clients_and_their_rotation(
 def _fingerprint(port: int) -> str:
     shown = ssl.get_server_certificate(("127.0.0.1", port))
     return hashlib.sha256(shown.encode()).hexdigest()
+
+
+def test_routes_are_read_anew_and_broken_ones_change_nothing(
+    namespace: str, account: Path, tmp_path: Path
+) -> None:
+    """As a ConfigMap's volume changes: a link is swapped. And at once on SIGHUP."""
+    mount = Mount(tmp_path / "config")
+    mount.swap(routes=routes("triage"))
+    option = f"--routes={tmp_path / 'config' / 'routes.yaml'}"
+    with sv.serve(tmp_path, account, namespace, option, template=sv.never_scheduled()) as served:
+
+        def started(number: int) -> str:
+            """The route that took a new alert."""
+            run = served.ask("/v1/alerts", body(named(number)))[1]["runs"][0]["run"]
+            return str(served.ask(f"/v1/runs/{run}")[1]["trigger"]["alerts"][0]["route"])
+
+        def said(event: str) -> bool:
+            return any(line["event"] == event for line in served.lines)
+
+        first = started(1)
+        mount.swap(routes=routes("crashloop"))
+        sv.until(lambda: said("config-reloaded"))
+        second = started(2)
+        (tmp_path / "config" / "routes.yaml").unlink()
+        served.process.send_signal(signal.SIGHUP)
+        sv.until(lambda: said("config-not-reloaded"))
+        third, ok = started(3), served.metric("podmedic_serve_config_ok")
+
+    assert (first, second, third, ok) == ("triage", "crashloop", "crashloop", 0)
 
 
 def test_without_permission_it_says_so_and_ends(

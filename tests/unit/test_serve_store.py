@@ -14,6 +14,7 @@ from runner.cluster import ClusterError, ErrorReason, ObjectEvent, Resource
 from runner.policy import DEFAULT as DEFAULT_POLICY
 from runner.redact import Redactor
 from runner.serve.accept import Acceptor, RefusedError
+from runner.serve.config import Config, Configuration
 from runner.serve.metrics import Metrics
 from runner.serve.store import JobStore
 from runner.triggers import DEFAULT
@@ -110,9 +111,13 @@ class World:
         self.jobs = Jobs()
         self.store = JobStore(self.jobs, "podmedic", lambda: self.seconds)
         self.metrics = Metrics()
+        config = Config(
+            template=Template(copy.deepcopy(TEMPLATE), 0), routes=DEFAULT, policy=DEFAULT_POLICY,
+            playbooks=(), versions={},
+        )  # fmt: skip
         self.acceptor = Acceptor(
-            self.store, Template(copy.deepcopy(TEMPLATE), 0), DEFAULT, DEFAULT_POLICY,
-            limits or Limits(), self.metrics, redact=Redactor(b"k" * 32),
+            self.store, Configuration(config, lambda: config, self.metrics), limits or Limits(),
+            self.metrics, redact=Redactor(b"k" * 32),
             now=lambda: RECEIVED + timedelta(seconds=self.seconds),
         )  # fmt: skip
 
