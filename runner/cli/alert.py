@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from runner.cli import options
+from runner.model.report import Report
 from runner.model.trigger import API_VERSION, Aim, Trigger
 from runner.triggers import BodyError, Routes, Webhook, read_body, trigger_of
 from runner.triggers.body import MAX_BYTES, check_json
@@ -74,6 +75,25 @@ def with_included(trigger: Trigger) -> Trigger:
         ),
         asked=asked and msgspec.structs.replace(asked, aim=widened(asked.aim)),
     )
+
+
+def with_ends(report: Report, file: str) -> Report:
+    """With the ends of its alerts that `file` tells of. Raises UsageError."""
+    from runner.triggers.resolved import read_ended, with_resolved  # noqa: PLC0415
+
+    trigger = report.run.trigger
+    if trigger is None or not trigger.alerts:
+        raise click.UsageError("--resolved: no alert started this run")
+    try:
+        found = with_resolved(trigger, read_ended(_read(file, "--resolved"), trigger))
+    except BodyError as error:
+        raise click.UsageError(f"--resolved {file}: {error}") from None
+    if found == trigger:
+        raise click.UsageError(
+            f"--resolved {file}: tells of the end of no alert that started this run"
+        )
+    run = msgspec.structs.replace(report.run, trigger=found)
+    return msgspec.structs.replace(report, run=run)
 
 
 def _read(name: str, option: str) -> bytes:

@@ -58,6 +58,7 @@ from runner.sweep import (
     prepare,
     report_of,
     sweep,
+    with_ends,
 )
 from runner.sweep.plans import with_debt, with_policy
 
@@ -198,6 +199,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             earlier=earlier,
             trigger=clean_trigger(request.written.trigger, outside.redact),
         )
+        seen = await with_ends(seen, cluster.objects, cluster.default_namespace)
         watcher.close()
         redact.account.finish()
         if not request.redaction.is_on:

@@ -22,7 +22,15 @@ from runner.report.reading import read_report
     metavar="FILE",
     help="Print what a Jinja template makes of the report.",
 )
-def report(source: Path, outputs: tuple[str, ...], template: Path | None) -> int:
+@click.option(
+    "--resolved",
+    metavar="FILE",
+    help="Say which of the alerts that started the run have ended since: a later webhook about "
+    "them, or what serve's GET /v1/runs/NAME says; - is stdin. RUN stays as it is.",
+)
+def report(
+    source: Path, outputs: tuple[str, ...], template: Path | None, resolved: str | None
+) -> int:
     """Print the report of the run in the directory RUN, or of a report.json, in other formats.
     Needs no cluster and asks no rule again (that is `podmedic analyze`).
 
@@ -39,6 +47,10 @@ def report(source: Path, outputs: tuple[str, ...], template: Path | None) -> int
             f"-o {','.join(FILES)}"
         )
     found = read_report(source)
+    if resolved is not None:
+        from runner.cli.alert import with_ends  # noqa: PLC0415
+
+        found = with_ends(found, resolved)
     if template is not None:
         from runner.report.template import render_template  # noqa: PLC0415
 

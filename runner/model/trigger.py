@@ -28,7 +28,9 @@ class Aim(Record, frozen=True, kw_only=True):
 
 class Alert(Record, frozen=True, kw_only=True):
     """One alert as it came, shortened, and what the routes made of it: without `aim` nothing is
-    started for it, `reason` says why. `endsAt` is null while it fires."""
+    started for it, `reason` says why. `firing` and `endsAt` are as it came, `endsAt` null while it
+    fires; `resolvedAt` is when it ended afterwards, null where the run did not hear of that before
+    its report."""
 
     name: str
     fingerprint: str
@@ -41,6 +43,7 @@ class Alert(Record, frozen=True, kw_only=True):
     route: str
     aim: Aim | None
     reason: str
+    resolved_at: datetime | None = None
 
 
 class Asked(Record, frozen=True, kw_only=True):

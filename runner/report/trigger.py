@@ -44,7 +44,9 @@ def _line(alert: Alert) -> str:
     about = f", {aim_text(alert.aim)}" if alert.aim is not None else ""
     text = cut(one_line(_summary(alert)), _MAX_SUMMARY)
     said = f": {text}" if text else ""
-    return f"Started by alert {name}{level}, firing since {_time(alert.starts_at)}{about}{said}"
+    ended = f", resolved at {_time(alert.resolved_at)}" if alert.resolved_at else ""
+    since = f"firing since {_time(alert.starts_at)}{ended}"
+    return f"Started by alert {name}{level}, {since}{about}{said}"
 
 
 def _summary(alert: Alert) -> str:
@@ -67,7 +69,7 @@ def _shown(alert: Alert) -> dict[str, Any]:
     return {
         "name": one_line(alert.name or "without a name"),
         "since": alert.starts_at,
-        "until": alert.ends_at,
+        "until": alert.resolved_at or alert.ends_at,
         "about": aim_text(alert.aim) if alert.aim is not None else "",
         "reason": one_line(alert.reason),
         "route": one_line(alert.route),

@@ -8,7 +8,7 @@ from runner.sweep.resume import Earlier, pod_records
 from runner.sweep.run import prepare, sweep
 from runner.sweep.seen import report_of
 from runner.sweep.settings import Budget, Selection
-from runner.sweep.trigger import clean_trigger
+from runner.sweep.trigger import clean_trigger, with_ends
 
 __all__ = [
     "Budget",
@@ -28,4 +28,5 @@ __all__ = [
     "report_of",
     "require_lease",
     "sweep",
+    "with_ends",
 ]

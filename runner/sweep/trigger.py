@@ -1,9 +1,21 @@
-"""What somebody wrote into an alert passes the choke point like what comes from a pod."""
+"""What somebody wrote into an alert passes the choke point like what comes from a pod; and what
+became of the alert while the run waited and worked."""
+
+import asyncio
+import re
 
 import msgspec
 
+from runner.cluster import ClusterError, Objects, Resource
 from runner.examine.context import Redact
+from runner.model.seen import Seen
 from runner.model.trigger import Alert, Trigger
+from runner.triggers.jobs import Job
+from runner.triggers.resolved import by_fingerprint, with_resolved
+
+_JOBS = Resource(plural="jobs", group="batch")
+_JOB_NAME = re.compile(r"[a-z0-9-]{1,63}")
+_ASK_SECONDS = 5.0
 
 
 def clean_trigger(trigger: Trigger | None, redact: Redact) -> Trigger | None:
@@ -42,3 +54,25 @@ def clean_trigger(trigger: Trigger | None, redact: Redact) -> Trigger | None:
         alerts=tuple(map(clean_alert, trigger.alerts)),
         asked=asked and msgspec.structs.replace(asked, reason=clean(asked.reason)),
     )
+
+
+async def with_ends(seen: Seen, objects: Objects, namespace: str) -> Seen:
+    """With the ends of alerts that serve wrote on the run's Job since it was stored. Where that may
+    not be asked, or nobody answers, nothing is said of them: it keeps no report from being
+    written."""
+    trigger = seen.run.trigger
+    if trigger is None or not _JOB_NAME.fullmatch(trigger.id):
+        return seen
+    try:
+        async with asyncio.timeout(_ASK_SECONDS):
+            # A list, which playbooks that judge Jobs are allowed already.
+            found = await objects.list(
+                _JOBS, namespace, Job, field_selector=f"metadata.name={trigger.id}",
+                metadata_only=True,
+            )  # fmt: skip
+    except (ClusterError, TimeoutError):
+        return seen
+    for job in found:
+        trigger = with_resolved(trigger, by_fingerprint(job.resolved))
+    run = msgspec.structs.replace(seen.run, trigger=trigger)
+    return msgspec.structs.replace(seen, run=run)

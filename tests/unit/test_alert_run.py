@@ -1,7 +1,9 @@
 """A run for an alert: which pods it looks at, and what every page says of the alert."""
 
+import asyncio
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +12,24 @@ import pytest
 from click.testing import CliRunner
 
 from runner.cli.main import podmedic
-from runner.cluster import Scope
+from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.model.pod import Pod
 from runner.model.report import Report, Workload
+from runner.model.seen import Seen
 from runner.model.trigger import Aim, PodTarget, Trigger
 from runner.playbook import Playbook, resolve
 from runner.policy import DEFAULT as DEFAULT_POLICY
 from runner.policy import of_namespace
 from runner.redact import Redactor
-from runner.report import json_schema, to_html
+from runner.report import json_schema, to_html, write
 from runner.report.markdown import to_markdown
 from runner.report.terminal import summary_text
 from runner.report.trigger import trigger_lines
 from runner.select import aimed_at, container_meant, workload_aimed_at
-from runner.sweep import Selection, clean_trigger
+from runner.sweep import Selection, clean_trigger, with_ends
 from runner.sweep.gather import queries
 from runner.triggers import DEFAULT, read_body, trigger_of
+from runner.triggers.jobs import Job
 from tests.unit.alerts import LABELS, RECEIVED, alert, body, webhook
 from tests.unit.pods import pod
 from tests.unit.report_samples import HOSTILE, rich_report
@@ -282,3 +286,101 @@ def test_validate_reads_routes_and_their_playbooks(tmp_path: Path) -> None:
     file.write_text(text.replace("[triage]", "[./own.yaml]"))
     code, told = invoke("validate", str(file))
     assert (code, told) == (4, f"{tmp_path}/own.yaml: No such file or directory\n")
+
+
+# --- the end of the story -----------------------------------------------------------------------
+
+ENDED = datetime(2026, 11, 23, 3, 10, tzinfo=UTC)
+RESOLVED_LINE = LINE.replace(" UTC, pod", " UTC, resolved at 2026-11-23 03:10:00 UTC, pod")
+
+
+def written(folder: Path, made: Report) -> Path:
+    (folder / "run").mkdir(parents=True)
+    write(folder / "run", made)
+    return folder / "run"
+
+
+def told(run: Path, document: Any, *more: str) -> tuple[int, str]:
+    """Exit code, and the first line of what `podmedic report --resolved` says."""
+    file = run.parent / "later.json"
+    file.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
+    words = ["report", str(run), "--resolved", str(file), *more]
+    done = CliRunner().invoke(podmedic, words)
+    return done.exit_code, done.output.replace(str(file), "F")
+
+
+def answer(**fields: Any) -> dict[str, Any]:
+    """As `GET /v1/runs/NAME` says it."""
+    return {"run": "podmedic-alert-1", "state": "succeeded", "trigger": None,
+            "resolved": {"c5d0e1a2b3f40516": "2026-11-23T03:10:00+00:00"}, **fields}  # fmt: skip
+
+
+def test_a_later_word_of_the_sender_closes_the_story_beside_the_sealed_run(tmp_path: Path) -> None:
+    made = report(msgspec.structs.replace(trigger(), id="podmedic-alert-1"))
+    run = written(tmp_path, made)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    gone = body(alert(status="resolved", endsAt="2026-11-23T03:10:00Z"), status="resolved")
+
+    for later in (gone, answer()):
+        code, said = told(run, later, "-o", "markdown")
+        assert (code, RESOLVED_LINE in said.replace("\\", "")) == (0, True), said
+    (shown,) = json.loads(told(run, gone, "-o", "json")[1])["run"]["trigger"]["alerts"]
+    assert (shown["firing"], shown["endsAt"], shown["resolvedAt"]) == (
+        True, None, "2026-11-23T03:10:00Z",
+    )  # fmt: skip
+    assert 'until <time datetime="2026-11-23T03:10:00' in told(run, gone, "-o", "html")[1]
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_what_tells_of_no_end(tmp_path: Path) -> None:
+    run = written(tmp_path, report(msgspec.structs.replace(trigger(), id="podmedic-alert-1")))
+    none = "--resolved F: tells of the end of no alert that started this run"
+    again = alert(status="resolved", startsAt="2026-11-23T04:00:00Z", endsAt="2026-11-23T05:00:00Z")
+    for later, why in (
+        (body(), none),
+        (body(again), none),
+        (answer(resolved={}), none),
+        (answer(resolved={"c5d0e1a2b3f40516": "soon"}), "not an Alertmanager webhook: "),
+        (answer(run="another"), "it is about run 'another', not 'podmedic-alert-1'"),
+        (b"{}", "not an Alertmanager webhook: "),
+        (b"[" * 100, "nested deeper than 32 levels, or not JSON"),
+    ):
+        code, said = told(run, later)
+        assert (code, why in said) == (2, True), said
+    other = written(tmp_path / "other", rich_report())
+    assert "--resolved: no alert started this run" in told(other, body())[1]
+
+
+class _Jobs:
+    """The Job of the run, with what serve wrote on it; or an API server that says no."""
+
+    def __init__(self, *, error: bool = False, **annotations: str) -> None:
+        self._error = error
+        self._annotations = annotations
+
+    async def list(self, *_: Any, field_selector: str, **__: Any) -> list[Job]:
+        assert field_selector == "metadata.name=podmedic-alert-1"
+        if self._error:
+            raise ClusterError(ErrorReason.FORBIDDEN, "no", status=403)
+        found = {f"resolved.podmedic.io/{k}": v for k, v in self._annotations.items()}
+        return [msgspec.convert({"metadata": {"annotations": found}}, Job)]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "resolved"),
+    [
+        (_Jobs(c5d0e1a2b3f40516="2026-11-23T03:10:00+00:00"), ENDED),
+        (_Jobs(other="2026-11-23T03:10:00+00:00"), None),
+        (_Jobs(c5d0e1a2b3f40516="soon"), None),
+        (_Jobs(c5d0e1a2b3f40516="2026-11-23T03:10:00"), None),
+        (_Jobs(error=True), None),
+    ],
+)
+def test_an_end_before_the_report_is_in_it(jobs: Any, resolved: datetime | None) -> None:
+    made = report(msgspec.structs.replace(trigger(), id="podmedic-alert-1"))
+    seen = Seen(api_version="podmedic.io/v1alpha1", run=made.run, at=RECEIVED)
+
+    found = asyncio.run(with_ends(seen, jobs, "shop")).run.trigger
+
+    assert found is not None
+    assert [each.resolved_at for each in found.alerts] == [resolved]
