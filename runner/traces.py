@@ -143,6 +143,7 @@ def _of_run(report: Report) -> dict[str, Any]:
     return {
         "podmedic.run.id": run.id,
         "k8s.cluster.name": _text(run.cluster),
+        "podmedic.redacted": run.redacted,
         "podmedic.playbooks": [playbook.name for playbook in run.playbooks],
         "podmedic.pods": summary.pods,
         "podmedic.workloads.broken": summary.workloads_broken,

@@ -88,6 +88,7 @@ class Log:
             outcomes=report.summary.outcomes,
             aborted=report.run.aborted,
             interrupted=report.run.interrupted,
+            redacted=report.run.redacted,
             report=where,
         )
 

@@ -95,7 +95,9 @@ async def _tell(
         "reason": REASON,
         "type": "Warning",
         "regarding": regarding,
-        "note": note_of(finding, link.replace("{run}", report.run.id)),
+        "note": note_of(
+            finding, link.replace("{run}", report.run.id), redacted=report.run.redacted
+        ),
     }  # fmt: skip
     try:
         await objects.create(EVENTS, namespace, body, _Event)
@@ -174,9 +176,10 @@ def _reference(version: str, kind: str, namespace: str, name: str, uid: str) -> 
     return {key: value for key, value in made.items() if value}
 
 
-def note_of(finding: Finding, link: str) -> str:
+def note_of(finding: Finding, link: str, *, redacted: bool = True) -> str:
     """The cause as a sentence, and where to read more; never an output."""
+    stamp = "" if redacted else "Not redacted (--no-redact): "
     more = f" {link}" if link else ""
     room = _MAX_NOTE_BYTES - len(more.encode())
-    said = one_line(finding.message or finding.title).encode()
+    said = one_line(f"{stamp}{finding.message or finding.title}").encode()
     return said[:room].decode(errors="ignore") + more

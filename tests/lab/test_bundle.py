@@ -1,14 +1,82 @@
 """From a run on the cluster to a bundle that is verified without one."""
 
+import contextlib
+import gzip
 import json
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_sweep import wait_crashing
+from tests.unit.bundles import run_directory
 
 PASSWORD = "Tr0ub4dor"
+NOT_REDACTED = {
+    "report.json": '"redacted":false',
+    "evidence.json.gz": '"redacted":false',
+    "manifest.json": '"redacted":false',
+    "report.html": "Not redacted: secrets may stand in this report",
+    "report.md": "Not redacted: secrets may stand in this report",
+    "junit.xml": "Not redacted: secrets may stand in this report",
+    "report.sarif": "Not redacted: secrets may stand in this report",
+    "findings.csv": "Not redacted: secrets may stand in this report",
+}
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("room_kib", [64, 160])
+def test_a_disk_that_fills_up_while_it_is_bundled(tmp_path: Path, room_kib: int) -> None:
+    """However far it gets: whole or not there at all, and the run as it was."""
+    run = run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(100_000)})
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with small_disk(tmp_path / "small", f"{room_kib}k") as small:
+        target = small / "run.tar.zst"
+        done = pm.podmedic(None, "bundle", run, "-o", target, directory=run)
+        left = [path.name for path in small.iterdir()]
+        if done.code == 0:
+            verified = pm.podmedic(None, "verify", target, directory=run).code
+            assert (room_kib >= 128, left, verified) == (True, ["run.tar.zst"], 0)
+        else:
+            said = f"podmedic: cannot write {target}: No space left on device\n"
+            assert (done.code, done.stderr, left) == (6, said, [])
+            assert room_kib < 128
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_costs_the_bundle_alone(lab: Lab, namespace: str, tmp_path: Path) -> None:
+    """Said in one line, by the exit code, and by the metrics; `podmedic bundle` does it later."""
+    out, metrics = tmp_path / "out", tmp_path / "podmedic.prom"
+    with small_disk(tmp_path / "small", "4k") as small:
+        target = small / "run.tar.zst"
+        done = pm.run(
+            lab, namespace, "crashloop", "--allow-empty", "-q", f"--bundle={target}",
+            f"--metrics-textfile={metrics}", directory=out,
+        )  # fmt: skip
+        assert list(small.iterdir()) == []
+    said = (
+        f"podmedic: the run is not sealed: cannot write {target}: No space left on device; "
+        f"`podmedic bundle {out}` does that later"
+    )
+    assert (done.code, done.stderr.splitlines()[1:]) == (6, [said]), done.stderr
+    failed = [line for line in metrics.read_text().splitlines() if "sink_failures{" in line]
+    assert 'podmedic_sink_failures{sink="bundle"} 1.0' in failed
+    assert sum(line.endswith(" 1.0") for line in failed) == 1
+    assert pm.podmedic(None, "verify", out, directory=out).code == 0
+    assert pm.podmedic(None, "bundle", out, directory=out).code == 0
 
 
 def test_a_signed_run_and_its_bundle(lab: Lab, namespace: str, tmp_path: Path) -> None:
@@ -61,3 +129,24 @@ def test_a_signed_run_and_its_bundle(lab: Lab, namespace: str, tmp_path: Path) -
     said = pm.podmedic(None, "verify", tmp_path / "x", *key, directory=out)
     assert said.code == 1
     assert f"{tmp_path}/x: report.html: was changed: sha256 is " in said.stderr
+
+    # The policy allows it: the secret is in it, and every file for people or programs says so.
+    policy, bare = tmp_path / "policy.yaml", tmp_path / "bare"
+    policy.write_text(
+        "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: ops}\n"
+        "spec: {unredacted: true}\n"
+    )
+    words = ("--no-redact", "--policy", policy, "--bundle", "-o", "csv,junit,sarif,markdown")
+    run = pm.run(lab, namespace, "crashloop", *words, directory=bare)
+    assert run.code == 1, run.stderr
+    assert "Not redacted: secrets may stand in this report" in run.stdout
+    subprocess.run(["tar", "-xf", f"{bare}.tar.zst", "--one-top-level=y"], cwd=tmp_path, check=True)
+    for folder, name, stamp in (
+        (folder, *each) for folder in (bare, tmp_path / "y") for each in NOT_REDACTED.items()
+    ):
+        raw = (folder / name).read_bytes()
+        text = gzip.decompress(raw) if name.endswith(".gz") else raw
+        assert stamp in text.decode(), (folder, name)
+    assert PASSWORD in (bare / "report.json").read_text()
+    said = pm.podmedic(None, "verify", f"{bare}.tar.zst", directory=out)
+    assert "NOT REDACTED: the policy allowed --no-redact; secrets may be in it" in said.stdout

@@ -15,9 +15,13 @@ from runner.bundle.scan import Found, SecretScan
 from runner.cli.redaction import Account, LazyRedactor
 from runner.examine.context import about
 from runner.model.report import PodOutcome
+from runner.notify.message import WhatFor, message_of
 from runner.redact import Redactor
-from runner.report import to_html
+from runner.report import render, to_html
 from runner.report.document import to_json
+from runner.report.output import FILES
+from runner.sweep.owner_events import note_of
+from runner.traces import spans_of
 from tests.unit.bundles import run_directory, verified
 from tests.unit.planted import SHAPED
 from tests.unit.report_samples import pod, report_of, rich_report, step, workload
@@ -139,6 +143,31 @@ def test_a_run_that_was_not_redacted_says_so_everywhere(tmp_path: Path) -> None:
     manifest = verified((tmp_path / "run.tar.zst").read_bytes()).manifest
     assert manifest is not None
     assert not manifest.redacted
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_says_so(name: str) -> None:
+    made = rich_report()
+    bare = msgspec.structs.replace(made, run=msgspec.structs.replace(made.run, redacted=False))
+    stamp = {
+        "json": '"redacted":false', "ndjson": '"redacted":false', "yaml": "redacted: false",
+    }.get(name, "Not redacted: secrets may stand in this report")  # fmt: skip
+    assert stamp in render(bare, name)
+    assert stamp not in render(made, name)
+
+
+def test_what_is_told_elsewhere_says_so() -> None:
+    made = rich_report()
+    bare = msgspec.structs.replace(made, run=msgspec.structs.replace(made.run, redacted=False))
+    message = message_of(bare, None, WhatFor.ALWAYS, "")
+    assert message is not None
+    assert message.body.startswith("Not redacted: secrets may stand in this report")
+    [*_, whole] = [span for span in spans_of(bare) if span.name == "podmedic run"]
+    assert whole.attributes is not None
+    assert whole.attributes["podmedic.redacted"] is False
+    finding = made.findings[0]
+    note = note_of(finding, "", redacted=False)
+    assert note == f"Not redacted (--no-redact): {note_of(finding, '')}"
 
 
 @pytest.mark.parametrize("allowed", [True, False])
