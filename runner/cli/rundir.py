@@ -27,8 +27,13 @@ from runner.sweep.pool import UNDONE
 
 
 def identity_of(request: Request, cluster: str) -> str:
-    """What makes two runs the same work."""
-    parts = [__version__, cluster, request.selection]
+    """What makes two runs the same work: another alert about the same pod is another one."""
+    trigger = request.written.trigger
+    why = trigger and (
+        trigger.id,
+        sorted((each.fingerprint, each.starts_at) for each in trigger.alerts),
+    )
+    parts = [__version__, cluster, request.selection, why]
     parts += [(p.sha256, p.spec.debugger.image) for p in request.playbooks]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

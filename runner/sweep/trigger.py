@@ -10,8 +10,6 @@ from runner.cluster import ClusterError, Objects, Resource
 from runner.examine.context import Redact
 from runner.model.seen import Seen
 from runner.model.trigger import Alert, Trigger
-from runner.triggers.jobs import Job
-from runner.triggers.resolved import by_fingerprint, with_resolved
 
 _JOBS = Resource(plural="jobs", group="batch")
 _JOB_NAME = re.compile(r"[a-z0-9-]{1,63}")
@@ -63,6 +61,10 @@ async def with_ends(seen: Seen, objects: Objects, namespace: str) -> Seen:
     trigger = seen.run.trigger
     if trigger is None or not _JOB_NAME.fullmatch(trigger.id):
         return seen
+    # Imported here: most sweeps have no alert.
+    from runner.triggers.jobs import Job  # noqa: PLC0415
+    from runner.triggers.resolved import by_fingerprint, with_resolved  # noqa: PLC0415
+
     try:
         async with asyncio.timeout(_ASK_SECONDS):
             # A list, which playbooks that judge Jobs are allowed already.

@@ -216,8 +216,8 @@ def deployed(
     image = f"ghcr.io/podmedic/runner:{namespace}"
     lab.tag("runner", image)
     manifests = sv.MANIFESTS.read_text().replace("ghcr.io/podmedic/runner:0.1.0", image)
-    told = f"- {{name: PODMEDIC_NOTIFY, value: 'json://{listener.address}/'}}"
-    manifests = re.sub(r"^( +)- name: RUN$", rf"\1{told}\n\g<0>", manifests, flags=re.MULTILINE)
+    told = f"- --notify=json://{listener.address}/"
+    manifests = re.sub(r"^( +)- --keep=100$", rf"\g<0>\n\1{told}", manifests, flags=re.MULTILINE)
     lab.kubectl("apply", "-n", namespace, "-f", "-", input=manifests)
     pm.wait_ready(lab, namespace, "podmedic-serve")
     found = lab.kubectl(
@@ -249,9 +249,11 @@ def test_from_a_crash_loop_to_one_report(
         stored = monitoring.query("sum(podmedic_serve_runs_stored_total)")
         made = sv.jobs(lab, namespace)
 
-    report = json.loads((reports / name / "report.json").read_bytes())
+    (run,) = (reports / "alerts").iterdir()
+    report = json.loads((run / "report.json").read_bytes())
     trigger = report["run"]["trigger"]
     (alert,) = trigger["alerts"]
+    assert (trigger["id"], report["run"]["id"]) == (name, run.name)
     received = datetime.fromisoformat(trigger["receivedAt"]).timestamp()
     assert [job["metadata"]["name"] for job in made] == [name]
     assert stored[0]["value"][1] == "1"
@@ -265,9 +267,9 @@ def test_from_a_crash_loop_to_one_report(
         "KubePodCrashLooping", "crash", "critical",
     )  # fmt: skip
     assert alert["generatorUrl"].startswith("http://")
-    assert "The alert that started this run" in (reports / name / "report.html").read_text()
+    assert "The alert that started this run" in (run / "report.html").read_text()
     # The first thing on disk, before anything is touched; a machine with more to do than it has
     # cores takes longer.
     patience = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 2)
-    assert 0 < (reports / name / "run.json").stat().st_mtime - received < 5 * patience
+    assert 0 < (run / "run.json").stat().st_mtime - received < 5 * patience
     assert seconds < MOST_SECONDS * patience

@@ -228,12 +228,14 @@ def test_a_job_from_the_chart(
         "--timeout=60s", timeout_seconds=80,
     )  # fmt: skip
 
-    report = json.loads((reports / "report.json").read_bytes())
+    (run,) = [path for path in reports.iterdir() if (path / "run.json").exists()]
+    report = json.loads((run / "report.json").read_bytes())
+    assert report["run"]["id"] == run.name
     assert {p["workload"]["name"] for p in report["pods"]} == {"ledger"}
     assert report["run"]["policy"]["name"] == "cluster"
     assert {(p["strategy"], p["reason"]) for p in report["pods"]} == {("shared", "")}
     assert "LEDGER_URL" in report["findings"][0]["message"]
-    assert (reports / "report.html").stat().st_size > 1000
+    assert (run / "report.html").stat().st_size > 1000
 
     with urllib.request.urlopen(f"{pushgateway}/metrics", timeout=10) as answer:
         metrics = answer.read().decode()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from runner import __version__, journal
 from runner.cli.main import podmedic
 from runner.cli.request import request_of
-from runner.cli.rundir import end_of, new_record
+from runner.cli.rundir import end_of, identity_of, new_record
 from runner.examine import Examined
 from runner.examine.harm import changes
 from runner.examine.kept import FILE_NAME as KEPT_NAME
@@ -37,6 +37,9 @@ from runner.select import app_statuses, workload_of
 from runner.sweep import Earlier, pod_records
 from runner.sweep.pool import without_examination
 from runner.sweep.resume import in_order, split
+from runner.triggers import DEFAULT as DEFAULT_ROUTES
+from runner.triggers import read_body, trigger_of
+from tests.unit.alerts import RECEIVED, alert, body
 from tests.unit.pods import pod, running, terminated
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -323,3 +326,19 @@ metadata: {{name: mine}}
 spec:
   steps: [{{name: s, script: {script}}}]
 """
+
+
+def test_another_alert_about_the_same_pod_is_other_work(tmp_path: Path) -> None:
+    """A replaced pod of the same Job goes on with its run, and takes none over."""
+
+    def identity(run: str, *alerts: dict[str, object]) -> str:
+        made = msgspec.structs.replace(
+            trigger_of(read_body(body(*alerts)), DEFAULT_ROUTES, RECEIVED), id=run
+        )
+        options = msgspec.structs.replace(OPTIONS, namespaces=(), trigger=made)
+        return identity_of(request_of(options, (), DEFAULT, directory=tmp_path), "here")
+
+    first = identity("podmedic-alert-1", alert())
+    assert identity("podmedic-alert-1", alert(annotations={"summary": "again"})) == first
+    assert identity("podmedic-alert-2", alert()) != first
+    assert identity("", alert()) != identity("", alert(startsAt="2026-11-23T04:00:00Z"))

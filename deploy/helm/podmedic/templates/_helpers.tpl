@@ -80,7 +80,7 @@ capabilities: {drop: [ALL]}
 {{- if .Values.notify.secretName }}
 - --notify-file=/var/run/secrets/podmedic-notify/urls
 {{- with .Values.notify.link }}
-- --link={{ . }}
+- --link={{ . | replace "{run}" (printf "%s{run}" $.folder) }}
 {{- end }}
 {{- end }}
 {{- end }}
