@@ -1,6 +1,7 @@
 """The Kubernetes programs, built from pinned Go modules and kept in the cache folder."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -88,6 +89,27 @@ def ensure(names: Sequence[str], cache: Path) -> dict[str, Path]:
         for program in missing:
             _build(program, paths[program.name], cache)
     return paths
+
+
+def source(module: str, version: str, checksum: str, cache: Path) -> Path:
+    """The folder of a Go module's files, for what lies beside its code; `checksum` is that of
+    go.sum. Raises LabError."""
+    with locks.exclusive(cache / ".build.lock", "downloading", _BUILD_TIMEOUT_SECONDS):
+        done = subprocess.run(
+            [toolchain.go((1, 21), cache), "mod", "download", "-json", f"{module}@{version}"],
+            cwd=cache,
+            env=environment(cache),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_BUILD_TIMEOUT_SECONDS,
+        )
+    if done.returncode != 0:
+        raise LabError(f"go mod download {module}@{version} failed:\n{done.stderr or done.stdout}")
+    found = json.loads(done.stdout)
+    if found["Sum"] != checksum:
+        raise LabError(f"{module}@{version} is {found['Sum']}, expected {checksum}")
+    return Path(found["Dir"])
 
 
 def _path(program: Program, cache: Path) -> Path:
