@@ -14,7 +14,7 @@ import json
 import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -57,6 +57,7 @@ class FaultProxy:
         self._seen: list[Seen] = []
         self._folder = tempfile.TemporaryDirectory(prefix="podmedic-proxy-")
         self._thread: _LoopThread | None = None
+        self._forwarder: Forwarder | None = None
 
     def __enter__(self) -> Self:
         pki.create(self._pki, (pki.Identity("proxy", _ADDRESS, "", (f"IP:{_ADDRESS}",)),))
@@ -116,6 +117,11 @@ class FaultProxy:
         with self._changed:
             self._faults.clear()
 
+    def hang_up(self) -> None:
+        """Ends every connection that is open, watches too, as an API server does that dies."""
+        if self._thread is not None and self._forwarder is not None:
+            self._thread.call(self._forwarder.abort)
+
     def struck(self, fault: Fault) -> list[Seen]:
         """The requests that a fault struck, in order."""
         with self._changed:
@@ -167,7 +173,7 @@ class FaultProxy:
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
         ) as session:
             application = web.Application(client_max_size=_REQUEST_MAX_BYTES)
-            forwarder = Forwarder(self._upstream, session, self._note)
+            forwarder = self._forwarder = Forwarder(self._upstream, session, self._note)
             application.router.add_route("*", "/{path:.*}", forwarder.handle)
             runner = web.AppRunner(
                 application,
@@ -198,6 +204,10 @@ class _LoopThread:
         """What the service gave when it was entered; raises what it raised."""
         self._thread.start()
         return self._started.result(_START_SECONDS)[0]
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """In its thread, soon."""
+        self._started.result(_START_SECONDS)[1].call_soon_threadsafe(callback)
 
     def stop(self) -> None:
         _, loop, end = self._started.result(_START_SECONDS)

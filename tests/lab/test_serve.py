@@ -238,22 +238,40 @@ def test_two_replicas_and_the_same_alert_are_one_run(
     assert sum(not job["spec"]["suspend"] for job in made) == 4
 
 
-def test_an_api_server_that_is_down_is_a_503_and_then_a_run(
+OUTAGE_SECONDS = 20
+
+
+def test_an_api_server_that_is_down_for_20_s_is_503s_and_then_a_run_for_each(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:
+    """Its connections die, and none is taken: what was stored before is there afterwards, what
+    could not be stored is sent again, and the budget holds over the gap."""
     with FaultProxy(upstream=lab.api, ca=lab.layout.pki / "ca.crt") as proxy:
         token = service_account_token(lab, namespace, role="edit")
         lab.kubectl("create", "rolebinding", "-n", namespace, "leases", "--clusterrole=cluster-admin",
                     f"--serviceaccount={namespace}:proxied")  # fmt: skip
         kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig", token=token, namespace=namespace)
-        with sv.serve(tmp_path, kubeconfig, namespace, template=sv.never_scheduled()) as served:
-            down = Fault.drop_request(times=None)
-            proxy.add(down)
-            began = time.monotonic()
-            refused = served.ask("/v1/alerts", body())
-            waited = time.monotonic() - began
+        with sv.serve(tmp_path, kubeconfig, namespace, "--runs-per-minute=3", "--max-runs=9",
+                      template=sv.never_scheduled()) as served:  # fmt: skip
+            before = [served.ask("/v1/alerts", body(named(n)))[0] for n in range(2)]
+            sv.until(lambda: served.metric("podmedic_serve_runs_in_flight") == 2)
+            memory = served.memory_kib()
+            proxy.add(Fault.drop_request(times=None))
+            proxy.hang_up()
+            later = [body(named(n)) for n in range(2, 6)]
+            began, longest, refused = time.monotonic(), 0.0, Counter[int]()
+            while time.monotonic() < began + OUTAGE_SECONDS:
+                asked = time.monotonic()
+                refused += asyncio.run(_post_all(served.url, later))
+                longest = max(longest, time.monotonic() - asked)
             healthy = served.ask("/healthz", token=None)[0]
             proxy.clear()
+            after = [served.ask("/v1/alerts", each)[0] for each in later]
+            # As Alertmanager does, which does not know which of its tries arrived.
+            again = asyncio.run(_post_all(served.url, later * 2))
+            sv.until(lambda: served.metric("podmedic_serve_runs_in_flight") == 3)
+            leads = served.metric("podmedic_serve_leader")
+            grown = served.memory_kib() - memory
             # Its answer is lost, and the Job is there: the retry finds it.
             proxy.add(Fault.drop_response(method="POST", path=r".*/jobs", times=1))
             accepted = served.ask("/v1/alerts", body())
@@ -270,14 +288,16 @@ def test_an_api_server_that_is_down_is_a_503_and_then_a_run(
                 for reason in ("api-unavailable", "api-refused")
             ]
 
-    assert refused[0] == 503
-    assert waited < 8
-    assert healthy == 200
+    released = [job for job in made if not job["spec"]["suspend"]]
+    assert (before, after, again) == ([202] * 2, [202] * 4, {202: 8})
+    assert (list(refused), healthy, leads) == ([503], 200, 1)
+    assert longest < 8
+    assert grown < 30 * 1024
     assert accepted[0] == 202
     assert full[0] == 503
     assert "exceeded quota" in full[1]["error"]
-    assert len(made) == 1
-    assert counted == [1, 1]
+    assert (len(made), len(released)) == (7, 3)
+    assert counted == [refused[503], 1]
 
 
 def test_a_storm_keeps_the_budget_and_costs_no_memory(
