@@ -40,12 +40,12 @@ def trigger_in(file: str) -> Trigger:
     return _with_aims(found)
 
 
-def webhook_in(file: str) -> Webhook:
-    """Raises UsageError."""
+def webhook_in(file: str, option: str = "--alert") -> Webhook:
+    """`option` names it in what goes wrong; empty for an argument. Raises UsageError."""
     try:
-        return read_body(_read(file, "--alert"))
+        return read_body(_read(file, option))
     except BodyError as error:
-        raise click.UsageError(f"--alert {file}: {error}") from None
+        raise click.UsageError(f"{option} {file}: {error}".lstrip()) from None
 
 
 def _with_aims(found: Trigger) -> Trigger:
@@ -103,4 +103,4 @@ def _read(name: str, option: str) -> bytes:
         with Path(name).open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise click.UsageError(f"{option} {name}: {error.strerror}") from None
+        raise click.UsageError(f"{option} {name}: {error.strerror}".lstrip()) from None

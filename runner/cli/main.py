@@ -152,6 +152,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         code = podmedic.main(args=args, prog_name="podmedic", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.OK)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
     except click.exceptions.Exit as request:
         sys.exit(request.exit_code)
     except (KeyboardInterrupt, click.Abort):

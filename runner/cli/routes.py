@@ -50,8 +50,11 @@ def test(
     is started. Exits 1 if an alert that fires starts nothing."""
     chosen = routes_of(routes_file)
     policy = DEFAULT_POLICY if policy_file is None else load_policy(policy_file)
-    body = webhook_in(alert)
+    body = webhook_in(alert, "")
     decisions = [(each, decide(chosen, each.labels)) for each in body.alerts]
+    # A file that is missing would keep the run from beginning.
+    for aim in {decision.aim for _, decision in decisions if decision.aim is not None}:
+        options.load_playbooks(aim.playbooks, None)
     found: list[Sequence[PodPlan] | None] = [None] * len(decisions)
     if pods:
         found = asyncio.run(_pods(decisions, policy, options.Connection(**connection)))

@@ -24,10 +24,11 @@ _MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
 _STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
 _REQUEST = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
 _REASON = re.compile(r'(?:message|error): "([^"]{1,200})"')
-_NO_CREDENTIALS = (
-    "no credentials were found: they come from the environment (AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY, a web identity, or the instance), as for other tools"
-)
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_KEY, or AZURE_CLIENT_ID and what belongs to it",
+}
 
 
 class UploadError(Exception):
@@ -67,7 +68,7 @@ def upload(path: Path, place: Place) -> Uploaded:
             max_concurrency=_PARTS_AT_ONCE,
         )
     except Exception as error:
-        raise UploadError(f"cannot upload to {place.url}: {told(error)}") from error
+        raise UploadError(f"cannot upload to {place.url}: {told(error, place.scheme)}") from error
     return Uploaded(place.url, size, _is_the_same(store, place, size, sha256))
 
 
@@ -101,7 +102,7 @@ def _store(place: Place) -> "ObjectStore":
             case _:
                 return LocalStore(f"/{folder}", mkdir=True)
     except Exception as error:
-        raise UploadError(f"cannot upload to {place.url}: {told(error)}") from error
+        raise UploadError(f"cannot upload to {place.url}: {told(error, place.scheme)}") from error
 
 
 def _hashed(path: Path) -> tuple[int, str]:
@@ -130,8 +131,9 @@ def _is_the_same(store: "ObjectStore", place: Place, size: int, sha256: str) -> 
     except PermissionDeniedError:
         return False
     except Exception as error:
+        why = told(error, place.scheme)
         raise UploadError(
-            f"{place.url} was written and cannot be read back to be checked: {told(error)}"
+            f"{place.url} was written and cannot be read back to be checked: {why}"
         ) from error
     if (found, digest.hexdigest()) == (size, sha256):
         return True
@@ -139,14 +141,14 @@ def _is_the_same(store: "ObjectStore", place: Place, size: int, sha256: str) -> 
         obstore.delete(store, place.key)
         gone = "and was removed"
     except Exception as error:  # noqa: BLE001  (whatever it is, the object stays)
-        gone = f"and could not be removed: {told(error)}"
+        gone = f"and could not be removed: {told(error, place.scheme)}"
     raise UploadError(
         f"{place.url} is not what was sent ({found} bytes of {size}, sha256 "
         f"{digest.hexdigest()[:16]}… instead of {sha256[:16]}…) {gone}"
     )
 
 
-def told(error: Exception) -> str:
+def told(error: Exception, scheme: str = "s3") -> str:
     """What the store said, without the client's own account of how it tried."""
     text, _, debug = str(error).partition("Debug source")
     text = " ".join(text.split())
@@ -154,8 +156,11 @@ def told(error: Exception) -> str:
     if code:
         said = f"{code[1]}: {' '.join(message[1].split()).rstrip('.')}" if message else code[1]
         return f"the store says {said}"
-    if "169.254.169.254" in text:
-        return _NO_CREDENTIALS
+    if "169.254.169.254" in text and scheme in _CREDENTIALS:
+        return (
+            f"no credentials were found: they come from the environment ({_CREDENTIALS[scheme]}, a "
+            "web identity, or the instance), as for other tools"
+        )
     if status := _STATUS.search(text):
         return f"the store answers {status[1]}"
     if server := _REQUEST.search(text):

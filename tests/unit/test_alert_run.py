@@ -275,6 +275,18 @@ def test_routes_test_as_json(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_routes_test_names_its_files(tmp_path: Path) -> None:
+    """Also a playbook that a route starts and that is not there."""
+    assert invoke("routes", "test", "nope") == (-1, "nope: No such file or directory")
+    routes = tmp_path / "routes.yaml"
+    routes.write_text(
+        "apiVersion: podmedic.io/v1alpha1\nkind: Routes\nmetadata: {name: shop}\n"
+        "spec:\n  routes:\n    - {name: a, playbooks: [./own.yaml]}\n"
+    )
+    found = invoke("routes", "test", "-", "--routes", str(routes), stdin=body())
+    assert found == (-1, f"{tmp_path}/own.yaml: No such file or directory")
+
+
 def test_validate_reads_routes_and_their_playbooks(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     text = (

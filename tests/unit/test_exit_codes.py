@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from runner.cli.exit_codes import ExitCode, of_report
+from runner.cli.main import main
 from runner.model.report import PodOutcome as P
 from tests.unit.report_samples import pod, report_of, step, without_namespace, workload
 
@@ -42,6 +43,16 @@ def test_a_namespace_that_does_not_exist_is_no_success_unless_allowed_for(
 ) -> None:
     report = without_namespace(report_of(pod("web-0", WEB, outcome)), "nope")
     assert of_report(report, allow_empty=allow_empty) is code
+
+
+def test_a_command_of_several_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["routes"]):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert left.value.code == 4
+        said = capsys.readouterr().err
+        assert said.startswith(f"Usage: {' '.join(['podmedic', *words])} [OPTIONS] COMMAND")
+        assert "\n\nOptions:\n  " in said
 
 
 def test_that_all_are_skipped_can_be_allowed() -> None:

@@ -92,6 +92,12 @@ def test_one_line_of_what_a_store_says(text: str) -> None:
     assert told(ValueError(text)) == ANSWERS[text]
 
 
+def test_credentials_are_those_of_the_store() -> None:
+    missing = ValueError("Generic error: Error performing GET http://169.254.169.254/x in 9s")
+    assert "(GOOGLE_APPLICATION_CREDENTIALS, a web identity" in told(missing, "gs")
+    assert "(AZURE_STORAGE_ACCOUNT_KEY, or" in told(missing, "az")
+
+
 def test_a_folder_is_a_store_as_well(tmp_path: Path) -> None:
     run = run_directory(tmp_path / "run")
     folder = tmp_path / "far" / "away"
