@@ -19,7 +19,7 @@ PASSWORD = "Tr0ub4dor"
 NOT_REDACTED = {
     "report.json": '"redacted":false',
     "evidence.json.gz": '"redacted":false',
-    "manifest.json": '"redacted":false',
+    "manifest.json": '"redacted": false',
     "report.html": "Not redacted: secrets may stand in this report",
     "report.md": "Not redacted: secrets may stand in this report",
     "junit.xml": "Not redacted: secrets may stand in this report",
