@@ -294,7 +294,7 @@ def test_validate_reads_routes_and_their_playbooks(tmp_path: Path) -> None:
         "spec:\n  routes:\n    - {name: a, playbooks: [triage]}\n"
     )
     file.write_text(text)
-    assert invoke("validate", str(file)) == (0, f"{file}: valid: routes shop, 1 routes\n")
+    assert invoke("validate", str(file)) == (0, f"{file}: valid: routes shop, 1 route\n")
     file.write_text(text.replace("[triage]", "[./own.yaml]"))
     code, told = invoke("validate", str(file))
     assert (code, told) == (4, f"{tmp_path}/own.yaml: No such file or directory\n")
