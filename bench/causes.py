@@ -155,14 +155,25 @@ def judge(case: Case, report: Mapping[str, Any], namespace: str) -> dict[str, An
     }
 
 
-def measure(lab: Lab, wanted: Sequence[Case], settle_seconds: float) -> dict[str, Any]:
+def measure(
+    lab: Lab, wanted: Sequence[Case], settle_seconds: float, kept: Path | None
+) -> dict[str, Any]:
     with deployed(lab, wanted) as namespaces, tempfile.TemporaryDirectory() as folder:
         time.sleep(settle_seconds)
         where = [word for namespace in namespaces.values() for word in ("-n", namespace)]
-        directory = Path(folder) / "report"
-        done = run(
-            [PODMEDIC, "run", *where, "-o", directory, "-q"], environment=environment(lab)
-        ).must_end_with(0, 1, 3)
+        directory = kept or Path(folder) / "report"
+        # They crash of themselves, some for the first time while they are examined.
+        command: list[str | Path] = [
+            PODMEDIC,
+            "run",
+            *where,
+            "-o",
+            directory,
+            "-q",
+            "--max-changed",
+            "0",
+        ]
+        done = run(command, environment=environment(lab)).must_end_with(0, 1, 3)
         report = json.loads((directory / "report.json").read_bytes())
         if done.code == 3:
             raise VoidError(f"the sweep was cut short: {report['run']['aborted']}")
@@ -186,13 +197,14 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*")
     parser.add_argument("--lab", default="bench", help="a lab that is up (default: bench)")
     parser.add_argument("--settle", type=float, default=SETTLE_SECONDS, metavar="SECONDS")
+    parser.add_argument("-o", type=Path, metavar="DIR", help="keep the sweep's report there")
     parser.add_argument("--variants", type=int, metavar="SEED", help="variants of the broken ones")
     given = parser.parse_args()
     try:
         wanted = cases(given.workloads)
         if given.variants is not None:
             wanted = [varied(case, given.variants) for case in wanted]
-        result = measure(Lab.named(given.lab), wanted, given.settle)
+        result = measure(Lab.named(given.lab), wanted, given.settle, given.o)
     except (*VOID, ValueError) as error:
         print(f"bench.causes: void: {error}", file=sys.stderr)
         sys.exit(1)

@@ -99,7 +99,7 @@ class Scheduler:
         self._canaries: dict[Key, str] = {}
         self._proven: set[Key] = set()
         self._failed_pools: dict[Key, str] = {}
-        self._attempts = self._failures = self._in_a_row = self._changed = 0
+        self._attempts = self._failures = self._in_a_row = self._thirds_changed = 0
         self.breaker = ""
 
     @property
@@ -240,10 +240,11 @@ class Scheduler:
             self._failed_pools[candidate.pool] = why
         self._judge(why)
 
-    def changed(self, why: str) -> None:
-        """An app changed after an injection: so many of them, and no further pod is touched."""
-        self._changed += 1
-        if self._limits.max_changed and self._changed >= self._limits.max_changed:
+    def changed(self, why: str, *, first_life: bool = False) -> None:
+        """An app changed after an injection: so many of them, and no further pod is touched. Of
+        those that ended of themselves in their first life, three count as one."""
+        self._thirds_changed += 1 if first_life else 3
+        if self._limits.max_changed and self._thirds_changed >= 3 * self._limits.max_changed:
             self.stop(why)
 
     def stop(self, why: str) -> None:

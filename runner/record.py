@@ -75,6 +75,7 @@ class Options(Record, frozen=True, kw_only=True):
     keep: int = 0
     redact_rules: tuple[str, ...] = ()
     no_redact: bool = False
+    max_changed: int = 1
 
 
 class Document(Record, frozen=True, kw_only=True):

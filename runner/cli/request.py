@@ -136,6 +136,7 @@ def request_of(
                 per_workload=share,
                 canary=given.canary,
                 max_failures=given.max_failures,
+                max_changed=given.max_changed,
             ),
             debt=DebtLimits(
                 max_containers=int(bounded("cap", given.cap, bounds.max_ephemeral_containers)),

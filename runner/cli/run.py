@@ -100,6 +100,14 @@ from runner.record import Options
     show_default=True,
     help="Stop injecting after so many containers in a row that did not start; 0 lifts the limit.",
 )
+@click.option(
+    "--max-changed",
+    default=1,
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Stop injecting after so many apps that changed while they were examined; 0 lifts the "
+    "limit.",
+)
 @options.cap_option
 @click.option(
     "--cool-down",

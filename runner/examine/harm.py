@@ -22,6 +22,8 @@ _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 # The kubelet's: the first restart comes at once, then 10 s, doubling up to 300 s.
 _FIRST_BACK_OFF_SECONDS = 10.0
 _LONGEST_BACK_OFF_SECONDS = 300.0
+# Exit codes from here on: killed by a signal.
+_BY_SIGNAL = 128
 
 
 def expected_restarts(restart_count: int, elapsed_seconds: float) -> int:
@@ -64,8 +66,23 @@ def _runs(status: ContainerStatus) -> bool:
     return status.ready and status.state.running is not None
 
 
+def _in_first_life(was: ContainerStatus, now: ContainerStatus, at: datetime) -> bool:
+    """It had not yet shown that it can live, and failed of itself: by exit code 0 also ends who was
+    told to by a signal."""
+    running, ended = was.state.running, now.state.terminated or now.last_state.terminated
+    return (
+        running is not None
+        and running.started_at is not None
+        and at - running.started_at < BACK_OFF_MEMORY
+        and was.last_state.terminated is None
+        and ended is not None
+        and 0 < ended.exit_code < _BY_SIGNAL
+        and ended.reason != "OOMKilled"
+    )
+
+
 def _of_container(
-    was: ContainerStatus, now: ContainerStatus, *, well: bool, elapsed_seconds: float
+    was: ContainerStatus, now: ContainerStatus, *, well: bool, at: datetime, elapsed_seconds: float
 ) -> Iterator[Change]:
     restarts = now.restart_count - was.restart_count
     ended = restarts > 0 or (now.state.terminated is not None and was.state.running is not None)
@@ -75,6 +92,7 @@ def _of_container(
             before="running and ready",
             after=_how(now),
             expected=False,
+            first_life=_in_first_life(was, now, at),
         )
     elif restarts > 0:
         most = expected_restarts(_back_offs(was), elapsed_seconds)
@@ -135,12 +153,18 @@ def changes(before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float) ->
             # Init containers come and go, and the work of a Job has an end.
             continue
         found += _of_container(
-            was, now, well=well and _was_well(was, at), elapsed_seconds=elapsed_seconds
+            was, now, well=well and _was_well(was, at), at=at, elapsed_seconds=elapsed_seconds
         )
     finished = after.status.phase == "Succeeded"
     was_well = all(_was_well(status, at) for status in old.values() if _runs(status))
-    of_pod = _of_pod(before, after, was_well=was_well)
-    return (*found, *(c for c in of_pod if not (finished and "Ready" in c.what)))
+    first_life = bool(found) and all(change.first_life or change.expected for change in found)
+    of_pod = (
+        # That the pod is not Ready then, or Failed, follows from it.
+        msgspec.structs.replace(change, first_life=first_life and not change.expected)
+        for change in _of_pod(before, after, was_well=was_well)
+        if not (finished and change.what == "condition Ready")
+    )
+    return (*found, *of_pod)
 
 
 def proof(before: Pod, after: Pod, *, since: datetime, now: datetime, gone: bool = False) -> Harm:

@@ -15,12 +15,15 @@ class HarmVerdict(StrEnum):
 
 class Change(Record, frozen=True, kw_only=True):
     """One difference between the pod before and after. `expected` ones would have come without
-    us: a crash loop that goes on, a pod that became Ready."""
+    us: a crash loop that goes on, a pod that became Ready. `firstLife` ones came because a
+    container failed with an exit code of its own within ten minutes of its first start: nobody
+    knows whether it would have lived on."""
 
     what: str
     before: str
     after: str
     expected: bool
+    first_life: bool = False
 
 
 class OwnEvent(Record, frozen=True, kw_only=True):

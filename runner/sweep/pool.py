@@ -183,17 +183,21 @@ class _Pool:
             counts=bool(result.injections)
             or (result.outcome is PodOutcome.ERROR and will_inject(task.result().plan)),
         )
-        if changed := change_of(task.result()):
-            self._scheduler.changed(changed)
+        tell_change(task.result(), self._scheduler)
 
 
-def change_of(examined: Examined) -> str:
-    """The sentence that trips the breaker: an app changed that no playbook expects to."""
+def tell_change(examined: Examined, scheduler: Scheduler) -> None:
+    """What trips the breaker: an app changed that no playbook expects to."""
     result = examined.result
     changed = harm_sentence(result.harm) if result.harm is not None else ""
-    if not changed or any(p.spec.expects_change for p in examined.plan.playbooks):
-        return ""
-    return f"{result.namespace}/{result.name} changed while it was examined: {changed}"
+    if result.harm is None or not changed:
+        return
+    if any(playbook.spec.expects_change for playbook in examined.plan.playbooks):
+        return
+    scheduler.changed(
+        f"{result.namespace}/{result.name} changed while it was examined: {changed}",
+        first_life=all(c.first_life or c.expected for c in result.harm.changes),
+    )
 
 
 def _failed_to_start(result: PodResult) -> bool:

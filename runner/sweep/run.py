@@ -46,7 +46,7 @@ from runner.sweep.others import Others
 from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
-from runner.sweep.pool import Acts, Cut, Tally, change_of, run_pool, without_examination
+from runner.sweep.pool import Acts, Cut, Tally, run_pool, tell_change, without_examination
 from runner.sweep.preflight import with_dry_runs, with_predictions
 from runner.sweep.readiness import Budgets, Readiness, workload_key
 from runner.sweep.resume import Earlier, in_order, split
@@ -152,8 +152,7 @@ async def _examine_all(
     hub.hears(readiness.on_pod, readiness.on_relist)
     hub.hears(others.on_pod, others.on_relist)
     for one in done:
-        if changed := change_of(one):
-            scheduler.changed(changed)
+        tell_change(one, scheduler)
     one_image = OneImage(one.result for one in done)
 
     def proven(one: Examined) -> Examined:

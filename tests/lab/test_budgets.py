@@ -268,6 +268,7 @@ def test_pressure_that_comes_over_a_node_is_in_the_proof_of_its_pods(
         "before": "False",
         "after": "True",
         "expected": False,
+        "firstLife": False,
     }
     told = {
         (pod["outcome"], pod["reason"], pod["harm"]["verdict"])

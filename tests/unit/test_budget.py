@@ -215,6 +215,19 @@ def test_a_changed_app_stops_everything() -> None:
     assert subject.is_done
 
 
+def test_three_that_ended_in_their_first_life_count_as_one() -> None:
+    subject = scheduler(Limits(canary=False, per_node=0), *many(8))
+    for number in (1, 2):
+        subject.changed(f"shop/web-{number}: exit code 1", first_life=True)
+        assert not subject.breaker
+    subject.changed("shop/web-3: exit code 1", first_life=True)
+    assert subject.breaker == "shop/web-3: exit code 1"
+
+    lifted = scheduler(Limits(max_changed=0), *many(2))
+    lifted.changed("shop/web-0: container app ended")
+    assert not lifted.breaker
+
+
 LIMITS = st.builds(
     Limits,
     in_flight=st.integers(0, 6),

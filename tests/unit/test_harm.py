@@ -78,6 +78,27 @@ def test_a_crash_loop_is_ready_for_as_long_as_it_lives() -> None:
     assert verdict(before, after) == ("unchanged", [("condition Ready", True)])
 
 
+@pytest.mark.parametrize(
+    ("lived", "after", "first_life"),
+    [
+        ({"seconds": 30}, pod(terminated(1), conditions=NOT_READY), True),
+        ({"seconds": 30}, pod(terminated(0), conditions=NOT_READY), False),
+        ({"seconds": 30}, pod(terminated(137), conditions=NOT_READY), False),
+        ({"seconds": 30}, pod(terminated(1, "OOMKilled"), conditions=NOT_READY), False),
+        ({"minutes": 11}, pod(terminated(1), conditions=NOT_READY), False),
+    ],
+    ids=["exit 1", "exit 0, as after a signal", "killed", "a child was killed for its memory", "had shown it can live"],
+)  # fmt: skip
+def test_who_exits_in_its_first_life_might_have_anyway(
+    lived: dict[str, float], after: Pod, first_life: bool
+) -> None:
+    harm = proof(pod(running(ago(**lived))), after, since=NOW, now=NOW)
+    assert [(c.what, c.expected, c.first_life) for c in harm.changes] == [
+        ("container app", False, first_life),
+        ("condition Ready", False, first_life),
+    ]
+
+
 def test_a_job_may_end_well_meanwhile() -> None:
     never = {"restartPolicy": "Never"}
     after = pod(terminated(0), phase="Succeeded", conditions=NOT_READY, spec=never)
