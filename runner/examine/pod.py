@@ -29,7 +29,7 @@ from runner.model.report import (
     StrategyAttempt,
     StrategyOutcome,
 )
-from runner.plan import InjectionPlan, PodPlan, plan_injection
+from runner.plan import InjectionPlan, PodPlan, by_state_of, left_in, plan_injection
 from runner.select import app_statuses
 
 # Outcomes that another attempt would not better.
@@ -143,6 +143,10 @@ async def _reach(ctx: Context, plan: PodPlan, injection_plan: InjectionPlan) -> 
     injections: list[Injection] = []
     attempts: list[StrategyAttempt] = []
     known: dict[tuple[str, str], StepResult] = {}
+    uid = plan.pod.metadata.uid
+    if left_in(plan, injection_plan, ctx.run_id) is None:
+        latest = ctx.hub.latest(uid)
+        injection_plan = by_state_of(latest, injection_plan, plan.target, ctx.now())
     while True:
         attempts += _refused(injection_plan.choice)
         strategy, number = injection_plan.choice.strategy, len(injections) + 1
@@ -200,7 +204,9 @@ def _following(
     if latest.metadata.deletion_timestamp is not None or ctx.hub.gone(uid):
         return None  # the kubelet starts nothing in it
     following = _without(
-        plan_injection(latest, plan.target, lost.group, strategies, ctx.now(), lost.bounds),
+        plan_injection(
+            latest, plan.target, lost.group, strategies, ctx.now(), lost.bounds, lost.services
+        ),
         known,
     )
     if not following.steps:

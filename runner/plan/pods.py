@@ -240,12 +240,27 @@ def plan_injection(
     strategies: Sequence[str],
     now: datetime,
     bounds: ProfileBounds,
+    services: Services = NO_SERVICES,
 ) -> InjectionPlan:
     """The steps that can run under the first strategy that the pod's state admits."""
     strategies = expanded(strategies, needs_image=needs_image(group.playbooks))
     choice = choose_strategy(pod, target, strategies, now, worth_entering=worth_entering(group))
     used = strategies.index(choice.strategy) if choice.strategy in strategies else len(strategies)
-    return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), bounds)
+    return _plan(pod, target, group, choice, tuple(strategies[used + 1 :]), bounds, services)
+
+
+def by_state_of(pod: Pod, plan: InjectionPlan, target: str, now: datetime) -> InjectionPlan:
+    """The same plan, or by another of its strategies where `pod`, as it is by now, admits the
+    chosen one no longer: a sweep takes minutes, and an app that ran when it was listed may be in
+    back-off when its turn comes."""
+    strategies = (plan.choice.strategy, *plan.fallback)
+    anew = plan_injection(
+        pod, target, plan.group, strategies, now, plan.bounds, plan.services
+    )  # fmt: skip
+    if not plan.steps or not anew.steps or anew.choice.strategy == plan.choice.strategy:
+        return plan
+    refused = (*plan.choice.refused, *anew.choice.refused)
+    return replace(anew, choice=anew.choice._replace(refused=refused))
 
 
 def plan_by(pod: Pod, target: str, group: DebuggerGroup, choice: Choice) -> InjectionPlan:

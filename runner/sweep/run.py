@@ -26,6 +26,7 @@ from runner.examine.context import Redact
 from runner.killpoints import reach
 from runner.model.node import Node
 from runner.model.objects import Objects
+from runner.model.pod import Pod
 from runner.model.report import API_VERSION, PodOutcome, PolicyRef, Run
 from runner.model.seen import Seen, SeenPod
 from runner.model.trigger import Trigger
@@ -117,12 +118,10 @@ async def _examine_all(
     *,
     run_id: str,
     budget: Budget,
-    seen_at: datetime,
     done: Sequence[Examined],
     earlier: Earlier | None,
 ) -> tuple[list[Examined], Cut | None]:
-    """`seen_at` is when the pods of the plans were listed; what an earlier process of this run had
-    `done` counts for the breaker."""
+    """What an earlier process of this run had `done` counts for the breaker."""
     hub = PodHub(outside.cluster)
     to_examine = [plan for plan in plans if plan.skip is None]
     for plan in to_examine:
@@ -155,11 +154,10 @@ async def _examine_all(
         tell_change(one, scheduler)
     one_image = OneImage(one.result for one in done)
 
-    def proven(one: Examined) -> Examined:
-        pod = one.plan.pod
+    def proven(one: Examined, pod: Pod, since: datetime) -> Examined:
+        """Against what the pod was when its turn came: what happened to it before was not us."""
         uid = pod.metadata.uid
         latest, gone = hub.latest(uid), hub.gone(uid)
-        since = seen_at
         if earlier is not None and (before := earlier.before(one)) is not None:
             pod, since = before, earlier.started_at
         result = with_harm(
@@ -171,8 +169,10 @@ async def _examine_all(
     async def examine(plan: PodPlan) -> Examined:
         uid = plan.pod.metadata.uid
         ctx = _context(outside, hub, tally, run_id, budget, others, uid)
+        before, since = hub.latest(uid), outside.now()
         one = await examine_pod(ctx, plan, with_logs=uid in with_logs)
-        one = proven(replace(one, result=await one_image.judged(outside.cluster, one.result)))
+        one = replace(one, result=await one_image.judged(outside.cluster, one.result))
+        one = proven(one, before, since)
         outside.keep(one)
         return one
 
@@ -248,7 +248,7 @@ async def sweep(
     await reap(outside, playbooks, to_inject)
     examined, cut = await _examine_all(
         outside, plans, gathered, events, nodes,
-        run_id=run_id, budget=budget, seen_at=started_at, done=done, earlier=earlier,
+        run_id=run_id, budget=budget, done=done, earlier=earlier,
     )  # fmt: skip
     reach("all-examined")
     examined = await with_nodes(outside.cluster, nodes, examined)

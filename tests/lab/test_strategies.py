@@ -7,6 +7,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.lab.test_interruptions import journal_events, wait_injected
 from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing, wait_planned
 
 LOOK = [
@@ -133,3 +134,43 @@ def test_what_the_targets_death_cut_off_is_done_by_the_next_strategy(
     assert [s["stdout"].split()[0] for s in pod["steps"][:2]] == ["sh", "on"]
     assert "exit code 3" in pod["steps"][2]["message"]
     assert len({i["container"] for i in pod["injections"]}) == 2
+
+
+def test_an_app_that_fell_while_others_were_examined_is_reached_as_it_is_by_then(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """It ran when it was listed, and failed before its turn: no container that waits for it in
+    vain, and not our harm."""
+    lab.images("busybox")
+    # No life after the first one.
+    once = "mkdir /state/lived || exit 3; trap 'exit 3' TERM; while :; do sleep 0.2; done"
+    mounts = {"volumeMounts": [{"name": "state", "mountPath": "/state"}]}
+    volumes = {"volumes": [{"name": "state", "emptyDir": {}}]}
+    for name in ("first", "second"):
+        pm.apply(lab, namespace, pm.deployment(name, once, container=mounts, spec=volumes))
+    for name in ("first", "second"):
+        pm.wait_ready(lab, namespace, name)
+    path = probe(
+        tmp_path, "target", "shared", steps=[{"name": "wait", "script": "echo begun; sleep 6"}]
+    )
+    wait_planned(lab, namespace, path, tmp_path, app="first", strategy="target")
+    wait_planned(lab, namespace, path, tmp_path, app="second", strategy="target")
+    out = tmp_path / "out"
+    running = pm.start_run(lab, namespace, path, "--max-in-flight=1", directory=out)
+    wait_injected(running, out, 1)
+    (begun,) = [event["pod"] for event in journal_events(out, "injecting")]
+    (other,) = {pod.metadata.name for pod in pm.pods(lab, namespace)} - {begun}
+    lab.kubectl("exec", other, "-n", namespace, "-c", "app", "--", "kill", "1")
+    _, errors = running.communicate(timeout=pm.RUN_SECONDS)
+
+    run = pm.Outcome(running.returncode, "", errors, out)
+    assert run.code == 0, errors
+    pods = {pod["name"]: pod for pod in run.report["pods"]}
+    assert attempts(pods[begun]) == [("target", "used", "")]
+    assert attempts(pods[other]) == [
+        ("target", "refused", "TargetNotRunning"),
+        ("shared", "used", ""),
+    ]
+    assert {(p["outcome"], p["harm"]["verdict"]) for p in pods.values()} == {
+        ("passed", "unchanged")
+    }

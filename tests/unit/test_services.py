@@ -1,5 +1,6 @@
 """What stands behind the Services that a pod names, as steps get to know it."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -7,10 +8,10 @@ import pytest
 
 from runner.injection import ServiceMap
 from runner.model.objects import EndpointSlice, Objects, Service
-from runner.plan import PodPlan, Selected, plan_as, plan_pod, program_of
+from runner.plan import PodPlan, Selected, by_state_of, plan_as, plan_pod, program_of
 from runner.playbook import load
 from runner.sweep.objects import with_backends
-from tests.unit.pods import NOW, pod, running
+from tests.unit.pods import NOW, pod, running, terminated
 
 
 def service(name: str, namespace: str = "shop", **spec: Any) -> Service:
@@ -125,6 +126,12 @@ def test_a_step_that_names_the_variable_gets_it() -> None:
     (plan,) = with_backends([plan_of('echo "$PODMEDIC_SERVICES"')], objects)
     assert handed(plan)
     (first,) = plan.injections
+    # Also where the app fell before its turn and is reached by another strategy.
+    fell = pod(terminated(1), status={"podIP": "10.1.1.1"})
+    fallen = by_state_of(fell, first, plan.target, NOW)
+    assert (first.choice.strategy, fallen.choice.strategy) == ("target", "shared")
+    assert [refused.strategy for refused in fallen.choice.refused] == ["target"]
+    assert handed(replace(plan, injections=(fallen,)))
     again = plan_as(plan.pod, plan.target, first, first.choice)
     assert again.services == first.services
     (plain,) = with_backends([plan_of("echo")], objects)
