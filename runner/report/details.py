@@ -22,10 +22,10 @@ from runner.model.report import (
     StepOutcome,
     StepResult,
 )
-from runner.report.plain import one_line, plain, squeezed
+from runner.report.plain import listed, one_line, plain, squeezed
 from runner.report.story import Json, change, configuration, timeline
 from runner.report.summary import added
-from runner.report.view import Row, listed, plural, refutations
+from runner.report.view import Row, plural, refutations
 
 MAX_OUTPUT_CHARACTERS = 64_000
 _BUDGET_CHARACTERS = 32_000_000  # of all outputs of one page, before compression

@@ -3,6 +3,7 @@ reading direction becomes visible instead, as kubectl does it (CVE-2021-25743)."
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # Besides C0, DEL and C1: everything that reorders or hides what stands around it.
 _DANGEROUS = re.compile(
@@ -12,6 +13,7 @@ _DANGEROUS = re.compile(
 _SPACE = re.compile(r"[ \t\n]+")
 # With less room only the beginning is kept.
 _SQUEEZED = 20
+_MAX_NAMES = 4
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -88,6 +90,14 @@ def wrapped(text: str, width: int, *, most: int) -> list[str]:
         lines.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
     return [*lines, cut(rest, width)] if rest else lines
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`; the first ones of many."""
+    if len(names) > _MAX_NAMES:
+        names = [*names[: _MAX_NAMES - 1], f"{len(names) - _MAX_NAMES + 1} others"]
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def is_terminal_safe(text: str) -> bool:

@@ -22,6 +22,7 @@ from runner.report.view import (
 
 MAX_LINES = 21  # of workloads: seven with all their lines, or one line each
 _NARROWEST = 40
+_REASON_LINES = 3
 _COLORS = {
     Verdict.BROKEN: "31",
     Verdict.SUSPICIOUS: "33",
@@ -132,11 +133,10 @@ def _unanswered(report: Report, width: int) -> list[str]:
     for item in made[:5]:
         pods = f" ({plural(item.pods, 'pod')})" if item.pods else ""
         words, room = one_line(f"{item.what}: {item.why}"), width - 4
-        told = wrapped(words + pods, room, most=3)
-        if len(told) > 2:
-            first, *_ = told
-            rest = words[len(first) :].lstrip()
-            told = [first, cut(rest, room - cells(pods)) + pods]
+        told = wrapped(words + pods, room, most=_REASON_LINES + 1)
+        if len(told) > _REASON_LINES:
+            told = wrapped(words, room, most=_REASON_LINES)
+            told[-1] = cut(told[-1], room - cells(pods)) + pods
         lines += [f"{'    ' if number else '  '}{line}" for number, line in enumerate(told)]
     if len(made) > 5:
         lines.append(f"  … and {plural(len(made) - 5, 'other reason')}")

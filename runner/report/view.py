@@ -27,12 +27,14 @@ from runner.model.report import (
     Summary,
     Workload,
 )
+from runner.report.plain import listed
 from runner.report.summary import Verdict, verdicts
 
 _WORD = re.compile(r"\w[\w.:/-]+\w")
 _ORDER = {verdict: position for position, verdict in enumerate(Verdict)}
 _SEVERITIES = {severity: position for position, severity in enumerate(Severity)}
-_MAX_NAMES = 4  # of steps that are told together
+# What differs from pod to pod, where the reason is the same.
+_CARRIES = re.compile(r"carries \d+ ephemeral containers? \(about \d+ bytes\)")
 _UNEXAMINED = {
     PodOutcome.ERROR: "could not be examined",
     PodOutcome.TIMEOUT: "did not answer before the deadline",
@@ -182,8 +184,9 @@ def rows(report: Report) -> tuple[Row, ...]:
 
 
 def unanswered(report: Report) -> tuple[Unanswered, ...]:
-    """What could not be examined and why; the reason with the most pods first. Containers are not
-    told apart, and steps and rules of one playbook that share reason and pods are told together."""
+    """What could not be examined and why; the reason with the most pods first, what only follows
+    last. Containers are not told apart, and steps and rules of one playbook that share reason and
+    pods are told together."""
     groups = defaultdict[tuple[str, str, str], list[str]](list)
     container = {(pod.namespace, pod.name): pod.target_container for pod in report.pods}
     for pod in report.pods:
@@ -220,14 +223,10 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
         )
         for (kind, playbook, why, pods), names in together.items()
     ]
-    return tuple(sorted(said, key=lambda item: (-item.pods, item.what, item.why)))
-
-
-def listed(names: Sequence[str]) -> str:
-    if len(names) > _MAX_NAMES:
-        names = [*names[: _MAX_NAMES - 1], f"{len(names) - _MAX_NAMES + 1} others"]
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    follows = "FactMissing: steps."
+    return tuple(
+        sorted(said, key=lambda it: (it.why.startswith(follows), -it.pods, it.what, it.why))
+    )
 
 
 def refutations(row: Row) -> tuple[str, ...]:
@@ -372,6 +371,7 @@ def _most_common(results: Iterable[PodResult]) -> str:
 
 
 def _why(reason: str, message: str) -> str:
+    message = _CARRIES.sub("carries too many ephemeral containers", message)
     if reason and message and reason.casefold() not in message.casefold():
         return f"{reason}: {message}"
     return message or reason

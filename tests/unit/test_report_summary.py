@@ -268,6 +268,28 @@ def test_the_same_of_many_containers_is_told_once() -> None:
     ]
 
 
+def test_pods_at_the_cap_are_told_once_and_before_what_follows() -> None:
+    """Each of them carries another number of bytes."""
+    pods = [pod(f"a-{number}", workload("a"), P.FAILED) for number in range(2)]
+    full = "the pod carries 7 ephemeral containers (about {} bytes), the cap is 100000 bytes"
+    questions = tuple(
+        NotEvaluated(
+            subject=subject, playbook="triage", reason=reason, message=message.format(number),
+            pods=(PodRef(namespace=one.namespace, name=one.name),),
+        )
+        for number, one in enumerate(pods)
+        for subject, reason, message in (
+            ("rule full", "FactMissing", f"steps.disk: {full}"), ("step disk", "EphemeralBudget", full),
+        )
+    )  # fmt: skip
+    report = msgspec.structs.replace(report_of(*pods), not_evaluated=questions)
+    folded = "the pod carries too many ephemeral containers, the cap is 100000 bytes"
+    assert [(each.what, each.why, each.pods) for each in unanswered(report)] == [
+        ("step disk of triage", f"EphemeralBudget: {folded}", 2),
+        ("rule full of triage", f"FactMissing: steps.disk: {folded}", 2),
+    ]
+
+
 def test_unanswered_folds_what_shares_a_reason() -> None:
     said = [(item.what, item.why, item.pods, item.example) for item in unanswered(rich_report())]
 
