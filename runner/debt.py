@@ -68,13 +68,13 @@ def at_work(
     *, first_seen: Callable[[str], datetime] | None = None,
 ) -> datetime | None:  # fmt: skip
     """Until when, at most, another run is at work in the pod; None where none is. `first_seen` says
-    since when a container of that name, which has yet to start and so has no time of its own, is
-    known; without it, from now on.
+    since when a container of that name is known; without it, from now on.
 
     One that stays for later sweeps does nothing most of the time, and one that could not be started
     may never be."""
     if pod.status.phase in ("Succeeded", "Failed"):
         return None
+    seen = first_seen or (lambda _: now)
     found = [now]
     for container in pod.spec.ephemeral_containers:
         run = run_of(container)
@@ -83,10 +83,11 @@ def at_work(
         status = pod.ephemeral_container_status(container.name)
         running = status.state.running if status is not None else None
         if running is not None and running.started_at is not None:
-            found.append(running.started_at + _AT_WORK)
+            # By the node's clock, which may be ahead of ours.
+            ahead = running.started_at > now
+            found.append((seen(container.name) if ahead else running.started_at) + _AT_WORK)
         elif _is_to_start(status):
-            since = now if first_seen is None else first_seen(container.name)
-            found.append(since + _TO_START)
+            found.append(seen(container.name) + _TO_START)
     until = max(found)
     return until if until > now else None
 

@@ -19,6 +19,12 @@ from runner.playbook.templates import Text, TextError
 Loc = tuple[str | int, ...]
 
 
+# That of a playbook which does not say, and what is needed beyond it before a container of ours is
+# thought to have ended (both as the fields and the limits of a run have them).
+_DEADLINE_SECONDS = 120
+_MARGIN_SECONDS = 40
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """`line` and `column` count from 1 inside the text of the field at `loc`."""
@@ -64,6 +70,7 @@ def _check_debugger(spec: Mapping[str, Any]) -> Iterator[Problem]:
     debugger = mapping(spec.get("debugger"))
     for loc, message in problems(debugger, mapping(spec.get("targets"))):
         yield Problem(("spec", "debugger", *loc), message)
+    yield from _check_stay(spec, debugger)
     strategy = listed(debugger.get("strategy"))
     if not strategy or {"target", "catch", "auto"} & {str(each) for each in strategy}:
         return
@@ -74,6 +81,20 @@ def _check_debugger(spec: Mapping[str, Any]) -> Iterator[Problem]:
                 "catch or auto"
             )
             yield Problem(("spec", "steps", index, "needs", "target"), message)
+
+
+def _check_stay(spec: Mapping[str, Any], debugger: Mapping[str, Any]) -> Iterator[Problem]:
+    """One that ends before a second sweep's steps would is never used again, and each sweep leaves
+    one more in the pod."""
+    stays, takes = debugger.get("ttlSeconds"), spec.get("deadlineSeconds", _DEADLINE_SECONDS)
+    if debugger.get("lifetime") != "resident" or not isinstance(stays, int):
+        return
+    if isinstance(takes, int) and stays < (least := 2 * takes + _MARGIN_SECONDS):
+        yield Problem(
+            ("spec", "debugger", "ttlSeconds"),
+            f"too short for a container that is to be used again: at least {least} is needed, "
+            f"twice the deadline of the steps ({takes} s) and a little",
+        )
 
 
 def _check_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ class Others:
         self._now = now
         self._taken: dict[str, Pod] = {}
         self._looks: dict[str, asyncio.TimerHandle] = {}
-        # Of containers that have yet to start, by the pod's uid and their name.
+        # By the pod's uid and the container's name.
         self._first_seen: dict[tuple[str, str], datetime] = {}
 
     def began(self, pods: Iterable[Pod]) -> None:

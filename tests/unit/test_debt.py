@@ -42,6 +42,8 @@ def carrier(*containers: dict[str, Any], statuses: list[dict[str, Any]] | None =
     ("container", "state", "seconds"),
     [
         (ephemeral("podmedic-a-1", "r1"), running(ago(seconds=20)), 280),
+        # By a clock that is an hour ahead.
+        (ephemeral("podmedic-a-1", "r1"), running(ago(hours=-1)), 270),
         # So long a kubelet says only of what it has forgotten.
         (ephemeral("podmedic-a-1", "r1"), running(ago(seconds=301)), None),
         (ephemeral("podmedic-a-1", "r2"), running(ago(seconds=20)), None),  # our own

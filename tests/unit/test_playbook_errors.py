@@ -31,6 +31,13 @@ CASES: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "a container that stays, for less than it takes to use it twice",
+        "spec:\n  debugger: {lifetime: resident, ttlSeconds: 279}\n  steps: [{name: a, run: [ls]}]\n",
+        [
+            "p.yaml:5:46: spec.debugger.ttlSeconds: too short for a container that is to be used again: at least 280 is needed, twice the deadline of the steps (120 s) and a little"
+        ],
+    ),
+    (
         "snake case",
         "spec:\n  steps:\n  - {name: a, run: [ls], timeout_seconds: 3}\n",
         ['p.yaml:6:26: spec.steps[0].timeout_seconds: unknown field (did you mean "timeoutSeconds"?)'],
