@@ -99,7 +99,7 @@ def kill(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, s
 
 
 def pods(lab: Lab, namespace: str) -> list[Pod]:
-    raw = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))
+    raw = lab.client().get(f"/api/v1/namespaces/{namespace}/pods")
     return [msgspec.convert(item, Pod, strict=False) for item in raw["items"]]
 
 

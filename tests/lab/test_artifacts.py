@@ -9,7 +9,8 @@ from typing import Any
 from lab.handle import Lab
 from lab.proxy import Fault, FaultProxy, service_account_token
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import wait_enterable
 
 MAKE = (
     "head -c 3000000 /dev/urandom >/data/heap; mkdir -p /data/d; printf 'a\\0\\r\\n' >/data/d/odd"
@@ -27,7 +28,7 @@ def _step(name: str, *paths: str, **collect: Any) -> dict[str, Any]:
             "collect": {"paths": list(paths), **collect}}  # fmt: skip
 
 
-def _app(lab: Lab, namespace: str, tmp_path: Path) -> None:
+def _app(lab: Lab, namespace: str) -> None:
     lab.images("busybox")
     app = pm.deployment("web", f"{MAKE}; {SLEEP}")
     pod = app["spec"]["template"]["spec"]
@@ -35,14 +36,13 @@ def _app(lab: Lab, namespace: str, tmp_path: Path) -> None:
     pod["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
     pm.apply(lab, namespace, app)
     pm.wait_ready(lab, namespace, "web")
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    wait_planned(lab, namespace, plain, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
 
 
 def test_what_is_collected_is_what_was_there(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """From a volume and from the target's own files; too much, and what is not there, leave
     nothing behind but a reason."""
-    _app(lab, namespace, tmp_path)
+    _app(lab, namespace)
     steps = [
         _step("data", "/data"),
         _step("own", "$PODMEDIC_ROOT/etc/passwd"),
@@ -89,7 +89,7 @@ def test_what_is_collected_is_what_was_there(lab: Lab, namespace: str, tmp_path:
 
 
 def test_a_stream_that_is_cut_leaves_no_file(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    _app(lab, namespace, tmp_path)
+    _app(lab, namespace)
     path = pm.playbook(tmp_path, [_step("data", "/data")], debugger=DEBUGGER)
     first = pm.run(lab, namespace, path, directory=tmp_path / "first")
     assert first.report["pods"][0]["steps"][0]["artifact"]["reason"] == ""

@@ -12,7 +12,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import wait_crashing
+from tests.lab.waiting import wait_crashing
 from tests.unit.bundles import run_directory
 
 PASSWORD = "Tr0ub4dor"

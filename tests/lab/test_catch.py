@@ -8,7 +8,7 @@ import pytest
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_strategies import attempts
-from tests.lab.test_sweep import wait_crashing
+from tests.lab.waiting import wait_restarted
 
 SHORT = "sleep 3; echo gone >&2; exit 1"
 WHO = {
@@ -43,7 +43,7 @@ def test_s17_a_container_that_lives_three_seconds_is_seen_alive(
     """By one container, for its image is that of the app; its restarts are what they would be."""
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("short", SHORT))
-    wait_crashing(lab, namespace, "short", 1)
+    wait_restarted(lab, namespace, "short")
     pod = examined(lab, namespace, catch(tmp_path, WHO), tmp_path / "out")
     (step,) = pod["steps"]
     assert (step["outcome"], step["stdout"]) == ("passed", f"sh -c {SHORT} "), pod
@@ -60,7 +60,7 @@ def test_s17_the_image_is_on_the_node_before_the_window(
     """Another image than the app's comes first, in a container that sees nothing of the app."""
     lab.images("busybox", "python")
     pm.apply(lab, namespace, pm.deployment("short", SHORT, image="python:3"))
-    wait_crashing(lab, namespace, "short", 1)
+    wait_restarted(lab, namespace, "short")
     path = catch(tmp_path, WHO)
     pod = examined(lab, namespace, path, tmp_path / "out")
     assert pod["steps"][0]["outcome"] == "passed", pod
@@ -79,7 +79,7 @@ def test_s18_what_was_seen_before_the_target_died_is_kept(
 ) -> None:
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("short", SHORT.replace("3", "4")))
-    wait_crashing(lab, namespace, "short", 1)
+    wait_restarted(lab, namespace, "short")
     pod = examined(lab, namespace, catch(tmp_path, WHO, ENDLESS), tmp_path / "out")
     assert [(s["name"], s["outcome"], s["reason"]) for s in pod["steps"]] == [
         ("who", "passed", ""), ("endless", "error", "TargetDied"),
@@ -97,7 +97,7 @@ def test_s18_an_oom_is_not_taken_for_the_targets_death(
     limits = {"resources": {"limits": {"memory": "32Mi", "cpu": "500m"}}}
     script = "sleep 4; tail /dev/zero; kill -9 $$"
     pm.apply(lab, namespace, pm.deployment("eater", f"{script}", container=limits))
-    wait_crashing(lab, namespace, "eater", 1)
+    wait_restarted(lab, namespace, "eater")
     pod = examined(lab, namespace, catch(tmp_path, WHO, ENDLESS), tmp_path / "out")
     assert pod["reason"] == "OOMKilled", pod
     assert pod["steps"][0]["outcome"] == "passed"
@@ -111,7 +111,7 @@ def test_catch_is_refused_where_it_makes_no_sense(
     """No step needs the target: nobody waits for it."""
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("short", SHORT))
-    wait_crashing(lab, namespace, "short", 1)
+    wait_restarted(lab, namespace, "short")
     net = {"name": "net", "run": ["cat", "/etc/resolv.conf"]}
     pod = examined(lab, namespace, catch(tmp_path, net, then=then), tmp_path / "out")
     assert attempts(pod)[1] == ("catch", "refused", "NotNeeded")
@@ -123,7 +123,7 @@ def test_an_image_that_cannot_be_had_is_said_before_any_window(
 ) -> None:
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("short", SHORT))
-    wait_crashing(lab, namespace, "short", 1)
+    wait_restarted(lab, namespace, "short")
     path = catch(tmp_path, WHO, image="podmedic.invalid/none:1")
     pod = examined(lab, namespace, path, tmp_path / "out")
     assert pod["reason"] in ("ErrImagePull", "ImagePullBackOff"), pod

@@ -9,7 +9,7 @@ from typing import Any
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of
-from tests.lab.test_sweep import wait_crashing
+from tests.lab.waiting import wait_crashing
 
 SCRIPT = "test -n \"$GREETING\" || { echo GREETING is not set; exit 1; }; trap 'exit 0' TERM; while :; do sleep 1; done"
 

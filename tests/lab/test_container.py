@@ -1,18 +1,16 @@
 """The whole ephemeral container, as a playbook sets it and as the API server keeps it."""
 
 import json
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.handle import Lab
-from runner.injection.strategy import MIN_UPTIME
 from tests.lab import podmedic as pm
 from tests.lab.test_images import RESTRICTED
 from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import wait_enterable
 
 SEE = {
     "name": "see",
@@ -89,7 +87,7 @@ def test_s40_every_field_reaches_the_pod(lab: Lab, namespace: str, tmp_path: Pat
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }  # fmt: skip
     playbook = pm.playbook(tmp_path, [SEE], debugger=debugger)
-    _until_entered(lab, namespace)
+    wait_enterable(lab, namespace)
     run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
     (pod,) = run.report["pods"]
     (step,) = pod["steps"]
@@ -148,15 +146,6 @@ def test_profiles_are_those_of_kubectl_debug(
     assert user == ({"runAsUser": 65532, "runAsGroup": 65532} if profile == "restricted" else {})
 
 
-def _until_entered(lab: Lab, namespace: str) -> None:
-    """A container that has just started is not entered, and nothing but time changes that."""
-    (pod,) = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
-    running = pod["status"]["containerStatuses"][0]["state"]["running"]
-    age = datetime.now(UTC) - datetime.fromisoformat(running["startedAt"])
-    # The node's clock is cut to whole seconds.
-    time.sleep(max(0.0, (MIN_UPTIME - age).total_seconds() + 1))
-
-
 def _pod_name(lab: Lab, namespace: str) -> str:
     return lab.kubectl("get", "pods", "-n", namespace, "-o", "name").strip()
 
@@ -199,7 +188,7 @@ def test_profile_auto_takes_the_least_that_works(
     pm.wait_ready(lab, namespace, "web")
     if level:
         pm.enforce(lab, namespace, level)
-    _until_entered(lab, namespace)
+    wait_enterable(lab, namespace)
     playbook = pm.playbook(tmp_path, LOOK, debugger={"image": "busybox:1.36", "profile": "auto"})
     run = pm.run(lab, namespace, playbook, directory=tmp_path / "out")
     (pod,) = run.report["pods"]

@@ -11,7 +11,8 @@ from runner.injection import EXPIRES_ANNOTATION
 from runner.select import COPY_LABEL
 from tests.lab import podmedic as pm
 from tests.lab.test_strategies import LOOK, attempts
-from tests.lab.test_sweep import CRASH, wait_crashing
+from tests.lab.test_sweep import CRASH
+from tests.lab.waiting import wait_crashing
 
 WAIT = {"name": "wait", "run": ["sleep", "90"], "timeoutSeconds": 100}
 QUICK = {"name": "quick", "run": ["cat", "/etc/hostname"]}

@@ -19,7 +19,7 @@ from lab.deploy import CHART, DEPLOY, FOLDERS, KUSTOMIZE, folder, rendered, with
 from lab.handle import Lab
 from runner.policy import load_policy, manifests
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import wait_crashing
+from tests.lab.waiting import wait_crashing
 
 CRONJOB = Path(__file__).parents[2] / "cronjob.yaml"
 CRASH = 'echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'

@@ -10,6 +10,7 @@ import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
+from tests.lab.waiting import until
 
 SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
 PODS = 6
@@ -23,13 +24,21 @@ def journal_events(directory: Path, event: str) -> list[dict[str, str]]:
     return [v for v in map(json.loads, lines) if v["event"] == event]
 
 
-def wait_injected(process: subprocess.Popen[str], directory: Path, count: int) -> None:
-    """Until so many injections are in the journal."""
-    deadline = time.monotonic() + 60
-    while len(journal_events(directory, "injecting")) < count:
-        if process.poll() is not None or time.monotonic() > deadline:
+def wait_injected(
+    lab: Lab, namespace: str, process: subprocess.Popen[str], directory: Path, count: int
+) -> None:
+    """Until so many containers are in pods: the journal has them before they are asked for, and a
+    run that ends in between has touched none."""
+
+    def are_there() -> bool:
+        if process.poll() is not None:
             pytest.fail(f"ended too early: {process.communicate()}")
-        time.sleep(0.02)
+        if len(journal_events(directory, "injecting")) < count:
+            return False
+        carried = pm.ephemeral_containers(lab, namespace).values()
+        return sum(map(len, carried)) >= count
+
+    until(are_there, f"fewer than {count} containers are injected", every_seconds=0.05)
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def test_sigterm_leaves_a_partial_report(lab: Lab, shop: str, slow: Path, tmp_pa
     """Within five seconds, with every selected pod in it, and nothing injected afterwards."""
     out = tmp_path / "out"
     process = pm.start_run(lab, shop, slow, *TOGETHER, "--max-in-flight=3", directory=out)
-    wait_injected(process, out, 3)
+    wait_injected(lab, shop, process, out, 3)
     started = time.monotonic()
     code, _, stderr = pm.kill(process, signal.SIGTERM)
     took_seconds = time.monotonic() - started
@@ -78,7 +87,7 @@ def test_s03_sigkill_then_the_same_command_again(
     collects the results of all."""
     out = tmp_path / "out"
     process = pm.start_run(lab, shop, slow, *TOGETHER, "--max-in-flight=3", directory=out)
-    wait_injected(process, out, 3)
+    wait_injected(lab, shop, process, out, 3)
     pm.kill(process, signal.SIGKILL)
     assert not (out / "report.json").exists()
 
@@ -101,7 +110,7 @@ def test_s23_a_deleted_pod_is_said(lab: Lab, shop: str, slow: Path, tmp_path: Pa
     """A pod that goes away meanwhile ends as unknown, not as passed; the others are not held up."""
     out = tmp_path / "out"
     process = pm.start_run(lab, shop, slow, *TOGETHER, directory=out)
-    wait_injected(process, out, PODS)
+    wait_injected(lab, shop, process, out, PODS)
     (name, *_) = pm.ephemeral_containers(lab, shop)
     lab.kubectl("delete", "pod", name, "-n", shop, "--wait=false", "--grace-period=1")
     process.communicate(timeout=90)

@@ -7,28 +7,20 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_interruptions import SLEEP, wait_injected
 from tests.lab.test_resume import resume
+from tests.lab.waiting import until
 
 _PULL_SECONDS = 8.0
 _HEADERS = ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version")
-
-
-def until(found: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-    return value
 
 
 @contextmanager
@@ -105,7 +97,7 @@ def test_s28_a_slow_registry_holds_up_one_pod_and_no_other(
         process = pm.start_run(
             lab, namespace, path, "--max-per-workload=0", "-o", "json", directory=out
         )
-        wait_injected(process, out, 1)
+        wait_injected(lab, namespace, process, out, 1)
         carriers = pm.ephemeral_containers(lab, namespace)
         for pod in carriers:
             lab.kubectl("exec", pod, "-n", namespace, "-c", "app", "--", "touch", "/tmp/ill")

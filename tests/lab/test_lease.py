@@ -22,6 +22,7 @@ from tests.lab import podmedic as pm
 from tests.lab.test_interruptions import SLEEP, TOGETHER, wait_injected
 from tests.lab.test_rbac import kubeconfig_of
 from tests.lab.test_resume import probe, resume
+from tests.lab.waiting import until
 
 # A clock that is far off: it must not matter.
 SKEWED = datetime(2001, 1, 1, tzinfo=UTC)
@@ -50,7 +51,7 @@ def start(lab: Lab, shop: str, tmp_path: Path, seconds: int) -> subprocess.Popen
     process = pm.start_run(
         lab, shop, probe(tmp_path, seconds), "--lease", "--max-in-flight=1", directory=out
     )
-    wait_injected(process, out, 1)
+    wait_injected(lab, shop, process, out, 1)
     return process
 
 
@@ -93,10 +94,10 @@ def test_sweeps_that_overlap_take_turns_in_a_pod(lab: Lab, namespace: str, tmp_p
         (tmp_path / "more").mkdir()
         other = pm.playbook(tmp_path / "more", [{"name": "quick", "script": "echo done"}])
         other.write_text(other.read_text().replace('"name": "probe"', '"name": "other"'))
-        deadline = time.monotonic() + 90
-        while not any(at_work(pod, datetime.now(UTC)) for pod in pm.pods(lab, namespace)):
-            assert time.monotonic() < deadline, "the first sweep's container does not run"
-            time.sleep(0.1)
+        until(
+            lambda: any(at_work(pod, datetime.now(UTC)) for pod in pm.pods(lab, namespace)),
+            "the first sweep's container does not run", every_seconds=0.1,
+        )  # fmt: skip
         second = pm.run(
             lab, namespace, other, "-n", elsewhere, "--lease", directory=tmp_path / "second"
         )

@@ -6,7 +6,8 @@ from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import wait_enterable
 from tests.unit.certificates import self_signed
 
 # The pods that have something, and what is said of each.
@@ -46,9 +47,7 @@ def test_each_playbook_sees_what_it_is_for(lab: Lab, namespace: str, tmp_path: P
     )  # fmt: skip
     for name in EXPECTED:
         pm.wait_ready(lab, namespace, name)
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    for name in EXPECTED:
-        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    wait_enterable(lab, namespace, *EXPECTED)
     run = pm.run(lab, namespace, *PLAYBOOKS, directory=tmp_path / "out")
     said: dict[str, set[str]] = {name: set() for name in EXPECTED}
     for finding in run.report["findings"]:

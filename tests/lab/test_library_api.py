@@ -5,7 +5,8 @@ from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import until, wait_enterable
 
 
 def test_why_pods_do_not_begin(lab: Lab, namespace: str, tmp_path: Path) -> None:
@@ -39,18 +40,20 @@ def test_why_pods_do_not_begin(lab: Lab, namespace: str, tmp_path: Path) -> None
             "wait", "pods", "-n", namespace, "-l", "app=fine", "--timeout=1s",
             "--for=condition=Ready",
         )  # fmt: skip
-        said: dict[str, set[str]] = {}
-        for _ in range(40):
+
+        def found() -> pm.Outcome | None:
             run = pm.run(
                 lab, namespace, "image-pull", "pending", "stuck-terminating",
                 directory=tmp_path / "out",
             )  # fmt: skip
-            said = {}
-            for finding in run.report["findings"]:
-                said.setdefault(finding["workload"]["name"], set()).add(finding["rule"])
-            if len(said) == 5:
-                break
-            lab.kubectl("get", "pods", "-n", namespace, "--watch-only", "--request-timeout=2s")
+            told = {finding["workload"]["name"] for finding in run.report["findings"]}
+            return run if len(told) == 5 else None
+
+        run = until(found, "not all five are told of", every_seconds=2)
+        assert run is not None
+        said: dict[str, set[str]] = {}
+        for finding in run.report["findings"]:
+            said.setdefault(finding["workload"]["name"], set()).add(finding["rule"])
         assert said == {
             "typo": {"image-not-found"},
             "greedy": {"resources-insufficient"},
@@ -72,8 +75,7 @@ def test_what_an_investigator_asks_for(lab: Lab, namespace: str, tmp_path: Path)
     secret = [{"name": "API_PASSWORD", "value": "sw0rdfish-4711"}]
     pm.apply(lab, namespace, pm.deployment("web", SLEEP, container={"env": secret}))
     pm.wait_ready(lab, namespace, "web")
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    wait_planned(lab, namespace, plain, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
     out = tmp_path / "out"
     run = pm.run(lab, namespace, "incident-evidence", directory=out)
     (pod,) = run.report["pods"]

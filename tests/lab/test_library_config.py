@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_library_disk import said_of, steps_of
 from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import PATIENCE_SECONDS, until
 
 EXPECTED = {
     "drifted": {"subpath-outdated", "variable-outdated", "configuration-changed-since-start"},
@@ -28,13 +27,13 @@ def config(name: str, level: str) -> dict[str, Any]:
 def wait_brought(lab: Lab, namespace: str, name: str, word: str) -> None:
     """Until the kubelet has brought the change into the volume, which takes a minute or two."""
     show = f"for i in 1 2 3 4 5 6 7 8 9 10; do grep -q {word} /conf/app.conf && exit; sleep 1; done; exit 1"
-    for _ in range(20):
-        said = lab.kubectl(
+
+    def is_there() -> bool:
+        return "there" in lab.kubectl(
             "exec", "-n", namespace, f"deploy/{name}", "--", "sh", "-c", f"({show}) && echo there || true"
         )  # fmt: skip
-        if "there" in said:
-            return
-    pytest.fail("the kubelet does not bring the change")
+
+    until(is_there, "the kubelet does not bring the change", 2 * PATIENCE_SECONDS)
 
 
 def test_configuration_that_the_container_does_not_have(

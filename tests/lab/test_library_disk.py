@@ -5,7 +5,8 @@ from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import SLEEP, wait_crashing, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import wait_crashing, wait_enterable
 
 
 def said_of(report: dict[str, Any], names: set[str]) -> dict[str, set[str]]:
@@ -34,9 +35,7 @@ def test_what_is_full_and_what_holds_it(lab: Lab, namespace: str, tmp_path: Path
         pm.deployment("quiet", SLEEP, container=mount, spec=small),
     )  # fmt: skip
     pm.wait_ready(lab, namespace, *expected)
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    for name in expected:
-        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    wait_enterable(lab, namespace, *expected)
     run = pm.run(lab, namespace, "disk-full", directory=tmp_path / "out")
     steps = steps_of(run.report)
     assert said_of(run.report, set(expected)) == expected, steps
@@ -85,9 +84,7 @@ def test_volumes_that_are_not_there_or_may_not_be_written(
     )  # fmt: skip
     entered = ("refused", "closed", "quiet")
     pm.wait_ready(lab, namespace, *entered)
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    for name in entered:
-        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    wait_enterable(lab, namespace, *entered)
     wait_crashing(lab, namespace, "crashes", 1)
     run = pm.run(lab, namespace, "volume-mount", directory=tmp_path / "out")
     assert said_of(run.report, set(expected)) == expected, steps_of(run.report)

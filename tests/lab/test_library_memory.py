@@ -6,7 +6,8 @@ from typing import Any
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_library_runtimes import program
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import wait_enterable
 
 # The pods that have something, and what is said of each.
 EXPECTED = {
@@ -62,9 +63,7 @@ def test_what_was_killed_what_leaks_and_what_does_neither(
         pm.deployment("hidden", SLEEP, image="redis:7"),
     )  # fmt: skip
     pm.wait_ready(lab, namespace, *EXPECTED)
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    for name in EXPECTED:
-        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    wait_enterable(lab, namespace, *EXPECTED)
     run = pm.run(lab, namespace, "oomkilled", "memory-leak", directory=tmp_path / "out")
     said: dict[str, set[str]] = {name: set() for name in EXPECTED}
     for finding in run.report["findings"]:

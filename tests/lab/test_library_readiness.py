@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lab.handle import Lab
 from runner.playbook.debugger import TOOLS_IMAGE
 from tests.lab import podmedic as pm
 from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import until
 
 # Answers by the path; /wait after two seconds, /never never.
 SERVER = r"""
@@ -56,16 +55,15 @@ def _deployment(name: str, probe: dict[str, Any]) -> dict[str, Any]:
 
 def _wait_probed(lab: Lab, namespace: str, kubelet_says: str, names: set[str]) -> None:
     """Until the kubelet has told of each of the pods."""
-    for _ in range(60):
+
+    def told_of_all() -> bool:
         told = lab.kubectl(
             "get", "events", "-n", namespace, "--field-selector", f"reason={kubelet_says}",
             "-o", "jsonpath={.items[*].involvedObject.name}",
         ).split()  # fmt: skip
-        if all(any(pod.startswith(f"{name}-") for pod in told) for name in names):
-            return
-        # Answers when there is another event, or after two seconds.
-        lab.kubectl("get", "events", "-n", namespace, "--watch-only", "--request-timeout=2s")
-    pytest.fail("the kubelet does not tell of all probes")
+        return all(any(pod.startswith(f"{name}-") for pod in told) for name in names)
+
+    until(told_of_all, "the kubelet does not tell of all probes")
 
 
 def test_each_way_to_fail_is_told_apart(lab: Lab, namespace: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_library_disk import said_of, steps_of
-from tests.lab.test_sweep import wait_planned
+from tests.lab.waiting import wait_enterable
 
 _APPS = Path(__file__).parent / "apps"
 JAVA = {
@@ -34,11 +34,9 @@ def app(name: str, image: str, command: list[str], config: str, **more: Any) -> 
     return pm.deployment(name, "", image=image, container=container, spec={"volumes": volumes})
 
 
-def wait_entered(lab: Lab, namespace: str, folder: Path, *names: str) -> None:
+def wait_entered(lab: Lab, namespace: str, *names: str) -> None:
     pm.wait_ready(lab, namespace, *names)
-    plain = pm.playbook(folder, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    for name in names:
-        wait_planned(lab, namespace, plain, folder, app=name, strategy="target")
+    wait_enterable(lab, namespace, *names)
 
 
 def test_threads_of_a_jvm(lab: Lab, namespace: str, tmp_path: Path) -> None:
@@ -52,7 +50,7 @@ def test_threads_of_a_jvm(lab: Lab, namespace: str, tmp_path: Path) -> None:
         lab, namespace, program("main", "Main.java"),
         *(app(name, image, [*words, name], "main", **ready, **user) for name in JAVA),
     )  # fmt: skip
-    wait_entered(lab, namespace, tmp_path, *JAVA)
+    wait_entered(lab, namespace, *JAVA)
     run = pm.run(lab, namespace, "jvm", directory=tmp_path / "out")
     steps = steps_of(run.report)
     assert said_of(run.report, set(JAVA)) == JAVA, steps
@@ -78,7 +76,7 @@ def test_threads_of_python(lab: Lab, namespace: str, tmp_path: Path) -> None:
         lab, namespace, program("main", "main.py"),
         *(app(name, "python:3.12", ["python", "/app/main.py", name], "main") for name in PYTHON),
     )  # fmt: skip
-    wait_entered(lab, namespace, tmp_path, *PYTHON)
+    wait_entered(lab, namespace, *PYTHON)
     run = pm.run(lab, namespace, "python-pyspy", directory=tmp_path / "out")
     steps = steps_of(run.report)
     assert said_of(run.report, set(PYTHON)) == PYTHON, steps
@@ -113,7 +111,7 @@ def test_goroutines_that_pile_up(lab: Lab, namespace: str, tmp_path: Path) -> No
             for name in GO
         ),
     )  # fmt: skip
-    wait_entered(lab, namespace, tmp_path, *GO)
+    wait_entered(lab, namespace, *GO)
     run = pm.run(lab, namespace, "profile", directory=tmp_path / "out")
     steps = steps_of(run.report)
     assert said_of(run.report, set(GO)) == GO, steps

@@ -6,7 +6,8 @@ from typing import Any
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_library_disk import said_of, steps_of
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import wait_enterable
 
 EXPECTED = {
     "loose": {
@@ -54,9 +55,7 @@ def test_what_a_pod_may_and_what_runs_in_it(lab: Lab, namespace: str, tmp_path: 
         ),
     )  # fmt: skip
     pm.wait_ready(lab, namespace, *EXPECTED)
-    plain = pm.playbook(tmp_path, [{"name": "look", "run": ["true"], "needs": {"target": True}}])
-    for name in EXPECTED:
-        wait_planned(lab, namespace, plain, tmp_path, app=name, strategy="target")
+    wait_enterable(lab, namespace, *EXPECTED)
     run = pm.run(lab, namespace, "security-baseline", directory=tmp_path / "out")
     steps = steps_of(run.report)
     assert said_of(run.report, set(EXPECTED)) == EXPECTED, steps

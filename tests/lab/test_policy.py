@@ -10,7 +10,8 @@ import pytest
 
 from lab.handle import KubectlError, Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+from tests.lab.test_sweep import CRASH, SLEEP
+from tests.lab.waiting import until, wait_crashing
 from tests.unit.security_contexts import ROOT_CASES
 
 HEAD = "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: NAME}\nspec:\n"
@@ -100,10 +101,10 @@ def _patch(lab: Lab, namespace: str, pod: str, container: dict[str, Any]) -> str
 
 def _until_enforced(lab: Lab, namespace: str, pod: str) -> None:
     """A new admission policy takes effect some seconds after it was stored."""
-    for _ in range(120):
-        if "policy/image" in _patch(lab, namespace, pod, _container("x", image="redis:7")):
-            return
-    pytest.fail("the admission policy is not enforced")
+    until(
+        lambda: "policy/image" in _patch(lab, namespace, pod, _container("x", image="redis:7")),
+        "the admission policy is not enforced",
+    )
 
 
 def test_the_api_server_refuses_the_same_when_the_runner_is_bypassed(

@@ -13,7 +13,8 @@ from runner.cli.options import load_playbooks
 from runner.permissions import needs
 from runner.resources import directory
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+from tests.lab.test_sweep import CRASH, SLEEP
+from tests.lab.waiting import until, wait_crashing
 
 
 def kubeconfig_of(lab: Lab, namespace: str, account: str, path: Path) -> Path:
@@ -110,10 +111,12 @@ def test_the_role_is_enough_and_all_of_it_is_used(
     # What needs a target that runs would only take longer there, and nothing more of the role.
     only = ("--selector=app=ledger",) if len(playbooks) > 10 else ()
 
-    for _ in range(60 if "pending" in playbooks else 0):
+    if "pending" in playbooks:
         # A pod that is on no node counts as pending after a while only.
-        if pm.podmedic(lab, "plan", "pending", "-n", shop, directory=out).code == 0:
-            break
+        until(
+            lambda: pm.podmedic(lab, "plan", "pending", "-n", shop, directory=out).code == 0,
+            "no pod counts as pending", every_seconds=2,
+        )  # fmt: skip
     offset = lab.audit_offset()
     run = pm.podmedic(
         lab, "run", *named, *only, "-n", shop, "-o", out, "--kubeconfig", kubeconfig, "--cap=0",

@@ -10,8 +10,8 @@ from lab.handle import Lab
 from runner.journal import FILE_NAME
 from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of, used
-from tests.lab.test_shell import until
-from tests.lab.test_sweep import SLEEP, wait_planned
+from tests.lab.test_sweep import SLEEP
+from tests.lab.waiting import until, wait_enterable
 
 DEBUGGER = {"image": "busybox:1.36", "lifetime": "resident"}
 HELLO: list[dict[str, Any]] = [
@@ -42,7 +42,7 @@ def test_s37_twenty_four_sweeps_leave_one_container_in_each_pod(
     pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2))
     pm.wait_ready(lab, namespace, "web")
     path = resident(tmp_path)
-    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
     carried: dict[str, list[str]] = {}
     for number in range(24):
         run = pm.run(lab, namespace, path, directory=tmp_path / f"out{number}")
@@ -185,7 +185,7 @@ def test_a_command_goes_into_the_container_that_is_there(
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
     path, out = resident(tmp_path), tmp_path / "out"
-    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
     pm.run(lab, namespace, path, directory=tmp_path / "first")
     carried = pm.ephemeral_containers(lab, namespace)
     ((web, (name,)),) = carried.items()
@@ -213,7 +213,7 @@ def test_a_command_goes_into_the_container_that_is_there(
         return {line.strip() for line in lab.kubectl(*words).splitlines()}
 
     assert "sleep 603" in processes()
-    until(lambda: "sleep 603" not in processes())
+    until(lambda: "sleep 603" not in processes(), "what the command started goes on")
     assert not {"sleep 601", "sleep 602"} & processes()
     assert any("podmedic resident" in line for line in processes())
     assert pm.ephemeral_containers(lab, namespace) == carried
@@ -230,7 +230,7 @@ def test_a_command_has_a_container_of_its_own_where_the_one_that_is_there_is_ano
     pm.apply(lab, namespace, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
     path, out = resident(tmp_path, ttlSeconds=600), tmp_path / "out"
-    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
     pm.run(lab, namespace, path, directory=tmp_path / "first")
     ((web, _),) = pm.ephemeral_containers(lab, namespace).items()
     counts = []

@@ -42,7 +42,7 @@ def test_an_interrupted_run_is_finished(lab: Lab, shop: str, tmp_path: Path) -> 
     process = pm.start_run(
         lab, shop, slow, *TOGETHER, "--max-in-flight=2", "--max-per-node=7", directory=out
     )
-    wait_injected(process, out, 2)
+    wait_injected(lab, shop, process, out, 2)
     code, _, stderr = pm.kill(process, signal.SIGTERM)
     assert code == 2, stderr
     first = json.loads((out / "report.json").read_bytes())["run"]
@@ -77,7 +77,7 @@ def test_pods_that_went_away(lab: Lab, shop: str, tmp_path: Path) -> None:
     of the run."""
     out = tmp_path / "out"
     process = pm.start_run(lab, shop, probe(tmp_path, 3), "--max-in-flight=1", directory=out)
-    wait_injected(process, out, 2)
+    wait_injected(lab, shop, process, out, 2)
     pm.kill(process, signal.SIGKILL)
     kept = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     assert len(kept) == 1
@@ -114,7 +114,7 @@ def test_an_app_that_ended_meanwhile_is_told(lab: Lab, namespace: str, tmp_path:
     pm.wait_ready(lab, namespace, "web")
     out = tmp_path / "out"
     process = pm.start_run(lab, namespace, probe(tmp_path, 1), "--max-in-flight=1", directory=out)
-    wait_injected(process, out, 1)
+    wait_injected(lab, namespace, process, out, 1)
     pm.kill(process, signal.SIGKILL)
     (touched,) = [v["pod"] for v in journal_events(out, "injecting")]
     lab.kubectl("exec", touched, "-n", namespace, "-c", "app", "--", "kill", "1")
@@ -145,7 +145,7 @@ def test_another_cluster_is_refused(lab: Lab, shop: str, tmp_path: Path) -> None
     """One line, and no pod is touched."""
     out = tmp_path / "out"
     process = pm.start_run(lab, shop, probe(tmp_path, 3), "--max-in-flight=1", directory=out)
-    wait_injected(process, out, 1)
+    wait_injected(lab, shop, process, out, 1)
     pm.kill(process, signal.SIGKILL)
     before = pm.generations(lab, shop)
     path = out / "run.json"

@@ -13,7 +13,7 @@ from tests.lab.test_catch import SHORT, WHO, catch
 from tests.lab.test_copy import copies, copying, crashing
 from tests.lab.test_interruptions import SLEEP, TOGETHER
 from tests.lab.test_resume import resume
-from tests.lab.test_sweep import wait_crashing, wait_planned
+from tests.lab.waiting import wait_enterable, wait_restarted
 
 SAY = {"name": "say", "script": "echo said", "timeoutSeconds": 30}
 
@@ -37,7 +37,7 @@ def test_a_container_that_stays_is_entered_again(
     pm.wait_ready(lab, namespace, "web")
     debugger = {"image": "busybox:1.36", "lifetime": "resident"}
     path, out = pm.playbook(tmp_path, [SAY], debugger=debugger), tmp_path / "out"
-    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
     killed(lab, namespace, path, out, at)
     resume(lab, out, kill_at=at)
     done = resume(lab, out)
@@ -84,7 +84,7 @@ def _caught(lab: Lab, namespace: str, folder: Path, app: str, at: str) -> dict[s
     folder.mkdir()
     steps = (WHO, LATER) if app == "recovers" else (WHO,)
     path, out = catch(folder, *steps), folder / "out"
-    wait_crashing(lab, namespace, app, 1)
+    wait_restarted(lab, namespace, app)
     killed(lab, namespace, path, out, at, f"--selector=app={app}")
     if app == "recovers":
         # Two lives later nothing says any more how the one ended that ours was in.

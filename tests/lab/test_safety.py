@@ -13,7 +13,8 @@ from lab import binaries
 from lab.handle import Lab
 from runner.model.pod import Pod
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+from tests.lab.test_sweep import CRASH, SLEEP
+from tests.lab.waiting import wait_crashing, wait_enterable
 
 HELLO = [{"name": "hello", "run": ["sleep", "1"]}]
 
@@ -155,7 +156,8 @@ def test_an_app_that_ends_meanwhile_opens_the_breaker(
             "securityContext": {"runAsUser": 0},
         },
     )
-    run = _until_entered(lab, namespace, path, tmp_path)
+    wait_enterable(lab, namespace)
+    run = pm.run(lab, namespace, path, directory=tmp_path / "out")
     assert run.code == 3, run.stderr
     assert (
         "changed while it was examined: container app was running and ready"
@@ -168,18 +170,6 @@ def test_an_app_that_ends_meanwhile_opens_the_breaker(
         0,
         1,
     ]
-
-
-def _until_entered(lab: Lab, namespace: str, path: Path, tmp_path: Path) -> pm.Outcome:
-    """A target that has just started would not be entered."""
-    for _ in range(60):
-        planned = pm.podmedic(
-            lab, "plan", path, "-n", namespace, "-o", "json", directory=tmp_path / "out"
-        )
-        strategies = {p["injections"][0]["strategy"] for p in json.loads(planned.stdout)}
-        if strategies == {"target"}:
-            break
-    return pm.run(lab, namespace, path, directory=tmp_path / "out")
 
 
 def test_s37_twenty_four_sweeps_end_at_the_cap(lab: Lab, namespace: str, tmp_path: Path) -> None:

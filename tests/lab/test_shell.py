@@ -1,12 +1,10 @@
 """`podmedic shell POD --command TEXT`, as somebody uses it in scripts and by hand."""
 
 import hashlib
-import json
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,8 @@ import pytest
 from lab.handle import Lab
 from runner.model.pod import Pod
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing
+from tests.lab.test_sweep import CRASH, SLEEP
+from tests.lab.waiting import PATIENCE_SECONDS, until, wait_crashing, wait_enterable
 
 IMAGE = ("--image", "busybox:1.36")
 MARKED = "sleep 86400 & " + SLEEP
@@ -41,18 +40,14 @@ def the_pod(lab: Lab, namespace: str, app: str = "web") -> Pod:
     return found
 
 
-def until(what: Callable[[], bool], seconds: float = 30.0) -> None:
-    """What the kubelet tells a moment later."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-
-
 def ended(lab: Lab, namespace: str, app: str = "web") -> bool:
     """All ephemeral containers of the pod."""
     statuses = the_pod(lab, namespace, app).status.ephemeral_container_statuses
     return bool(statuses) and all(s.state.terminated is not None for s in statuses)
+
+
+def wait_ended(lab: Lab, namespace: str, seconds: float = PATIENCE_SECONDS) -> None:
+    until(lambda: ended(lab, namespace), "our container does not end", seconds)
 
 
 @pytest.fixture
@@ -62,13 +57,7 @@ def web(lab: Lab, namespace: str) -> str:
     limited = {"resources": {"limits": {"memory": "256Mi"}}}
     pm.apply(lab, namespace, pm.deployment("web", MARKED, container=limited))
     pm.wait_ready(lab, namespace, "web")
-
-    def is_old() -> bool:
-        started = json.loads(lab.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"][0]
-        at = started["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
-        return time.time() - time.mktime(time.strptime(at + "UTC", "%Y-%m-%dT%H:%M:%SZ%Z")) > 5.5
-
-    until(is_old)
+    wait_enterable(lab, namespace)
     return the_pod(lab, namespace).metadata.name
 
 
@@ -82,7 +71,7 @@ def test_the_exit_code_and_the_bytes_are_those_of_the_command(
     done = shell(lab, namespace, web, "--command", script)
     assert (done.returncode, done.stdout) == (7, b"a\r\nb\0\xff")
     assert done.stderr == b"why\nseen\n"
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     pod = the_pod(lab, namespace)
     (container,) = pod.spec.ephemeral_containers
     assert (container.target_container_name, container.image) == ("app", "busybox:1.36")
@@ -158,7 +147,7 @@ def test_a_command_that_takes_too_long_is_ended(lab: Lab, namespace: str, web: s
         b"podmedic: the command's exit code is not known: the command did not end within 3 s and "
         b"was ended (Timeout)\n"
     )
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     assert not lingering(lab, namespace, web)
 
 
@@ -176,7 +165,7 @@ def test_timeout_0_leaves_the_command_the_time_of_its_container(
         rb"the rest of the container's --ttl, and was ended \(Timeout\)\n",
         done.stderr,
     ), done.stderr
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
 
 
 def lingering(lab: Lab, namespace: str, pod: str) -> bool:
@@ -199,7 +188,7 @@ def test_an_interruption_ends_the_command_in_the_pod(
     assert (process.returncode, stderr) == (
         255, b"podmedic: interrupted; the command and its container were ended\n",
     )  # fmt: skip
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     assert not lingering(lab, namespace, web)
 
 
@@ -211,7 +200,7 @@ def test_a_reader_that_leaves_ends_the_command(lab: Lab, namespace: str, web: st
     assert process.stderr is not None
     assert (process.stderr.read(), process.wait(timeout=30)) == (b"", 255)
     process.stderr.close()
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
 
 
 def test_s48_a_killed_podmedic_leaves_a_container_that_ends_by_itself(
@@ -223,7 +212,7 @@ def test_s48_a_killed_podmedic_leaves_a_container_that_ends_by_itself(
     process.kill()
     process.communicate(timeout=10)
     assert not ended(lab, namespace)
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
     assert status.state.terminated is not None
     lived = status.state.terminated.finished_at - status.state.terminated.started_at  # type: ignore[operator]
@@ -308,7 +297,7 @@ def test_a_container_that_starts_too_late_does_not_stay(
         rb"pod's spec and, should it start later, ends within 30 s because nobody comes\n",
         done.stderr,
     ), done.stderr
-    until(lambda: ended(lab, namespace), seconds=60)
+    wait_ended(lab, namespace, seconds=60)
     (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
     assert status.state.terminated is not None
     assert status.state.terminated.exit_code == 0
@@ -357,7 +346,7 @@ def test_the_group_of_the_target_can_be_named(lab: Lab, namespace: str) -> None:
         words = ("--run-as-user", "1000:0", "--command", "id -u; id -g; ls -d /proc/1/root/bin")
         return shell(lab, namespace, pod, "--strategy", "auto", *words).stdout
 
-    until(lambda: files() == b"1000\n0\n/proc/1/root/bin\n")
+    until(lambda: files() == b"1000\n0\n/proc/1/root/bin\n", "the shell says another thing")
     refused = shell(lab, namespace, pod, "--profile", "general", "--command", "true")
     assert refused.returncode == 125
     assert b"(PodSecurity); `--profile auto` takes the least that the namespace" in refused.stderr

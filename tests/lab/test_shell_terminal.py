@@ -12,7 +12,7 @@ from lab.handle import Lab
 from lab.proxy import Fault, FaultProxy, service_account_token
 from tests.lab import podmedic as pm
 from tests.lab.pty_session import Sitting, sitting
-from tests.lab.test_shell import IMAGE, ended, shell, the_pod, until, web
+from tests.lab.test_shell import IMAGE, ended, shell, the_pod, wait_ended, web
 
 __all__ = ["web"]
 DETACH = "\x1dd"
@@ -65,7 +65,7 @@ def test_a_session_from_its_prompt_to_its_exit_code(
         at.run("exit 9", "")
         assert at.exit_code() == 9
         assert at.modes == before
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
     assert status.state.terminated is not None
     assert status.state.terminated.exit_code == 9
@@ -85,7 +85,7 @@ def test_a_shell_that_was_left_goes_on_until_its_ttl(
         told = at.expect(r"podmedic: detached; (.*)\r\n")[1].decode()
         assert f"`podmedic attach {web} -n {namespace}` comes back to it" in told
     assert not ended(lab, namespace)
-    until(lambda: ended(lab, namespace), seconds=40)
+    wait_ended(lab, namespace)
     (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
     assert status.state.terminated is not None
     lived = status.state.terminated.finished_at - status.state.terminated.started_at  # type: ignore[operator]
@@ -99,7 +99,7 @@ def test_a_shell_that_starts_too_late_does_not_stay(
     with sit(lab, namespace, web, "--strategy", strategy, "--start-timeout", "0.1") as at:
         at.expect("should it start later, ends within 30 s because nobody comes")
         assert at.exit_code() == 125
-    until(lambda: ended(lab, namespace), seconds=60)
+    wait_ended(lab, namespace, seconds=60)
     processes = lab.kubectl(
         "exec", web, "-n", namespace, "-c", "app", "--", "ps", "-o", "stat,args"
     )
@@ -175,7 +175,7 @@ def test_no_zombie_is_left_to_the_app(lab: Lab, namespace: str) -> None:
         at.run("exit 4", "")
         assert at.exit_code() == 4
     assert shell(lab, namespace, pod, "--strategy", "target", "--command", "true").returncode == 0
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     states = lab.kubectl(
         "exec", pod, "-n", namespace, "-c", "app", "--", "python3", "-c",
         "import glob; print(*(open(p).read().split()[2] for p in glob.glob('/proc/[0-9]*/stat')))",
@@ -213,7 +213,7 @@ def test_attach_comes_back_to_the_same_shell(
         at.type("exit 5\n")
         assert at.exit_code() == 5
     assert len(the_pod(lab, namespace).spec.ephemeral_containers) == 1
-    until(lambda: ended(lab, namespace))
+    wait_ended(lab, namespace)
     with come_back(lab, namespace, web) as at:
         assert at.exit_code() == 125
         at.expect(

@@ -8,7 +8,8 @@ import pytest
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_interruptions import journal_events, wait_injected
-from tests.lab.test_sweep import CRASH, SLEEP, wait_crashing, wait_planned
+from tests.lab.test_sweep import CRASH, SLEEP
+from tests.lab.waiting import wait_crashing, wait_enterable
 
 LOOK = [
     {
@@ -90,11 +91,9 @@ def test_s42_a_running_target_is_entered(
         debugger={"image": "busybox:1.36", "strategy": ["target"], "profile": "general",
                   "securityContext": {"runAsUser": 0}},
     )  # fmt: skip
-    for number in range(60):
-        run = pm.run(lab, namespace, path, "--cap=0", directory=tmp_path / f"out{number}")
-        (pod,) = run.report["pods"]
-        if pod["injections"]:
-            break
+    wait_enterable(lab, namespace)
+    run = pm.run(lab, namespace, path, "--cap=0", directory=tmp_path / "out")
+    (pod,) = run.report["pods"]
     seen = {step["name"]: (step["outcome"], step["reason"]) for step in pod["steps"]}
     assert attempts(pod) == [("target", "used", "")]
     assert seen["who"] == ("passed", "")
@@ -122,7 +121,7 @@ def test_what_the_targets_death_cut_off_is_done_by_the_next_strategy(
     context = {"runAsUser": 0, "runAsGroup": 0}
     debugger = {"image": "busybox:1.36", "profile": "baseline", "securityContext": context}
     path = pm.playbook(tmp_path, steps, debugger=debugger, expectsChange=True)
-    wait_planned(lab, namespace, path, tmp_path, app="web", strategy="target")
+    wait_enterable(lab, namespace, "web")
     run = pm.run(lab, namespace, path, directory=tmp_path / "out")
     (pod,) = run.report["pods"]
     assert attempts(pod) == [("target", "used", "TargetDied"), ("shared", "used", "")], pod

@@ -1,7 +1,6 @@
 """Images by digest: what the node ran is held against what was asked for."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,7 @@ from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_shell import shell
 from tests.lab.test_sweep import SLEEP
-
-_EFFECTIVE_SECONDS = 30.0
+from tests.lab.waiting import until
 
 
 def _documents(namespace: str, image: str) -> list[dict[str, Any]]:
@@ -59,10 +57,9 @@ def swapped(lab: Lab, namespace: str, pod: str, image: str) -> Iterator[None]:
     documents = _documents(namespace, image)
     lab.apply("\n---\n".join(map(json.dumps, documents)))
     try:
-        deadline = time.monotonic() + _EFFECTIVE_SECONDS
-        while not _takes_effect(lab, namespace, pod, image):
-            assert time.monotonic() < deadline, "the admission policy has no effect"
-            time.sleep(0.2)
+        until(
+            lambda: _takes_effect(lab, namespace, pod, image), "the admission policy has no effect"
+        )
         yield
     finally:
         for document in documents:
