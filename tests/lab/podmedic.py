@@ -15,6 +15,7 @@ import msgspec
 from lab.handle import Lab
 from runner import killpoints
 from runner.model.pod import Pod
+from tests.lab import preloaded
 
 COMMAND = Path(sys.executable).with_name("podmedic")
 RUN_SECONDS = 180
@@ -46,26 +47,39 @@ def podmedic(
     directory: Path,
     timeout_seconds: int = RUN_SECONDS,
     kill_at: str = "",
+    itself: bool = False,
 ) -> Outcome:
-    """`podmedic ARGUMENTS` in an empty folder beside `directory`; `kill_at` is a kill point."""
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        env=environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
-        cwd=directory.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_seconds,
-    )
+    """`podmedic ARGUMENTS` in an empty folder beside `directory`. `kill_at` is a kill point; with
+    one, or `itself`, it is the command and no preloaded process."""
+    if kill_at or itself:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            env=environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
+            cwd=directory.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_seconds,
+        )
+    else:
+        done = preloaded.call(
+            arguments, environment=environment(lab), folder=directory.parent,
+            timeout_seconds=timeout_seconds,
+        )  # fmt: skip
     return Outcome(done.returncode, done.stdout, done.stderr, directory)
 
 
 def run(
-    lab: Lab, namespace: str, *arguments: str | Path, directory: Path, kill_at: str = ""
+    lab: Lab,
+    namespace: str,
+    *arguments: str | Path,
+    directory: Path,
+    kill_at: str = "",
+    itself: bool = False,
 ) -> Outcome:
     """`podmedic run … -n NAMESPACE -o DIRECTORY`."""
     words = ("run", *arguments, "-n", namespace, "-o", directory)
-    return podmedic(lab, *words, directory=directory, kill_at=kill_at)
+    return podmedic(lab, *words, directory=directory, kill_at=kill_at, itself=itself)
 
 
 def start_run(

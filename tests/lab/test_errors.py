@@ -1,4 +1,7 @@
-"""Mistakes cost one clear line and the documented exit code, and no pod is changed."""
+"""Mistakes cost one clear line and the documented exit code, and no pod is changed.
+
+The exit code is one of a process: it is podmedic itself that is called here.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -42,7 +45,7 @@ def test_wrong_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
         "      run: [sleep, 5]\n"
     )
     before = pm.generations(lab, shop)
-    outcome = pm.run(lab, shop, path, directory=tmp_path / "out")
+    outcome = pm.run(lab, shop, path, directory=tmp_path / "out", itself=True)
 
     assert outcome.code == 4
     assert outcome.stdout == ""
@@ -65,20 +68,22 @@ def test_a_wrong_selector_is_not_asked_of_the_cluster(
     tmp_path: Path, option: str, selector: str, why: str
 ) -> None:
     words = ("run", option, selector, "-o", tmp_path / "out")
-    outcome = pm.podmedic(None, *words, directory=tmp_path / "out")
+    outcome = pm.podmedic(None, *words, directory=tmp_path / "out", itself=True)
     assert (outcome.code, outcome.stdout) == (4, "")
     assert one_line(outcome.stderr) == f"podmedic: {option} {selector!r}: {why}"
 
 
 def test_unknown_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
-    outcome = pm.run(lab, shop, "crashlop", directory=tmp_path / "out")
+    outcome = pm.run(lab, shop, "crashlop", directory=tmp_path / "out", itself=True)
     assert outcome.code == 4
     assert "crashlop" in one_line(outcome.stderr)
     assert "did you mean" in outcome.stderr
 
 
 def test_nothing_selected(lab: Lab, shop: str, tmp_path: Path) -> None:
-    outcome = pm.run(lab, shop, "triage", "-l", "app=nobody", directory=tmp_path / "out")
+    outcome = pm.run(
+        lab, shop, "triage", "-l", "app=nobody", directory=tmp_path / "out", itself=True
+    )
     assert outcome.code == 5
     assert one_line(outcome.stderr) == (
         f"podmedic: no pod selected in namespace {shop} with labels app=nobody"
@@ -105,7 +110,7 @@ def test_a_namespace_that_does_not_exist_is_said(
     """A LIST succeeds in it. The namespace is asked for only then, in one request more."""
     out = tmp_path / "out"
     offset = lab.audit_offset()
-    outcome = pm.podmedic(lab, *words, "-n", "no-such", directory=out)
+    outcome = pm.podmedic(lab, *words, "-n", "no-such", directory=out, itself=True)
     assert (outcome.code, one_line(outcome.stderr)) == (
         code, f"podmedic: {told}namespace no-such does not exist"
     )  # fmt: skip
@@ -119,7 +124,7 @@ def test_one_of_several_namespaces_that_does_not_exist_is_said(
     """Beside pods that are well: on the terminal, in report.json, on the page, by the exit code."""
     out = tmp_path / "out"
     words = ("triage", "-n", shop, "-n", "no-such", "--debugger-image=busybox:1.36", "-o", out)
-    outcome = pm.podmedic(lab, "run", *words, directory=out)
+    outcome = pm.podmedic(lab, "run", *words, directory=out, itself=True)
     told = "Namespace no-such does not exist: nothing was examined there"
     assert outcome.code == 1, outcome.stderr
     assert outcome.stdout.splitlines()[0] == told
@@ -129,12 +134,14 @@ def test_one_of_several_namespaces_that_does_not_exist_is_said(
         "message": "it does not exist", "pods": [],
     }  # fmt: skip
     assert f"{told}." in (out / "report.html").read_text()
-    assert pm.podmedic(lab, "analyze", out, directory=out).stdout.splitlines()[0] == told
-    allowed = pm.podmedic(lab, "run", *words, "--allow-empty", directory=out)
+    assert (
+        pm.podmedic(lab, "analyze", out, directory=out, itself=True).stdout.splitlines()[0] == told
+    )
+    allowed = pm.podmedic(lab, "run", *words, "--allow-empty", directory=out, itself=True)
     assert (allowed.code, allowed.stdout.splitlines()[0]) == (0, told)
 
     for command in ("plan", "preflight"):
-        outcome = pm.podmedic(lab, command, *words[:-2], directory=out)
+        outcome = pm.podmedic(lab, command, *words[:-2], directory=out, itself=True)
         assert outcome.code == 1
         assert "namespace no-such does not exist\n" in outcome.stdout + outcome.stderr
 
@@ -144,13 +151,13 @@ def test_a_namespace_that_may_not_be_read_may_not_exist(
 ) -> None:
     """And nobody's audit log has a refusal for it."""
     printed = pm.podmedic(
-        lab, "rbac", "triage", "--namespaced", "-n", shop, directory=tmp_path / "out"
+        lab, "rbac", "triage", "--namespaced", "-n", shop, directory=tmp_path / "out", itself=True
     ).stdout
     lab.kubectl("apply", "-f", "-", input=printed.replace("- namespaces\n", "- bindings\n"))
     kubeconfig = kubeconfig_of(lab, shop, "podmedic", tmp_path / "kubeconfig")
     offset = lab.audit_offset()
     words = ("plan", "triage", "-l", "app=nobody", "-n", shop, "--kubeconfig", kubeconfig)
-    outcome = pm.podmedic(lab, *words, directory=tmp_path / "out")
+    outcome = pm.podmedic(lab, *words, directory=tmp_path / "out", itself=True)
     assert (outcome.code, one_line(outcome.stderr)) == (
         5,
         (
@@ -164,7 +171,14 @@ def test_a_namespace_that_may_not_be_read_may_not_exist(
 
 def test_nothing_selected_may_be_allowed(lab: Lab, shop: str, tmp_path: Path) -> None:
     outcome = pm.run(
-        lab, shop, "triage", "-l", "app=nobody", "--allow-empty", directory=tmp_path / "out"
+        lab,
+        shop,
+        "triage",
+        "-l",
+        "app=nobody",
+        "--allow-empty",
+        directory=tmp_path / "out",
+        itself=True,
     )
     assert outcome.code == 0
     assert outcome.report["summary"]["pods"] == 0
@@ -175,14 +189,21 @@ def test_unreachable_cluster(lab: Lab, tmp_path: Path) -> None:
     text = lab.kubeconfig.read_text()
     broken.write_text(text.replace(lab.api, "https://127.0.0.1:1"))
     outcome = pm.podmedic(
-        None, "run", "--kubeconfig", broken, "-o", tmp_path / "out", directory=tmp_path / "out"
+        None,
+        "run",
+        "--kubeconfig",
+        broken,
+        "-o",
+        tmp_path / "out",
+        directory=tmp_path / "out",
+        itself=True,
     )
     assert outcome.code == 3
     assert "127.0.0.1:1" in one_line(outcome.stderr)
 
 
 def test_unknown_context(lab: Lab, tmp_path: Path) -> None:
-    outcome = pm.podmedic(lab, "plan", "--context", "prod", directory=tmp_path / "out")
+    outcome = pm.podmedic(lab, "plan", "--context", "prod", directory=tmp_path / "out", itself=True)
     assert outcome.code == 4
     assert "prod" in one_line(outcome.stderr)
 
@@ -197,7 +218,7 @@ def test_missing_permission_names_verb_and_resource(lab: Lab, shop: str, tmp_pat
     )  # fmt: skip
     before = pm.generations(lab, shop)
     user = f"system:serviceaccount:{shop}:viewer"
-    outcome = pm.run(lab, shop, "triage", "--as", user, directory=tmp_path / "out")
+    outcome = pm.run(lab, shop, "triage", "--as", user, directory=tmp_path / "out", itself=True)
 
     assert outcome.code == 3
     line = one_line(outcome.stderr)
@@ -208,8 +229,12 @@ def test_missing_permission_names_verb_and_resource(lab: Lab, shop: str, tmp_pat
 
 def test_dry_runs_change_nothing(lab: Lab, shop: str, tmp_path: Path) -> None:
     before = pm.generations(lab, shop)
-    client = pm.run(lab, shop, "triage", "--dry-run=client", directory=tmp_path / "out")
-    server = pm.run(lab, shop, "triage", "--dry-run=server", directory=tmp_path / "out")
+    client = pm.run(
+        lab, shop, "triage", "--dry-run=client", directory=tmp_path / "out", itself=True
+    )
+    server = pm.run(
+        lab, shop, "triage", "--dry-run=server", directory=tmp_path / "out", itself=True
+    )
 
     assert (client.code, server.code) == (0, 0), server.stderr
     assert "1 pod: 1 would get an ephemeral container" in client.stdout
@@ -229,6 +254,7 @@ def test_report_directory_that_cannot_be_written(lab: Lab, shop: str, tmp_path: 
         "-o",
         tmp_path / "file" / "out",
         directory=tmp_path / "out",
+        itself=True,
     )
     assert outcome.code == 6
     assert "cannot write" in one_line(outcome.stderr)
@@ -251,7 +277,7 @@ def test_report_directory_that_cannot_be_written(lab: Lab, shop: str, tmp_path: 
 )
 def test_wrong_arguments(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     """None of them reaches a cluster: there is none."""
-    outcome = pm.podmedic(None, "run", *arguments, directory=tmp_path / "out")
+    outcome = pm.podmedic(None, "run", *arguments, directory=tmp_path / "out", itself=True)
     assert outcome.code == 4
     assert said in one_line(outcome.stderr)
 
@@ -260,7 +286,7 @@ def test_steps_too_long_to_be_sent(tmp_path: Path) -> None:
     """Said by validate and before anything is asked of a cluster."""
     path = pm.playbook(tmp_path, [{"name": "long", "script": "# " + "x" * 110_000}])
     for command in ("validate", "plan", "run"):
-        outcome = pm.podmedic(None, command, path, directory=tmp_path / "out")
+        outcome = pm.podmedic(None, command, path, directory=tmp_path / "out", itself=True)
         assert outcome.code == 4
         assert "the steps of probe cannot be sent" in one_line(outcome.stderr)
 
@@ -273,7 +299,9 @@ def test_a_full_disk_costs_no_pod(lab: Lab, shop: str, tmp_path: Path) -> None:
     try:
         (small / "fill").write_bytes(b"x" * 4096)
         before = pm.generations(lab, shop)
-        outcome = pm.podmedic(lab, "run", "triage", "-n", shop, "-o", small, directory=small)
+        outcome = pm.podmedic(
+            lab, "run", "triage", "-n", shop, "-o", small, directory=small, itself=True
+        )
         assert outcome.code == 6
         assert "No space left on device" in one_line(outcome.stderr)
         assert pm.generations(lab, shop) == before
@@ -289,7 +317,7 @@ def test_a_disk_that_fills_up_names_the_way_on(lab: Lab, shop: str, tmp_path: Pa
     try:
         out = small / "out"
         words = ("run", "triage", "-n", shop, "-o", out, "--debugger-image=busybox:1.36")
-        outcome = pm.podmedic(lab, *words, directory=out)
+        outcome = pm.podmedic(lab, *words, directory=out, itself=True)
         assert outcome.code == 6, outcome.stderr
         assert "No space left on device" in outcome.stderr
         assert outcome.stderr.endswith(
@@ -297,7 +325,7 @@ def test_a_disk_that_fills_up_names_the_way_on(lab: Lab, shop: str, tmp_path: Pa
         )
         carried = pm.ephemeral_containers(lab, shop)
         subprocess.run(["mount", "-o", "remount,size=10m", small], check=True)
-        resumed = pm.podmedic(lab, "resume", out, directory=out)
+        resumed = pm.podmedic(lab, "resume", out, directory=out, itself=True)
         assert (resumed.code, resumed.stderr.count("resume")) == (0, 0), resumed.stderr
         assert {pod["outcome"] for pod in resumed.report["pods"]} == {"passed"}
         assert pm.ephemeral_containers(lab, shop) == carried
