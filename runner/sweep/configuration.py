@@ -1,5 +1,6 @@
 """ConfigMaps of the pods that are ill: one LIST of metadata for each namespace."""
 
+import asyncio
 from collections.abc import Sequence
 
 from runner.analyze import configuration_changes, used_config_maps
@@ -22,13 +23,17 @@ async def list_configuration_changes(
         for plan in plans
         if wants_changes(plan) and used_config_maps(plan.pod, plan.target)
     ]
-    found: list[ConfigMap] = []
-    unknown: dict[str, None] = {}
-    for namespace in to_list(pod.metadata.namespace for _, pod, _ in ill):
+
+    async def read(namespace: str | None) -> tuple[Sequence[ConfigMap], str]:
         try:
-            found += await cluster.objects.list(
+            found = await cluster.objects.list(
                 CONFIG_MAPS, namespace, ConfigMap, metadata_only=True
             )
         except ClusterError as error:
-            unknown[error.why_unknown(f"list {CONFIG_MAPS.plural}")] = None
-    return configuration_changes(ill, found), "; ".join(unknown)
+            return (), error.why_unknown(f"list {CONFIG_MAPS.plural}")
+        return found, ""
+
+    namespaces = to_list(pod.metadata.namespace for _, pod, _ in ill)
+    answers = await asyncio.gather(*map(read, namespaces))
+    changed = configuration_changes(ill, [each for found, _ in answers for each in found])
+    return changed, "; ".join(dict.fromkeys(why for _, why in answers if why))

@@ -1,5 +1,6 @@
 """What is read once for many pods: events per namespace, app logs of a few replicas."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -35,12 +36,20 @@ def to_list(namespaces: Iterable[str]) -> Sequence[str | None]:
 
 async def list_events(cluster: Cluster, namespaces: Sequence[str]) -> EventLists:
     found = EventLists()
-    for namespace in to_list(namespaces):
+
+    async def read(namespace: str | None) -> tuple[Sequence[Event], str] | ClusterError:
         try:
-            events, version = await cluster.list_events(namespace, _EVENTS_OF_PODS)
+            return await cluster.list_events(namespace, _EVENTS_OF_PODS)
         except ClusterError as error:
-            found.unknown = error.why_unknown("list events")
+            return error
+
+    scopes = to_list(namespaces)
+    answers = await asyncio.gather(*map(read, scopes))
+    for namespace, answer in zip(scopes, answers, strict=True):
+        if isinstance(answer, ClusterError):
+            found.unknown = answer.why_unknown("list events")
             continue
+        events, version = answer
         found.versions.append((namespace, version))
         for event in events:
             found.by_uid.setdefault(event.involved_object.uid, []).append(event)

@@ -1,11 +1,12 @@
 """Earlier revisions of the workloads whose pods are ill: a LIST or two for each namespace."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from runner.analyze import Generation, of_controller_revision, of_replica_set
 from runner.analyze import revision_changes as changes_between
-from runner.cluster import Cluster, ClusterError
+from runner.cluster import Cluster, ClusterError, Resource
 from runner.examine.context import Redact
 from runner.model.objects import ControllerRevision, ReplicaSet
 from runner.model.report import RevisionChange
@@ -42,19 +43,26 @@ async def list_changes(
     ]
     wanted = {(_KINDS[workload.kind], workload.namespace) for workload, _ in ill}
     serving = Counter((each.workload, revision_hash(each.labels)) for each in ready)
-    generations: list[Generation | None] = []
-    unknown: dict[str, None] = {}
-    for resource in OF_REVISIONS:
-        for namespace in to_list(n for kind, n in wanted if kind == resource):
-            try:
-                if resource == _REPLICA_SETS:
-                    sets = await cluster.objects.list(resource, namespace, ReplicaSet)
-                    generations += map(of_replica_set, sets)
-                else:
-                    revisions = await cluster.objects.list(resource, namespace, ControllerRevision)
-                    generations += [of_controller_revision(r, serving) for r in revisions]
-            except ClusterError as error:
-                unknown[error.why_unknown(f"list {resource.plural}.{resource.group}")] = None
-    known = [each for each in generations if each is not None]
+
+    async def read(
+        resource: Resource, namespace: str | None
+    ) -> tuple[list[Generation | None], str]:
+        try:
+            if resource == _REPLICA_SETS:
+                sets = await cluster.objects.list(resource, namespace, ReplicaSet)
+                return [of_replica_set(each) for each in sets], ""
+            revisions = await cluster.objects.list(resource, namespace, ControllerRevision)
+            return [of_controller_revision(each, serving) for each in revisions], ""
+        except ClusterError as error:
+            return [], error.why_unknown(f"list {resource.plural}.{resource.group}")
+
+    answers = await asyncio.gather(
+        *(
+            read(resource, namespace)
+            for resource in OF_REVISIONS
+            for namespace in to_list(n for kind, n in wanted if kind == resource)
+        )
+    )
+    known = [each for generations, _ in answers for each in generations if each is not None]
     found = changes_between(ill, known, lambda text: redact.redact_text(text)[0])
-    return found, "; ".join(unknown)
+    return found, "; ".join(dict.fromkeys(why for _, why in answers if why))
