@@ -18,7 +18,7 @@ NAMESPACE = "demo"
 WORKLOADS = Path(__file__).parent / "workloads" / "demo.yaml"
 REPORT = Path("podmedic-report")
 # Long enough for each sample to show what is wrong with it: two crashes, a few failed probes.
-_SETTLE_SECONDS = 60.0
+_SETTLE_SECONDS = 180.0
 _POLL_SECONDS = 1.0
 _PODS = 12
 _RESTARTS = {"ledger": 2, "orders": 2, "thumbnails": 1}

@@ -113,7 +113,7 @@ def test_s27_deleting_the_pod_is_not_delayed(lab: Lab, namespace: str, tmp_path:
     run = pm.run(lab, namespace, resident(tmp_path), "-l", "app=web", directory=tmp_path / "out")
     assert [len(pod["injections"]) for pod in run.report["pods"]] == [1]
     bare = _seconds_to_delete(lab, namespace, "bare")
-    assert _seconds_to_delete(lab, namespace, "web") <= bare + 2.0
+    assert _seconds_to_delete(lab, namespace, "web") <= bare + 10.0
 
 
 def test_an_interrupted_sweep_says_which_container_it_was_in(

@@ -232,7 +232,8 @@ def test_a_container_that_waits_does_not_delay_the_deletion_of_its_pod(
     assert process.stdout.readline() == b"up\n"
     began = time.monotonic()
     lab.kubectl("delete", "pod", web, "-n", namespace, "--grace-period=30", "--timeout=60s")
-    assert time.monotonic() - began < 8
+    # What ignores SIGTERM would be waited for all of the half minute.
+    assert time.monotonic() - began < 20
     _, stderr = process.communicate(timeout=30)
     assert process.returncode in (137, 255), stderr
     assert stderr.startswith(b"podmedic: ")
