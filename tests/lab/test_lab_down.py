@@ -51,6 +51,10 @@ def _link(chosen: Layout) -> str:
     return net.link if net else "none"
 
 
+def _daemons(chosen: Layout) -> dict[str, Process | None]:
+    return {name: daemons.running(chosen, name) for name in daemons.started(chosen)}
+
+
 def _kill(process: Process | None) -> None:
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
@@ -60,31 +64,48 @@ def _kill(process: Process | None) -> None:
         time.sleep(0.01)
 
 
-def test_the_machine_is_as_it_was_before(spare: Layout) -> None:
+@pytest.mark.parametrize("folder", ["/run", "/var/lib"])
+def test_the_machine_is_as_it_was_before(
+    lab: Lab, namespace: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside another lab, which goes on; from folders that the lab covers: in its mount namespace
+    it has a /run and a /var/lib of its own, its state is elsewhere."""
+    root = Path(folder) / f"lab-{secrets.token_hex(3)}"
+    monkeypatch.setenv("PODMEDIC_LAB_STATE", str(root))
+    chosen = layout(f"t{secrets.token_hex(3)}")
     before = machine.snapshot()
-
-    _command(spare, "up")
-    processes, link = _with_a_pod(spare), _link(spare)
-    during = machine.snapshot()
-    _command(spare, "down")
+    try:
+        _command(chosen, "up")
+        other = Lab.named(chosen.name)
+        namespaces_of_other = other.kubectl("get", "namespaces", "-o", "name")
+        processes, link = _with_a_pod(chosen), _link(chosen)
+        during = machine.snapshot()
+        beside = _daemons(lab.layout)
+    finally:
+        subprocess.run([sys.executable, "-m", "lab", "down", "--all"], check=True, timeout=120)
 
     assert len(processes) > len(daemons.PROGRAMS)
-    assert machine.traces(spare, processes, link) == []
+    assert machine.traces(chosen, processes, link) == []
+    assert not root.exists()
     assert machine.snapshot() == before
     # Not even while it is up is anything of it to be seen, but for its one link.
     assert during == before
+    assert other.api != lab.api
+    assert namespace not in namespaces_of_other
+    assert _daemons(lab.layout) == beside
+    assert status(lab.layout).up
 
 
 def test_up_repairs_what_was_killed_and_down_removes_the_rest(spare: Layout) -> None:
     _command(spare, "up")
-    before = {name: daemons.running(spare, name) for name in daemons.started(spare)}
+    before = _daemons(spare)
     for name in ("kubelet", "etcd"):
         _kill(before[name])
     assert not status(spare).up
 
     _command(spare, "up")
 
-    after = {name: daemons.running(spare, name) for name in daemons.started(spare)}
+    after = _daemons(spare)
     assert {name for name in after if after[name] != before[name]} == {"kubelet", "etcd"}
     assert status(spare).up
     processes, link = _with_a_pod(spare), _link(spare)
@@ -144,39 +165,6 @@ def test_down_after_an_up_that_was_killed(spare: Layout, moment: Callable[[Layou
     assert up.returncode == -signal.SIGKILL
     assert machine.traces(spare, processes, link) == []
     assert machine.snapshot() == before
-
-
-def test_two_labs_side_by_side(lab: Lab, namespace: str, spare: Layout) -> None:
-    _command(spare, "up")
-    other = Lab.named(spare.name)
-
-    assert other.api != lab.api
-    assert namespace not in other.kubectl("get", "namespaces", "-o", "name")
-    _with_a_pod(spare)
-    processes = machine.processes(lab.layout, lab.netns)
-
-    _command(spare, "down")
-
-    assert [one.pid for one in processes if not one.alive()] == []
-    assert status(lab.layout).up
-
-
-@pytest.mark.parametrize("folder", ["/run", "/var/lib"])
-def test_down_of_all_in_a_folder_that_the_lab_covers(
-    folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In its mount namespace a lab has a /run and a /var/lib of its own; its state is elsewhere."""
-    root = Path(folder) / f"lab-{secrets.token_hex(3)}"
-    monkeypatch.setenv("PODMEDIC_LAB_STATE", str(root))
-    chosen = layout(f"t{secrets.token_hex(3)}")
-    try:
-        _command(chosen, "up")
-        processes, link = _with_a_pod(chosen), _link(chosen)
-    finally:
-        subprocess.run([sys.executable, "-m", "lab", "down", "--all"], check=True, timeout=120)
-
-    assert machine.traces(chosen, processes, link) == []
-    assert not root.exists()
 
 
 @pytest.fixture
