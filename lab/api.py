@@ -4,6 +4,7 @@ import http.client
 import json
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,11 +63,13 @@ class Api:
             raise LabError(f"apply {path}: {status} {_message(body)}")
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
-        context.load_cert_chain(self.pki / "admin.crt", self.pki / "admin.key")
+        made_at = (self.pki / "admin.crt").stat().st_mtime_ns
         where = urlsplit(self.server)
         connection = http.client.HTTPSConnection(
-            where.hostname or "", where.port, context=context, timeout=_TIMEOUT_SECONDS
+            where.hostname or "",
+            where.port,
+            context=_context(self.pki, made_at),
+            timeout=_TIMEOUT_SECONDS,
         )
         headers = {"User-Agent": "podmedic-lab"}
         if body is not None:
@@ -79,6 +82,14 @@ class Api:
             raise UnreachableError(f"{self.server} does not answer: {error}") from error
         finally:
             connection.close()
+
+
+@lru_cache(maxsize=8)
+def _context(pki: Path, made_at: int) -> ssl.SSLContext:  # noqa: ARG001  a new lab has new keys
+    """To read the keys takes longer than most requests."""
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    return context
 
 
 def _message(body: bytes) -> str:
