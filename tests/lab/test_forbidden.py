@@ -12,7 +12,7 @@ from runner.playbook.debugger import TOOLS_IMAGE
 from tests.lab import podmedic as pm
 from tests.lab.test_objects import apply, wait_refused
 from tests.lab.test_rbac import kubeconfig_of
-from tests.lab.test_sweep import wait_crashing
+from tests.lab.waiting import wait_crashing
 
 DATABASE = "10.244.200.10"
 ILL = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.test_sweep import wait_crashing
+from tests.lab.waiting import wait_crashing
 
 # Some 4 MB, as a service that is asked often writes them.
 BUSY = "awk 'BEGIN { for (n = 0; n < 80000; n++) printf \"%06d GET /orders/%d 200 in 3 ms, 4711 bytes\\n\", n, n }'"

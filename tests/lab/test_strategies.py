@@ -152,11 +152,10 @@ def test_an_app_that_fell_while_others_were_examined_is_reached_as_it_is_by_then
     path = probe(
         tmp_path, "target", "shared", steps=[{"name": "wait", "script": "echo begun; sleep 6"}]
     )
-    wait_planned(lab, namespace, path, tmp_path, app="first", strategy="target")
-    wait_planned(lab, namespace, path, tmp_path, app="second", strategy="target")
+    wait_enterable(lab, namespace)
     out = tmp_path / "out"
     running = pm.start_run(lab, namespace, path, "--max-in-flight=1", directory=out)
-    wait_injected(running, out, 1)
+    wait_injected(lab, namespace, running, out, 1)
     (begun,) = [event["pod"] for event in journal_events(out, "injecting")]
     (other,) = {pod.metadata.name for pod in pm.pods(lab, namespace)} - {begun}
     lab.kubectl("exec", other, "-n", namespace, "-c", "app", "--", "kill", "1")

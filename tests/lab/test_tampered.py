@@ -117,14 +117,14 @@ def test_a_tag_that_is_moved_in_mid_run_is_said(lab: Lab, namespace: str, tmp_pa
     )  # fmt: skip
     out = tmp_path / "out"
     sweep = pm.start_run(lab, namespace, path, "--max-in-flight=1", directory=out)
-    deadline = time.monotonic() + 60
-    while not any(
-        status.state.running
-        for pod in pm.pods(lab, namespace)
-        for status in pod.status.ephemeral_container_statuses
-    ):
-        assert time.monotonic() < deadline, "the first container does not run"
-        time.sleep(0.1)
+    until(
+        lambda: any(
+            status.state.running
+            for pod in pm.pods(lab, namespace)
+            for status in pod.status.ephemeral_container_statuses
+        ),
+        "the first container does not run",
+    )
     lab.tag("python", tag)
     _, stderr = sweep.communicate(timeout=90)
 
