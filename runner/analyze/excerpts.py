@@ -171,6 +171,11 @@ def _log_words(log: LogExcerpt) -> str:
     words = f"{'previous log' if log.previous else 'log'} of container {log.container}"
     if log.restarts:
         words += f", after {log.restarts} restart{'s' if log.restarts > 1 else ''}"
+    if log.begins_after_seconds is not None:
+        words += (
+            f"; it begins {log.begins_after_seconds} s after the start: what was before was "
+            "rotated away, or there was nothing"
+        )
     return f"{words}; it was restarted while we read" if log.restarted else words
 
 

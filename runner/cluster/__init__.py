@@ -262,9 +262,11 @@ class Cluster(Protocol):
         limit_bytes: int,
         previous: bool = False,
         tail_lines: int | None = None,
+        timestamps: bool = False,
         timeout_seconds: float = 60.0,
     ) -> AsyncIterator[bytes]:
-        """The container's log in chunks, never followed."""
+        """The container's log in chunks, never followed; with `timestamps` each line begins with
+        the time when it was written."""
 
     async def denied(self, questions: Sequence[Access]) -> Sequence[Access]:
         """Those of the questions that the API server answers with no."""

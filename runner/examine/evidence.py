@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from runner.cluster import ClusterError
 from runner.examine.context import Context, Redact, about
-from runner.examine.logs import End, read_end, search_log
+from runner.examine.logs import End, begins_at, read_end, search_log
 from runner.injection.endpoints import endpoints_of, unexpanded
 from runner.last_words import fatal_line
 from runner.model.examination import LogExcerpt
@@ -20,6 +21,7 @@ from runner.model.pod import (
     Event,
     Pod,
     PodCondition,
+    StateTerminated,
 )
 from runner.select import app_status
 
@@ -183,12 +185,18 @@ async def app_log(
         return (), ""
     container_id, restarts = _instance(now, previous=previous)
     earlier = b""
-    if (previous or now.state.running is None) and search_bytes and _says_nothing(end):
+    silent = (previous or now.state.running is None) and not _has_reason(end)
+    if silent and search_bytes and not end.whole:
         # Otherwise its end is what there is.
         with suppress(ClusterError):
             earlier = await search_log(
                 ctx, pod, container, limit_bytes=search_bytes, previous=previous, end=end.data
             )
+    late = None
+    ended = _ended(now, previous=previous)
+    if silent and not earlier and ended is not None:
+        with suppress(ClusterError):
+            late = _late(ended, await begins_at(ctx, pod, container, previous=previous))
     with about(source=f"log of container {container}"):
         text, before = (ctx.redact.redact_bytes(each)[0] for each in (end.data, earlier))
     excerpt = LogExcerpt(
@@ -201,10 +209,29 @@ async def app_log(
         restarts=restarts,
         restarted=restarted,
         truncated=end.cut,
+        begins_after_seconds=late,
     )
     return (excerpt,), ""
 
 
-def _says_nothing(end: End) -> bool:
-    """Whether a longer log ends without a word of why: with the stacks of a thousand threads."""
-    return not end.whole and not fatal_line(end.data.decode("utf-8", errors="replace"))
+def _has_reason(end: End) -> bool:
+    """Not so of a log that ends with the stacks of a thousand threads."""
+    return fatal_line(end.data.decode("utf-8", errors="replace")) != ""
+
+
+def _ended(status: ContainerStatus, *, previous: bool) -> StateTerminated | None:
+    """The end of the instance whose log one reads, where its log may have been rotated: the kubelet
+    looks every ten seconds."""
+    state = None if previous else status.state.terminated
+    state = state or status.last_state.terminated
+    if state is None or state.started_at is None or state.finished_at is None:
+        return None
+    return state if (state.finished_at - state.started_at).total_seconds() >= 10 else None
+
+
+def _late(ended: StateTerminated, begins: datetime | None) -> int | None:
+    """How long after its start the first line was written, if that is long."""
+    if begins is None or ended.started_at is None:
+        return None
+    seconds = int((begins - ended.started_at).total_seconds())
+    return seconds if seconds >= 5 else None

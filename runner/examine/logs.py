@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
 
 from runner.examine.context import Context
 from runner.examine.search import Search
 from runner.model.pod import Pod
 
+_TIME_BYTES = 40  # 2026-11-28T23:44:56.123456789+00:00 and more
 _PIECE = 16 << 10  # a longer line is several to the kubelet
 _TRANSFER = 16 << 20  # what is read at most to have the end
 
@@ -70,6 +74,25 @@ def _pieces(data: bytes) -> int:
     """How many lines the kubelet counts."""
     lines = data.removesuffix(b"\n").split(b"\n")
     return sum(max(-(-len(line) // _PIECE), 1) for line in lines)
+
+
+async def begins_at(ctx: Context, pod: Pod, container: str, *, previous: bool) -> datetime | None:
+    """When the first line that is there was written: not the first one of a log that the kubelet
+    rotated. Raises ClusterError."""
+    chunks = ctx.cluster.read_log(
+        pod.metadata.namespace,
+        pod.metadata.name,
+        container,
+        limit_bytes=_TIME_BYTES,
+        previous=previous,
+        timestamps=True,
+        timeout_seconds=ctx.limits.log_read_seconds,
+    )
+    line = b"".join([chunk async for chunk in chunks]).decode("ascii", errors="replace")
+    try:
+        return msgspec.convert(line.partition(" ")[0], datetime)
+    except msgspec.ValidationError:
+        return None
 
 
 async def search_log(

@@ -233,12 +233,15 @@ class KubeCluster:
         limit_bytes: int,
         previous: bool = False,
         tail_lines: int | None = None,
+        timestamps: bool = False,
         timeout_seconds: float = 60.0,
     ) -> AsyncGenerator[bytes]:
         """Retries happen before the first chunk only; a log that breaks off raises UNREACHABLE."""
         query = {"container": container, "limitBytes": str(limit_bytes)}
         if previous:
             query["previous"] = "true"
+        if timestamps:
+            query["timestamps"] = "true"
         if tail_lines is not None:
             query["tailLines"] = str(tail_lines)
         request = Request(

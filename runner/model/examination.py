@@ -30,7 +30,9 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
     """The end of an app container's log; `previous` is the instance before the current one,
     `restarts` how many came before the instance that wrote it, `restarted` that the container was
     restarted after the pod was looked at and before its log was read, `earlier` the lines around
-    what reads like the reason to end where that is not in its end."""
+    what reads like the reason to end where that is not in its end, `begins_after_seconds` how long
+    after the start of that instance the first line was written that the kubelet still has: where it
+    says nothing of why it ended, that may have been rotated away."""
 
     container: str
     text: str
@@ -40,6 +42,7 @@ class LogExcerpt(Value, frozen=True, kw_only=True):
     restarted: bool = False
     truncated: bool = False
     earlier: str = ""
+    begins_after_seconds: int | None = None
     read_from: str = ""  # name of the pod it was read from, when that is a replica of this one
 
 

@@ -1,6 +1,8 @@
 """Containers that say why they end, and then so much that the end of their log does not."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
@@ -15,22 +17,48 @@ STACKS = (
 )
 
 
+def job(name: str, script: str) -> dict[str, Any]:
+    """One that is given up at once."""
+    spec = pm.deployment(name, script, spec={"restartPolicy": "Never"})["spec"]["template"]
+    return {
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
+        "spec": {"backoffLimit": 0, "template": spec},
+    }  # fmt: skip
+
+
 def test_the_reason_is_found_where_it_is(lab: Lab, namespace: str, tmp_path: Path) -> None:
     lab.images("busybox", "tools")
     first = f"echo 'panic: open /etc/app/prices.yaml: no such file or directory'; {STACKS}; exit 2"
     middle = (
         f"{BUSY}; echo 'FATAL: license server said: seat limit of 25 is used up'; {BUSY}; exit 3"
     )
-    pm.apply(lab, namespace, pm.deployment("first", first), pm.deployment("middle", middle))
+    # More than the kubelet keeps in one file (10 MiB); it looks every ten seconds.
+    ticks = "for n in $(seq 22); do sleep 1; echo tick $n; done"
+    rotated = f"echo 'FATAL: no seat is left'; {BUSY}; {BUSY}; {BUSY}; {ticks}; exit 4"
+    pm.apply(
+        lab, namespace, pm.deployment("first", first), pm.deployment("middle", middle),
+        job("rotated", rotated),
+    )  # fmt: skip
     for name in ("first", "middle"):
         wait_crashing(lab, namespace, name, 1)
-    run = pm.run(lab, namespace, "crashloop", directory=tmp_path / "out")
+    failed = "--for=condition=Failed"
+    lab.kubectl("wait", "job/rotated", "-n", namespace, failed, "--timeout=90s")
+    run = pm.run(lab, namespace, directory=tmp_path / "out")
     found = {f["workload"]["name"]: f for f in reversed(run.report["findings"])}
     assert found["first"]["message"] == (
         "Container app exits with code 2 because, as its log says, /etc/app/prices.yaml "
         "cannot be found."
     )
     assert "FATAL: license server said: seat limit of 25 is used up" in found["middle"]["message"]
+    # Nobody can read what was rotated away, and that is said.
+    found.pop("rotated")
+    gone = next(f for f in run.report["findings"] if f["rule"] == "exits")
+    assert (gone["workload"]["name"], gone["confidence"]) == ("rotated", "possible")
+    (log,) = (e["source"] for e in gone["evidence"] if "log of container app" in e["source"])
+    assert re.search(
+        r"; it begins \d+ s after the start: what was before was rotated away, or there was nothing$",
+        log,
+    ), log
     for finding in found.values():
         (log,) = (e for e in finding["evidence"] if "log of container app" in e["source"])
         assert log["source"].endswith(", before its last lines")

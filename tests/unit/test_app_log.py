@@ -31,13 +31,18 @@ def read(given: Pod, read_log: Any, **budget: int) -> tuple[Sequence[LogExcerpt]
 class Kubelet:
     """Answers as it does: lines longer than 16 KiB are several to it, the first bytes win."""
 
-    def __init__(self, log: bytes, chunk: int = 1000) -> None:
-        self.log, self.chunk = log, chunk
+    def __init__(self, log: bytes, chunk: int = 1000, begins: str = "") -> None:
+        self.log, self.chunk, self.begins, self.times = log, chunk, begins, 0
         self.asked: list[tuple[int | None, int]] = []
 
     async def __call__(
-        self, *_: Any, tail_lines: int | None, limit_bytes: int, **__: Any
-    ) -> AsyncIterator[bytes]:
+        self, *_: Any, limit_bytes: int, tail_lines: int | None = None, timestamps: bool = False,
+        **__: Any,
+    ) -> AsyncIterator[bytes]:  # fmt: skip
+        if timestamps:
+            self.times += 1
+            yield f"{self.begins} {self.log.decode()}".encode()[:limit_bytes]
+            return
         self.asked.append((tail_lines, limit_bytes))
         pieces = [
             line[at : at + PIECE]
@@ -149,3 +154,28 @@ def test_the_last_reason_of_several_counts_and_what_is_only_told_does_not() -> N
     for _ in range(1000):
         endless.feed(b"FATAL: " + b"x" * 1000)
     assert 0 < len(endless.result()) <= 64 << 10
+
+
+LIVED = {"startedAt": "2026-11-28T10:00:00Z", "finishedAt": "2026-11-28T10:05:00Z"}
+SHORT = {**LIVED, "finishedAt": "2026-11-28T10:00:09Z"}
+
+
+@pytest.mark.parametrize(
+    ("log", "times", "begins", "late", "asked"),
+    [
+        (b"bye\n", LIVED, "2026-11-28T10:04:02.123456789Z", 242, 1),
+        (b"bye\n", LIVED, "2026-11-28T10:00:01.5Z", None, 1),
+        (b"bye\n", LIVED, "unable to retrieve", None, 1),
+        # It says why, or the kubelet did not look in time.
+        (b"KeyError: 'url'\n", LIVED, "2026-11-28T10:04:02Z", None, 0),
+        (b"bye\n", SHORT, "2026-11-28T10:00:08Z", None, 0),
+    ],
+)
+def test_a_log_that_begins_late_may_have_been_rotated(
+    log: bytes, times: dict[str, str], begins: str, late: int | None, asked: int
+) -> None:
+    kubelet = Kubelet(log, begins=begins)
+    ended = {"exitCode": 1, "reason": "Error", **times}
+    given = pod({"state": {"terminated": ended}, "containerID": "containerd://1"})
+    (found,), _ = read(given, kubelet, tail_lines=200, limit_bytes=999, search_bytes=9)
+    assert (found.begins_after_seconds, kubelet.times) == (late, asked)
