@@ -7,7 +7,7 @@ may allow by anything else is taken for allowed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -30,7 +30,7 @@ class _Side:
 
     pod: bool | None = None
     namespace: str = ""
-    labels: Mapping[str, str] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     address: str = ""
     ports: Mapping[str, int] | None = None
@@ -54,6 +54,14 @@ class Policies:
             s.spec.cluster_ip: s for s in objects.services if s.spec.cluster_ip not in ("", "None")
         }
         self._behind: dict[tuple[str, str], tuple[_Side, ...]] = {}
+        # Replicas, which mostly come one after the other, differ by their addresses alone.
+        self._by_address = any(
+            peer.ip_block is not None
+            for policy in objects.policies
+            for rule in (*(policy.spec.egress or ()), *(policy.spec.ingress or ()))
+            for peer in (*(rule.to or ()), *(rule.from_ or ()))
+        )
+        self._told: dict[tuple[object, ...], tuple[Blocked, ...]] = {}
 
     def known_to(self, examination: Examination) -> Examination:
         """The examination, and what the policies mean for its pod."""
@@ -65,7 +73,7 @@ class Policies:
         ours = [
             each
             for each in self._policies.get(us.namespace, ())
-            if _restricts_egress(each) and selector_means(each.spec.pod_selector, us.labels or {})
+            if _restricts_egress(each) and selector_means(each.spec.pod_selector, us.labels)
         ]
         # No policy is between a pod and itself or its node.
         always = {"localhost", "127.0.0.1", "::1", pod.status.pod_ip, pod.status.host_ip}
@@ -78,7 +86,12 @@ class Policies:
         )
         found: dict[tuple[str, int, str], Blocked] = {}
         for host, port in reached:
-            for one in self._blocked(us, ours, host, port):
+            key = (us.namespace, *sorted(us.labels.items()), host, port)
+            if self._by_address:
+                key = (*key, us.address)
+            if key not in self._told:
+                self._told[key] = tuple(self._blocked(us, ours, host, port))
+            for one in self._told[key]:
                 found.setdefault((one.host, one.port, one.direction), one)
         if not ours and not found:
             return examination
@@ -89,8 +102,8 @@ class Policies:
         self, us: _Side, ours: Sequence[NetworkPolicy], host: str, port: int
     ) -> Iterator[Blocked]:
         service, sides = self._other_side(host, us.namespace)
-        if any(side.address and side.address == us.address for side in sides):
-            return
+        if service is not None and _is_behind(us, service):
+            return  # it may come to itself
         ways = [(side, _port_of(side, service, port)) for side in sides]
         told = next((number for _, number in ways if number), 0)
         if not told or any(number == 0 for _, number in ways):
@@ -109,7 +122,7 @@ class Policies:
 
     def _shut(self, us: _Side, side: _Side, port: int) -> Sequence[NetworkPolicy]:
         """The policies that let nothing from us in to that port, none where some may."""
-        if side.pod is not True or side.labels is None:
+        if side.pod is not True:
             return ()
         means = selector_means if side.whole else selector_must_mean
         chosen = [
@@ -164,7 +177,10 @@ class Policies:
     def _sides(self, service: Service) -> tuple[_Side, ...]:
         key = service.metadata.namespace, service.metadata.name
         if key not in self._behind:
-            self._behind[key] = tuple(self._backends(service)) or (_Side(),)
+            found = list(self._backends(service))
+            if not self._by_address:
+                found = list({(s.pod, *sorted(s.labels.items())): s for s in found}.values())
+            self._behind[key] = tuple(found) or (_Side(),)
         return self._behind[key]
 
     def _backends(self, service: Service) -> Iterator[_Side]:
@@ -218,6 +234,11 @@ def _names(policies: Iterable[NetworkPolicy]) -> tuple[str, ...]:
     return tuple(sorted({each.metadata.name for each in policies}))
 
 
+def _is_behind(side: _Side, service: Service) -> bool:
+    selector, home = service.spec.selector, service.metadata.namespace
+    return bool(selector) and side.namespace == home and selector.items() <= side.labels.items()
+
+
 def _restricts_egress(policy: NetworkPolicy) -> bool:
     """Without `policyTypes` one with egress rules does."""
     types = policy.spec.policy_types
@@ -269,7 +290,7 @@ def _may_mean(peer: PolicyPeer, home: str, side: _Side) -> bool:
         return not side.address or _within(side.address, peer.ip_block.cidr, peer.ip_block.except_)
     if side.pod is False:
         return False
-    if side.pod is None or side.labels is None:
+    if side.pod is None:
         return True
     if peer.namespace_selector is None:
         if side.namespace != home:

@@ -315,6 +315,11 @@ def test_whatever_is_on_its_nodes_network_is_outside_of_policies() -> None:
     assert told(client(), [into()], [service()], [backend(host_network=True)]) == []
 
 
+def test_a_pod_may_come_to_itself_by_its_own_service() -> None:
+    """No policy is between the two ends of such a connection."""
+    assert told(client(), [out(), into()], [service(selector=APP)]) == []
+
+
 def test_policies_of_another_namespace_do_not_concern_it() -> None:
     assert told(client(), [policy(out(), namespace="other")]) == []
 
