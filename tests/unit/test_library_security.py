@@ -12,6 +12,7 @@ import pytest
 
 from runner.playbook.spec import Step
 from tests.unit.library import Case, check, rules_without_a_case
+from tests.unit.library_cases import unanswered
 from tests.unit.test_library_disk import ROOT, entered
 from tests.unit.test_playbook_scripts import SHELLS, run, step_of
 
@@ -251,8 +252,25 @@ REPORT = report(
 )  # fmt: skip
 
 
+# As the source of version 0.74 has it, for a first run that may not fetch a database.
+NO_DATABASE = (
+    "2026-11-29T00:16:00Z\tFATAL\tFatal error\trun error: init error: DB error: database error: "
+    "--skip-db-update cannot be specified on the first run\n"
+)
+NO_DATABASE_WORDS = "a database of vulnerabilities, in the image of the debugger or at TRIVY_SERVER"
+
+
+def test_a_scanner_without_a_database_is_a_question() -> None:
+    """For each of the three rules, and the reason says what is missing."""
+    questions = unanswered(NAME, {"scan": f"scanned=no\nwhy={NO_DATABASE_WORDS}\n"})
+    assert [q for q in questions if q[0].startswith("rule vulnerabilities")] == [
+        (f"rule vulnerabilities-{severity}", f'there is no "{NO_DATABASE_WORDS}"')
+        for severity in ("critical", "high", "medium")
+    ]
+
+
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("written", [REPORT, report(), "", "FATAL no database"])
+@pytest.mark.parametrize("written", [REPORT, report(), "", NO_DATABASE])
 def test_scan(shell: list[str], tmp_path: Path, written: str) -> None:
     """What a scanner writes comes from a hostile image: nothing of it but words gets through."""
     (tmp_path / "report").write_text(written)
@@ -273,7 +291,8 @@ def test_scan(shell: list[str], tmp_path: Path, written: str) -> None:
     if written != REPORT:
         none = {"scanned": "yes", "critical": "0", "critical_fixable": "0", "high": "0",
                 "high_fixable": "0", "medium": "0"}  # fmt: skip
-        assert found == (none if written == report() else {"scanned": "no"})
+        why = "a report of trivy" if not written else NO_DATABASE_WORDS
+        assert found == (none if written == report() else {"scanned": "no", "why": why})
         return
     assert found == {
         "scanned": "yes", "critical": "2", "critical_fixable": "1", "high": "0", "high_fixable": "0",
