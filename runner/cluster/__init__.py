@@ -247,8 +247,8 @@ class Cluster(Protocol):
         if_unchanged: bool = False,
     ) -> tuple[Pod, Sequence[str]]:  # fmt: skip
         """PATCH the subresource, guarded by the pod's uid; safe to repeat. With `if_unchanged`
-        CONFLICT when the pod is not as given (any more), as after a request of ours whose answer
-        was lost.
+        CONFLICT when what the pod is to run is not as given (any more), as after a request of ours
+        whose answer was lost.
 
         Returns the pod as the server now has it and the server's warnings.
         """

@@ -13,7 +13,7 @@ from runner.examine.context import Context
 from runner.model.pod import Pod
 from runner.select import Skip
 
-# A pod changes with each word of its kubelet, and a view of it may be a little old.
+# Where pods have no generation, each word of a kubelet is a change.
 _MAX_CONFLICTS = 10
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0

@@ -208,17 +208,26 @@ class KubeCluster:
             namespace=meta.namespace,
             name=meta.name,
         )
-        version = meta.resource_version if if_unchanged else ""
-        answer = await self._http.send(
-            Request(
-                method="PATCH",
-                path=path + (_DRY_RUN_QUERY if dry_run else _PATCH_QUERY),
-                question=question,
-                body=patching.patch(meta.uid, container, version),
-                headers={"Content-Type": "application/strategic-merge-patch+json"},
-                timeout_seconds=45.0,  # the server gives up after 34
-            )
+        patch = (
+            patching.patch_if_unchanged(pod, container)
+            if if_unchanged
+            else patching.patch(meta.uid, container)
         )
+        request = Request(
+            method="PATCH",
+            path=path + (_DRY_RUN_QUERY if dry_run else _PATCH_QUERY),
+            question=question,
+            body=patch.body,
+            headers={"Content-Type": patch.content_type},
+            timeout_seconds=45.0,  # the server gives up after 34
+        )
+        try:
+            answer = await self._http.send(request)
+        except ClusterError as error:
+            if if_unchanged and patching.is_changed(error):
+                message = f"cannot {question}: the pod has changed meanwhile"
+                raise ClusterError(ErrorReason.CONFLICT, message, status=422) from error
+            raise
         warnings = [patching.warning_text(header) for header in answer.warnings]
         stored = _understood(patching.stored_containers, answer, question)
         warnings += patching.check(container, stored, where=f"{meta.namespace}/{meta.name}")

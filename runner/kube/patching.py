@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.kube.errors import one_line
 from runner.model.base import Value
+from runner.model.pod import Pod
 
 # Admission rewrites these where a registry mirror or a security policy is in force; the program
 # that runs is ours all the same.
@@ -36,14 +37,44 @@ _decode = msgspec.json.Decoder(_Pod).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def patch(uid: str, container: Mapping[str, Any], resource_version: str = "") -> bytes:
+class Patch(NamedTuple):
+    body: bytes
+    content_type: str
+
+
+def patch(uid: str, container: Mapping[str, Any], *, version: str = "") -> Patch:
     """A strategic merge that adds by name and is refused by a pod with another uid. Without
-    resourceVersion it meets no conflict, and the same again changes nothing; with it, it is refused
-    by a pod that has changed since."""
-    metadata = {"uid": uid}
-    if resource_version:
-        metadata["resourceVersion"] = resource_version
-    return _encode({"metadata": metadata, "spec": {"ephemeralContainers": [dict(container)]}})
+    `version` it meets no conflict, and the same again changes nothing; with that resourceVersion it
+    is refused by a pod that has changed since."""
+    metadata = {"uid": uid} | ({"resourceVersion": version} if version else {})
+    body = {"metadata": metadata, "spec": {"ephemeralContainers": [dict(container)]}}
+    return Patch(_encode(body), "application/strategic-merge-patch+json")
+
+
+def patch_if_unchanged(pod: Pod, container: Mapping[str, Any]) -> Patch:
+    """One that adds to the pod as it was seen and to no other. What its kubelet says of a pod does
+    not change its generation, as what it is to run does; before 1.33 pods had none, and any change
+    since is one too many."""
+    meta = pod.metadata
+    if not meta.generation:
+        return patch(meta.uid, container, version=meta.resource_version)
+    added: tuple[str, Any] = "/spec/ephemeralContainers", [dict(container)]
+    if pod.spec.ephemeral_containers:
+        # At the front, where a merge puts it.
+        added = f"{added[0]}/0", dict(container)
+    operations = [
+        {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+        {"op": "test", "path": "/metadata/generation", "value": meta.generation},
+        {"op": "add", "path": added[0], "value": added[1]},
+    ]
+    return Patch(_encode(operations), "application/json-patch+json")
+
+
+def is_changed(error: ClusterError) -> bool:
+    """Whether a test of such a patch failed: the server says so of nothing else, and no more."""
+    return error.status == 422 and error.message.endswith(
+        "the server rejected our request due to an error in our request"
+    )
 
 
 def stored_containers(body: bytes) -> Sequence[Mapping[str, Any]]:

@@ -111,9 +111,18 @@ async def test_a_container_is_added_once(lab: Lab, kube: KubeCluster, namespace:
 async def test_of_two_who_saw_the_same_pod_one_adds_to_it(
     kube: KubeCluster, namespace: str, lab: Lab
 ) -> None:
-    """`if_unchanged`: any change since is a conflict, one of our own whose answer was lost too."""
+    """`if_unchanged`: what another has added since is a conflict, and so is our own whose answer was
+    lost; what is written beside it is none, where the pod has a generation."""
     pending_pods(lab, namespace, "web", "other")
     pod = await the_pod(kube, namespace, "web")
+    ungenerated = msgspec.structs.replace(
+        pod, metadata=msgspec.structs.replace(pod.metadata, generation=0)
+    )
+    lab.kubectl("annotate", "pod", "web", "-n", namespace, "x=y")
+    older = kube.add_ephemeral_container(ungenerated, CONTAINER, if_unchanged=True)
+    assert (await error_of(older)).reason is ErrorReason.CONFLICT
+    wrong = kube.add_ephemeral_container(pod, {**CONTAINER, "name": "app"}, if_unchanged=True)
+    assert (await error_of(wrong)).reason is ErrorReason.NAME_TAKEN
     both = [
         kube.add_ephemeral_container(pod, {**CONTAINER, "name": name}, if_unchanged=True)
         for name in ("pm-1", "pm-2")
@@ -128,6 +137,7 @@ async def test_of_two_who_saw_the_same_pod_one_adds_to_it(
     again = kube.add_ephemeral_container(pod, {**CONTAINER, "name": name}, if_unchanged=True)
     assert (await error_of(again)).reason is ErrorReason.CONFLICT
     await kube.add_ephemeral_container(patched, {**CONTAINER, "name": "pm-3"}, if_unchanged=True)
+    assert stored_names(lab, namespace, "web") == ["pm-3", name]
     # A namesake says first that it has changed, and by its uid when asked without that.
     other = await the_pod(kube, namespace, "other")
     namesake = renamed(other, name="web")

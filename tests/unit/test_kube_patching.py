@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from runner.cluster import ClusterError, ErrorReason
-from runner.kube.patching import check, patch, stored_containers, warning_text
+from runner.kube.patching import (
+    check,
+    is_changed,
+    patch,
+    patch_if_unchanged,
+    stored_containers,
+    warning_text,
+)
+from tests.unit.pods import pod, running
 
 SENT: dict[str, Any] = {
     "name": "pm-1",
@@ -51,10 +59,50 @@ STORED: dict[str, Any] = {
 
 def test_the_patch_names_the_pod_by_uid() -> None:
     """One container, guarded by the uid, and no resourceVersion."""
-    assert json.loads(patch("u-1", SENT)) == {
+    sent = patch("u-1", SENT)
+    assert sent.content_type == "application/strategic-merge-patch+json"
+    assert json.loads(sent.body) == {
         "metadata": {"uid": "u-1"},
         "spec": {"ephemeralContainers": [SENT]},
     }
+
+
+OLDER = {"name": "pm-0", "image": "tools:1"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "added"),
+    [
+        ([], {"path": "/spec/ephemeralContainers", "value": [SENT]}),
+        ([OLDER], {"path": "/spec/ephemeralContainers/0", "value": SENT}),
+    ],
+)
+def test_a_pod_that_is_to_be_as_it_was_seen_is_named_by_its_generation(
+    containers: list[dict[str, Any]], added: dict[str, Any]
+) -> None:
+    """The first one makes the list; others come before those that are there."""
+    seen = pod(running(), metadata={"generation": 3}, spec={"ephemeralContainers": containers})
+    sent = patch_if_unchanged(seen, SENT)
+    assert sent.content_type == "application/json-patch+json"
+    assert json.loads(sent.body) == [
+        {"op": "test", "path": "/metadata/uid", "value": "u1"},
+        {"op": "test", "path": "/metadata/generation", "value": 3},
+        {"op": "add", **added},
+    ]
+
+
+def test_a_pod_without_a_generation_is_named_by_its_version() -> None:
+    sent = patch_if_unchanged(pod(running(), metadata={"resourceVersion": "7"}), SENT)
+    assert json.loads(sent.body)["metadata"] == {"uid": "u1", "resourceVersion": "7"}
+
+
+def test_a_test_that_failed_is_told_from_what_is_wrong_with_a_container() -> None:
+    """In the words of a 1.36 server."""
+    asked = "cannot patch pods/ephemeralcontainers in namespace shop: "
+    words = f"{asked}the server rejected our request due to an error in our request"
+    duplicate = f'{asked}Pod "web" is invalid: spec.ephemeralContainers[0].name: Duplicate value'
+    for text, changed in ((words, True), (duplicate, False)):
+        assert is_changed(ClusterError(ErrorReason.INVALID, text, status=422)) is changed
 
 
 def test_defaults_of_the_server_are_no_difference() -> None:
