@@ -63,7 +63,7 @@ def remarks(each: StateOfFinding) -> tuple[str, ...]:
     elif each.state is FindingState.PERSISTING and each.since is not None:
         said.append(f"since {each.since:%Y-%m-%d %H:%M} UTC")
     if each.state is FindingState.NOT_COMPARED:
-        said.append("in the new run" if each.found else "in the old run")
+        said.append("found in the new run" if each.found else "found in the old run")
     if each.why:
         said.append(each.why)
     return tuple(said)
