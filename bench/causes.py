@@ -161,18 +161,13 @@ def measure(
     with deployed(lab, wanted) as namespaces, tempfile.TemporaryDirectory() as folder:
         time.sleep(settle_seconds)
         where = [word for namespace in namespaces.values() for word in ("-n", namespace)]
+        if len(wanted) == len(cases()):
+            # One LIST of a kind for all, as in the sweep of a cluster.
+            where = ["-A"]
         directory = kept or Path(folder) / "report"
         # They crash of themselves, some for the first time while they are examined.
-        command: list[str | Path] = [
-            PODMEDIC,
-            "run",
-            *where,
-            "-o",
-            directory,
-            "-q",
-            "--max-changed",
-            "0",
-        ]
+        lifted = ["--max-changed", "0"]
+        command: list[str | Path] = [PODMEDIC, "run", *where, "-o", directory, "-q", *lifted]
         done = run(command, environment=environment(lab)).must_end_with(0, 1, 3)
         report = json.loads((directory / "report.json").read_bytes())
         if done.code == 3:
