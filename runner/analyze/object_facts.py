@@ -175,7 +175,8 @@ def _service(
     meta, selector = service.metadata, service.spec.selector
     yield "selector", ",".join(f"{key}={value}" for key, value in selector.items())
     if "services" in around.unknown:
-        unknown["object.endpoints"] = around.unknown["services"]
+        names = ("object.endpoints", "object.selects", "object.nearly")
+        unknown.update(dict.fromkeys(names, around.unknown["services"]))
         return
     endpoints = around.endpoints[meta.namespace, meta.name]
     yield "endpoints", endpoints

@@ -407,6 +407,18 @@ def test_what_may_not_be_listed_is_a_question_never_an_answer() -> None:
     }  # fmt: skip
 
 
+def test_what_stands_behind_a_service_may_be_all_that_is_not_known() -> None:
+    why = "forbidden: list endpointslices.discovery.k8s.io"
+    objects = Objects(services=(service({"app": "x"}),), unknown={"services": why})
+    findings, questions = said(objects)
+    assert findings == ()
+    assert {(q.subject, q.message) for q in questions} == {
+        ("fact services", why),
+        ("rule service-selects-another-label", f"object.nearly: {why}"),
+        ("rule service-selects-nothing", f"object.endpoints: {why}"),
+    }
+
+
 def test_facts_use_documented_names_only() -> None:
     objects = Objects(
         controllers=(gave_up("BackoffLimitExceeded", ""),), services=(service({"app": "x"}),)
