@@ -52,7 +52,7 @@ _THROWN = re.compile(
 _ERROR = re.compile(
     r"\b(?:ERROR|ERR|SEVERE)\b|^(?i:error)\b|(?i:[:\s\[]error[:\]])|^E\d{4} "
     r"|(?i:\b(?:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?:err|error|50)\b)"
-    r"|^(?:fail|crit): \S+\[\d+\]|^npm ERR!|^mysqld?: |^%3\|"
+    r"|^(?:fail|crit): \S+\[\d+\]|^npm (?:ERR!|error)|^mysqld?: |^%3\|"
 )
 _HINT = re.compile(
     r"(?i)\b(?:failed|failure|error(?![=_\w])|did not|no \w+ named|cannot|can't|could ?n[o']t"
@@ -74,13 +74,19 @@ _POINTS_ELSEWHERE = re.compile(
     r"(?i)\b(?:check|see|consult|look (?:at|in)) (?:the |your )?(?:\S+ )?logs?\b"
     r"|\bdid not exit normally\b|\bunexplained error\b"
     r"|^\s*\* You (?:intended|misspelled)\b|^Possible reasons\b|^To install missing\b"
+    r"|\bnot create the Java Virtual Machine\b|\bA fatal exception has occurred\. Program will exit"
+    r"|^npm (?:ERR!|error) *(?:$|To see a list of|npm run|/|A complete log)"
+    r"|: Unable to open logs$|^no listening sockets available"
 )
 """It only tells that something else failed."""
 _MORE = re.compile(
     r"[:\[{,]$|panicked at [^\n]*:\d+:$|validation errors? for \S+$"
-    r"|^(?:fail|crit): \S+\[\d+\]$|^You must install or update \.NET"
+    r"|^(?:fail|crit): \S+\[\d+\]$|^You must install or update \.NET|^\*{3} .*\*{3}$"
 )
-_MESSAGE_KEYS = ("message", "msg", "log", "short_message", "text", "event")
+_DETAIL = re.compile(r"(?i)\bdetail:\s+(\S.*)")
+"""What Postgres, and whoever repeats its words, says beside an error."""
+_MESSAGE_KEYS = ("message", "msg", "errmsg", "log", "short_message", "text", "event")
+_INNER_KEYS = ("attr", "fields", "context", "data")
 _ERROR_KEYS = ("error.message", "error", "err", "exception", "cause", "reason", "detail", "stack")
 
 
@@ -160,8 +166,11 @@ def _said(line: str, text: str) -> Iterator[str]:
             yield ": ".join(words)
             return
     yield line
+    following = list(_following(line, text.splitlines()))
     if _MORE.search(line):
-        yield from _following(line, text.splitlines())
+        yield from following
+    elif following and (detail := _DETAIL.search(following[0])):
+        yield detail[1]
 
 
 def _following(line: str, lines: Sequence[str]) -> Iterator[str]:
@@ -171,11 +180,18 @@ def _following(line: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _fields(told: Mapping[str, Any]) -> Iterator[str]:
-    for keys in (_MESSAGE_KEYS, _ERROR_KEYS):
-        for key in keys:
-            value = told.get(key)
-            if isinstance(value, Mapping):
-                value = next((value[k] for k in _MESSAGE_KEYS if value.get(k)), None)
-            if isinstance(value, str) and value.strip():
-                yield " ".join(value.split())[:_MAX_FIELD]
-                break
+    # MongoDB and others keep what belongs to the message in a map of its own.
+    inner: Mapping[str, Any] = next(
+        (told[k] for k in _INNER_KEYS if isinstance(told.get(k), Mapping)), {}
+    )
+    for keys, places in ((_MESSAGE_KEYS, (told,)), (_ERROR_KEYS, (told, inner))):
+        value = next((v for place in places for key in keys if (v := _words_in(place, key))), "")
+        if value:
+            yield value
+
+
+def _words_in(told: Mapping[str, Any], key: str) -> str:
+    value = told.get(key)
+    if isinstance(value, Mapping):
+        value = next((value[k] for k in _MESSAGE_KEYS if value.get(k)), None)
+    return " ".join(value.split())[:_MAX_FIELD] if isinstance(value, str) else ""

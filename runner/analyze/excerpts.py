@@ -36,6 +36,8 @@ def evidence_of(
     for reference in [source, *references] if source else references:
         if reference.startswith("events"):
             more = _events(reference.partition(".")[2], examination, rule)
+        elif reference == "logs.neighbours":
+            more = _neighbours(examination, choose, decisive)
         else:
             more = _evidence(reference, examination, playbook, choose, decisive)
         for each in more:
@@ -150,6 +152,17 @@ def _of_pod(rest: str, examination: Examination, choose: Choose) -> Iterator[Evi
         source = f"condition {kind} of the pod"
         text = next((c.message for c in pod.status.conditions if c.type == kind), "")
     yield Evidence(source=source, excerpt=choose(text), pod=pod.metadata.name)
+
+
+def _neighbours(
+    examination: Examination, choose: Choose, decisive: Sequence[str]
+) -> Iterator[Evidence]:
+    """The logs of the other containers; only those that say what decides, if there are any."""
+    others = [o for o in examination.logs if o.container != examination.target_container]
+    chosen = [o for o in others if _places(o.text.splitlines(), decisive)]
+    for log in chosen or others:
+        pod = log.read_from or examination.pod.metadata.name
+        yield Evidence(source=_log_words(log), excerpt=choose(log.text), pod=pod)
 
 
 def _log(

@@ -4,7 +4,7 @@ The names are those of `runner.playbook.vocabulary`. What could not be had is le
 `Facts.unknown` with the reason, so that no rule takes it for absent.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from runner.analyze.control import compared
 from runner.analyze.log_facts import MAX_TEXT, log_facts
 from runner.analyze.parse import ParseError, parse_output
 from runner.analyze.policies import policy_facts
+from runner.analyze.spec_facts import of_spec
 from runner.model.examination import Examination, TargetCondition
 from runner.model.pod import (
     Container,
@@ -21,14 +22,12 @@ from runner.model.pod import (
     StateTerminated,
     StateWaiting,
 )
-from runner.model.quantity import quantity, quantity_bytes
 from runner.model.report import StepOutcome, StepResult
 from runner.playbook.conditions import Facts
 from runner.playbook.spec import Playbook, Step
 
 MAX_EVENTS = 200
 INLINE_BYTES = 64 * 1024  # what a report shows of one output
-_LARGEST = 2**52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERED = (StepOutcome.PASSED, StepOutcome.FAILED)
 
@@ -217,26 +216,8 @@ def _container(
             each.terminated is not None and each.terminated.reason == "OOMKilled"
             for each in (state, status.last_state)
         ),
-        "envFrom": bool(spec.env_from),
-        "envNames": [variable.name for variable in spec.env],
-        "unexpanded": [
-            {"name": variable.name, "reference": reference}
-            for variable in spec.env
-            for reference in variable.unexpanded
-        ],
-        "command": list(spec.command),
-        "args": list(spec.args),
-        "ports": [port.container_port for port in spec.ports],
-        "mounts": [mount.mount_path for mount in spec.volume_mounts],
-        "memoryLimit": _resource(spec, "limits", "memory"),
-        "memoryRequest": _resource(spec, "requests", "memory"),
-        "cpuLimit": _resource(spec, "limits", "cpu"),
-        "livenessProbe": spec.liveness_probe is not None,
-        "readinessProbe": spec.readiness_probe is not None,
-        "startupProbe": spec.startup_probe is not None,
-        "postStart": _post_start(spec),
+        **of_spec(spec),
     }
-    values.update(_limits(spec))
     if now is not None and state.running is not None and state.running.started_at is not None:
         values["runningSeconds"] = int((now - state.running.started_at).total_seconds())
     latest = state.terminated or status.last_state.terminated
@@ -279,27 +260,6 @@ def _crash_looping(examination: Examination, status: ContainerStatus, *, init: b
         return status.state.waiting.reason == "CrashLoopBackOff"
     ended = status.state.terminated
     return ended is not None and status.restart_count > 0 and ended.exit_code != 0
-
-
-def _resource(spec: Container, kind: str, name: str) -> str:
-    amounts = spec.resources.get(kind)
-    return str(amounts.get(name, "")) if isinstance(amounts, Mapping) else ""
-
-
-def _post_start(spec: Container) -> str:
-    hook = (spec.lifecycle or {}).get("postStart")
-    command = hook.get("exec") if isinstance(hook, Mapping) else None
-    words = command.get("command") if isinstance(command, Mapping) else None
-    return " ".join(str(word) for word in words) if isinstance(words, list) else ""
-
-
-def _limits(spec: Container) -> Iterator[tuple[str, int]]:
-    processors = quantity(_resource(spec, "limits", "cpu"))
-    if processors is not None and 0 < processors < _LARGEST:
-        yield "cpuLimitMillis", round(processors * 1000)
-    memory = quantity_bytes(_resource(spec, "limits", "memory"))
-    if memory is not None and 0 < memory < _LARGEST:
-        yield "memoryLimitKiB", memory >> 10
 
 
 def _events(examination: Examination) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+from runner.analyze.neighbours import neighbours
 from runner.analyze.repeats import repeats
 from runner.last_words import fatal_line, words_of
 from runner.model.examination import Examination
@@ -19,8 +20,8 @@ def log_facts(
     missing: str,
     unknown: dict[str, str],
 ) -> dict[str, Any]:
-    """Texts by name and `repeats`; empty when there is no log, left out when it could not be
-    read."""
+    """Texts by name, `repeats` and `neighbours`; empty when there is no log, left out when it
+    could not be read."""
     found: dict[str, Any] = {}
     running = status is not None and status.state.running is not None
     lives_again = running and status is not None and status.restart_count > 0
@@ -50,6 +51,10 @@ def log_facts(
         found["repeats"] = _repeats(found["current"]) if running else []
     else:
         unknown["logs.repeats"] = missing
+    if missing:
+        unknown["logs.neighbours"] = missing
+    else:
+        found["neighbours"] = list(neighbours(examination, _repeats, _last_words))
     return found
 
 

@@ -50,6 +50,8 @@ _KINDS: Mapping[str, Any] = {
         r"AccessDenied", r"ExpiredToken", r"InvalidAccessKeyId",
         r"SignatureDoesNotMatch", r"SaslAuthentication", r"token (?:has )?expired",
         r"authenticat\w+ fail", r"not authori[sz]ed",
+        r"\b(?:error|failed|failure|failing|unable|could not|cannot)(?: to| while| when)?"
+        r" (?:authenticat|log(?:ging)? ?in\b)",
     ),
     "untrusted": _any(
         r"x509:", r"certificate (?:verify failed|has expired|is not trusted|signed by unknown)",
@@ -81,6 +83,7 @@ _KINDS: Mapping[str, Any] = {
         r"\b(?:broker|leader|coordinator|master|primary|upstream|backend)s? (?:is |are )?"
         r"(?:not available|unavailable|down|not reachable|transport failure)",
         r"connection (?:to \S+ )?(?:was )?lost", r"service unavailable",
+        r"could not be established", r"\b(?:may|might) not be available",
         r"\b50[234]\b (?:bad gateway|service|gateway)",
         r"status(?: code)?:? 50[0234]\b", r"circuit ?breaker (?:is )?open",
     ),
@@ -104,8 +107,8 @@ _BETTER = re.compile(
     r"|succeeded|success(?:ful(?:ly)?)?|established|ready|resumed|online|healthy|ok|200)\b"
 )
 _NOT_BETTER = re.compile(
-    r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:\w+ )?"
-    r"(?:connected|ready|healthy|ok)\b"
+    r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:be )?(?:\w+ )?"
+    r"(?:connected|established|ready|healthy|ok)\b"
 )
 _TIMES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),
@@ -123,7 +126,9 @@ _STAMP = re.compile(
 )
 _VARIES = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|0x[0-9a-f]+|\d+")
 _ADDRESS = re.compile(
-    r"[\s\"'(/@=\[](?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*[A-Za-z0-9]):(?P<port>\d{2,5})\b"
+    r"[\s\"'(/@=\[](?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*[A-Za-z0-9])"
+    # as Java writes an address that was looked up
+    r"(?:/(?:\d{1,3}\.){3}\d{1,3})?:(?P<port>\d{2,5})\b"
     r"|^(?P<h2>[a-z][\w.-]*):(?P<p2>\d{2,5})\b"
 )
 

@@ -87,6 +87,9 @@ class PodSubject:
         self._playbook = playbook
 
     def texts(self, facts: Facts, reference: str) -> Sequence[str] | None:
+        if reference == "logs.neighbours" and reference not in facts.unknown:
+            one = self._examination
+            return [log.text for log in one.logs if log.container != one.target_container]
         return texts(self._examination, facts, reference)
 
     def evidence(

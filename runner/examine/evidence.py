@@ -1,6 +1,6 @@
 """What the API knows of a pod, taken before anything is injected, and made safe to keep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -23,8 +23,9 @@ from runner.model.pod import (
     PodCondition,
     StateTerminated,
 )
-from runner.select import app_status
+from runner.select import app_status, app_statuses
 
+_MAX_NEIGHBOURS = 4
 # What the kubelet answers, with status 200, in place of a log that is no longer there.
 _NO_LOG = (
     b"unable to retrieve container logs for ",
@@ -145,9 +146,27 @@ def _instance(status: ContainerStatus, *, previous: bool) -> tuple[str, int]:
     return (last.container_id if last else status.container_id), status.restart_count - 1
 
 
+def neighbours_to_read(pod: Pod, target: str) -> Sequence[str]:
+    """The first few other containers that may say why something is wrong: those that run, and
+    those that ended with an error."""
+    found = [
+        status.name
+        for status, _ in app_statuses(pod)
+        if status.name != target
+        and (
+            status.state.running is not None
+            or any(
+                state.terminated is not None and state.terminated.exit_code != 0
+                for state in (status.state, status.last_state)
+            )
+        )
+    ]
+    return found[:_MAX_NEIGHBOURS]
+
+
 async def app_log(
     ctx: Context, pod: Pod, container: str, *, tail_lines: int, limit_bytes: int,
-    search_bytes: int = 0,
+    search_bytes: int = 0, of_now: bool = False,
 ) -> tuple[tuple[LogExcerpt, ...], str]:  # fmt: skip
     """The end of the container's log, or of the instance before it if that one died and this one
     lives; with the reason if nothing could be read (`forbidden: get pods/log`). Where the end of an
@@ -166,7 +185,8 @@ async def app_log(
         )
 
     # One request: what it said before it died, if it is alive again, else what it says now.
-    asked = previous = status.state.running is not None and status.restart_count > 0
+    lives_again = status.state.running is not None and status.restart_count > 0
+    asked = previous = lives_again and not of_now
     try:
         end = await read(previous=previous)
         now = app_status(ctx.hub.latest(pod.metadata.uid), container) or status

@@ -11,7 +11,7 @@ from runner.examine.context import Context, about
 from runner.examine.copy import run_copy
 from runner.examine.deletion import with_deletion
 from runner.examine.ending import life_of, life_over
-from runner.examine.evidence import app_log, clean_event, clean_pod
+from runner.examine.evidence import app_log, clean_event, clean_pod, neighbours_to_read
 from runner.examine.inject import Injected, run_injection
 from runner.examine.resident import run_resident
 from runner.examine.steps import steps_lost, steps_not_run
@@ -280,6 +280,14 @@ async def _examine(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examined:
         )  # fmt: skip
         if problem:
             unknown["logs"] = problem
+        for name in neighbours_to_read(pod, plan.target):
+            more, _ = await app_log(
+                ctx, pod, name,
+                tail_lines=max(w.tail_lines for w in wanted),
+                limit_bytes=max(w.limit_bytes for w in wanted),
+                of_now=True,
+            )  # fmt: skip
+            logs += more
     result = await _examine_inside(ctx, plan)
     if plan.held_back is not None and result.outcome is PodOutcome.PASSED:
         result = msgspec.structs.replace(

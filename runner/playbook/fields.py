@@ -70,8 +70,8 @@ _CAPABILITY = r"^[A-Z][A-Z0-9_]{0,62}$"
 _ENV_NAME = r"^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
 _TOOL = r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$"
 _REFERENCE = (
-    r"^(steps\.[a-z][a-zA-Z0-9_-]{0,40}\.(stdout|stderr)|logs\.(last|current|previous|fatal|fatalWords)"
-    r"|events(\.[A-Z][A-Za-z0-9]*)?|container\.(message|waitingMessage|status)"
+    r"^(steps\.[a-z][a-zA-Z0-9_-]{0,40}\.(stdout|stderr)"
+    r"|logs\.(last|current|previous|fatal|fatalWords|neighbours)|events(\.[A-Z][A-Za-z0-9]*)?|container\.(message|waitingMessage|status)"
     r"|pod\.(message|conditions\.[A-Z][A-Za-z]*\.message)|object\.(message|status))$"
 )
 SHAPES = {
@@ -87,7 +87,7 @@ SHAPES = {
     _CAPABILITY: "a capability without CAP_, such as SYS_PTRACE",
     _ENV_NAME: "letters, digits, _, - and ., no digit first",
     _REFERENCE: "steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, "
-    "logs.fatal, logs.fatalWords, "
+    "logs.fatal, logs.fatalWords, logs.neighbours, "
     "events, events.REASON, container.message, container.waitingMessage, container.status, "
     "pod.message, pod.conditions.TYPE.message, object.message or object.status",
 }

@@ -42,6 +42,8 @@ CONTAINER = {
     "livenessProbe": "true when it has one",
     "readinessProbe": "true when it has one",
     "startupProbe": "true when it has one",
+    "probes": "map from `liveness`, `readiness` and `startup` to what that probe asks for, "
+    "`GET /healthz on port http (8080)`; empty when there is none",
     "postStart": "command of its postStart hook, empty when there is none",
 }
 POD = {
@@ -154,6 +156,8 @@ LOGS = {
     "`refused`, `unresolved`, `rejected`, `denied`, `untrusted`, `silent`, `full`, `limit`, "
     "`schema`, `slow` or `broken`; first and last are the times that the lines tell, if they do; "
     "target is HOST:PORT, if there is one",
+    "neighbours": "list of the same for the other containers of the pod, each with `container`, "
+    "its name; of one that ended with an error kind is `exited`, and there are exitCode and words",
     "fatalWords": "what that line says: of a JSON document its message and its error, of a line "
     "that ends with a colon also the next ones",
 }

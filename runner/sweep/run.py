@@ -235,7 +235,7 @@ async def sweep(
     wanted = any(p.spec.evidence.events for p in playbooks)
     on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}
     events, (nodes, _), (changes, changes_unknown), configuration, use, _ = await asyncio.gather(
-        list_events(outside.cluster, namespaces if wanted else ()),
+        list_events(outside.cluster, namespaces if wanted else (), [p.pod for p in plans]),
         list_nodes(outside.cluster, on_nodes),
         list_changes(outside.cluster, plans, gathered.ready.values(), outside.redact),
         list_configuration_changes(outside.cluster, plans),

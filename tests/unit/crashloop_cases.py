@@ -22,6 +22,8 @@ def pending(message: str, reason: str = "Unschedulable") -> dict[str, Any]:
 
 WENT = Difference(path="containers[app].env[GREETING]", before="(not shown)", after=None)
 
+AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
+
 # id of the rule, the pod, its sentence
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -149,6 +151,40 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "The pod waits for a node because one of its PersistentVolumeClaims is not bound to a volume.",
     ),
     (
+        "storage-class-missing",
+        {**pending("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
+         "events": [event("ProvisioningFailed", 'storageclass.storage.k8s.io "gold" not found', container="")]},
+        "The pod waits for a node because one of its PersistentVolumeClaims wants a volume of the StorageClass gold, which this cluster does not have.",
+    ),
+    (
+        "volume-not-provided",
+        {**pending("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
+         "events": [event("FailedBinding", "no persistent volumes available for this claim and no storage class is set", container="")]},
+        "The pod waits for a node because one of its PersistentVolumeClaims gets no volume: no persistent volumes available for this claim and no storage class is set.",
+    ),
+    *(
+        ("one-reason-on-all-nodes", pending(f"0/2 nodes are available: 1 {why}, 1 node(s) had untolerated taint(s). no new claims."), message)
+        for why, message in (
+            ("node(s) didn't have free ports for the requested pod ports", "The pod waits for a node because the host port that its containers ask for (hostPort) is taken on every node that it may run on."),
+            ("node(s) didn't match pod anti-affinity rules", "The pod waits for a node because its required pod anti-affinity forbids every node that it may run on: a pod that it must not share one with is there already."),
+            ("node(s) didn't satisfy existing pods anti-affinity rules", "The pod waits for a node because pods on every node that it may run on do not want it beside them (their required anti-affinity)."),
+            ("node(s) were unschedulable", "The pod waits for a node because all nodes that it may run on are cordoned: they take no new pods."),
+            ("node(s) had volume node affinity conflict", "The pod waits for a node because its volume can be used only on nodes (of another zone, mostly) that it may not run on."),
+        )
+    ),
+    (
+        "unschedulable",
+        pending("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't have free ports for the requested pod ports. none"),
+        "The pod waits for a node: 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't have free ports for the requested pod ports. none",
+    ),
+    (
+        "resources-insufficient",
+        # The claim was bound since.
+        {**pending("0/3 nodes are available: 3 Insufficient cpu. preemption: none."),
+         "events": [event("ProvisioningFailed", 'storageclass.storage.k8s.io "gold" not found', container="")]},
+        "The pod waits for a node because none that it tolerates has as much cpu left as it requests.",
+    ),
+    (
         "scheduling-gated",
         pending("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
         "No scheduler looks at the pod while it has scheduling gates: Scheduling is blocked due to non-empty scheduling gates",
@@ -202,7 +238,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             "state": exited(137), "log": "serving\n", "liveness_probe": True,
             "events": [event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")],
         },
-        "Container app is killed again and again (exit code 137), and its liveness probe fails: HTTP probe failed with statuscode: 500.",
+        "Container app is killed again and again (exit code 137), and its liveness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 500.",
     ),
     (
         "liveness-killed-perhaps",
@@ -255,6 +291,32 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "connection-unnamed",
         {"log": "context deadline exceeded\n", "steps": steps("endpoint env:Q queue 5672 dns=ok tcp=timeout\n")},
         'Container app exits with code 1 after "context deadline exceeded", and queue:5672 (env:Q) of its configuration does not accept connections (timeout).',
+    ),
+    (
+        "not-the-clusters-dns",
+        {
+            "log": "Error: getaddrinfo ENOTFOUND cache\n",
+            "steps": steps("endpoint env:CACHE cache 6379 dns=fail tcp=none\n", dns="nameserver 10.0.0.2\ncluster=no\n"),
+        },
+        "Container app exits with code 1 because the host cache (env:CACHE) does not resolve: the /etc/resolv.conf of its pod is not that of the cluster's DNS.",
+    ),
+    (
+        "not-the-clusters-dns",
+        {
+            "host_network": True,
+            "log": "dial tcp: lookup db.shop.svc: no such host\n",
+            "steps": steps("endpoint env:DB db.shop.svc 5432 dns=fail tcp=none\n", dns="cluster=no\n"),
+        },
+        "Container app exits with code 1 because the host db.shop.svc (env:DB) does not resolve: the /etc/resolv.conf of its pod is not that of the cluster's DNS but that of its node, whose network it uses.",
+    ),
+    (
+        # A name of the world outside: any DNS should tell it.
+        "host-unresolvable",
+        {
+            "log": "Error: getaddrinfo ENOTFOUND api.example.com\n",
+            "steps": steps("endpoint env:API api.example.com 443 dns=fail tcp=none\n", dns="cluster=no\n"),
+        },
+        "Container app exits with code 1 because the host api.example.com (env:API) does not resolve.",
     ),
     (
         "file-missing",
@@ -381,7 +443,49 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             "readiness_probe": True,
             "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
         },
-        "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 503.",
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 503.",
+    ),
+    (
+        "neighbour-keeps-it-waiting",
+        {
+            "state": running(), "restarts": 0, "readiness_probe": True, "log": "waiting for /secrets/db\n",
+            "events": [event("Unhealthy", "Readiness probe failed: ")],
+            "beside": {"agent": (running(), AGENT_REJECTED)},
+        },
+        "Container app runs but is not ready, and container agent of the same pod says again and again: ERROR auth: error authenticating: denied",
+    ),
+    (
+        "readiness-failing",
+        # Its probe says itself what is wrong.
+        {
+            "state": running(), "restarts": 0, "readiness_probe": True,
+            "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 404")],
+            "beside": {"agent": (running(), AGENT_REJECTED)},
+        },
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 404.",
+    ),
+    (
+        "probe-host-refused",
+        {
+            "state": running(),
+            "restarts": 0,
+            "readiness_probe": True,
+            "log": "Invalid HTTP_HOST header: '10.1.2.3:80'. You may need to add '10.1.2.3' to ALLOWED_HOSTS.\nBad Request: /up\n",
+            "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 400")],
+        },
+        "Container app runs but gets no traffic because its probe asks by the pod's address, which the application does not accept as Host: Invalid HTTP_HOST header: '10.1.2.3:80'. You may need to add '10.1.2.3' to ALLOWED_HOSTS.",
+    ),
+    (
+        "readiness-failing",
+        # Somebody else was refused; its probe fails for another cause.
+        {
+            "state": running(),
+            "restarts": 0,
+            "readiness_probe": True,
+            "log": "Invalid HTTP_HOST header: 'evil.example'.\nstarting workers\n",
+            "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
+        },
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 503.",
     ),
     (
         "last-words",

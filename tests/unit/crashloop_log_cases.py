@@ -34,6 +34,119 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because, as its log says, /app/appsettings.Test.json cannot be found.",
     ),
     (
+        "file-missing-by-log",
+        {
+            "log": "PHP Warning:  require(/srv/vendor/autoload.php): Failed to open stream: No such file or directory in /srv/artisan on line 18\n",
+            "steps": steps(),
+        },
+        "Container app exits with code 1 because, as its log says, /srv/vendor/autoload.php cannot be found.",
+    ),
+    (
+        "permission-denied-unnamed",
+        {"log": "1:M # Error moving temp file on its final destination: Permission denied\n", "mounts": ["/data"], "steps": steps()},
+        "Container app exits with code 1 because its user may not do what it tries: 1:M # Error moving temp file on its final destination: Permission denied (volumes are mounted at /data).",
+    ),
+    (
+        "init-command-refused",
+        {
+            "init": True, "restarts": 0, "state": running(), "steps": steps(),
+            "log": "nc: invalid option -- 'z'\nUsage: nc [-l] [HOST PORT]\n\t-e PROG\tRun PROG after connect\n" * 3,
+        },
+        "The pod does not start because its init container app still runs, and what it runs fails whatever it waits for: nc: invalid option -- 'z'.",
+    ),
+    (
+        "init-command-refused",
+        {
+            "init": True, "restarts": 0, "state": running(), "steps": steps(),
+            "log": "sh: pg_isready: not found\nwaiting for the database\n" * 3,
+        },
+        "The pod does not start because its init container app still runs, and what it runs fails whatever it waits for: sh: pg_isready: not found.",
+    ),
+    (
+        # What is not found is what it waits for.
+        "init-still-running",
+        {
+            "init": True, "restarts": 0, "state": running(), "steps": steps(),
+            "log": "table orders: relation not found yet\nwaiting\n" * 3,
+        },
+        "The pod does not start because its init container app still runs. The last line of its log: waiting",
+    ),
+    (
+        "readiness-port-closed",
+        {
+            "state": running(), "restarts": 0, "readiness_probe": True,
+            "events": [event("Unhealthy", 'Readiness probe failed: Get "http://10.1.2.3:8080/": dial tcp 10.1.2.3:8080: connect: connection refused')],
+            "steps": steps(sockets="listen 8000 all\nlisten 9000 loopback\n"),
+        },
+        "Container app runs but gets no traffic because its readiness probe asks port 8080, where nothing listens; open in the pod: 8000.",
+    ),
+    (
+        # It listens there by now.
+        "readiness-failing",
+        {
+            "state": running(), "restarts": 0, "readiness_probe": True,
+            "events": [event("Unhealthy", "Readiness probe failed: dial tcp 10.1.2.3:8080: connect: connection refused")],
+            "steps": steps(sockets="listen 8080 all\n"),
+        },
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: dial tcp 10.1.2.3:8080: connect: connection refused.",
+    ),
+    (
+        "mounted-file-is-folder",
+        {
+            "log": "Error: read config: read /etc/web/app.yml: is a directory\nUsage:\n  web serve [flags]\n",
+            "mounts": ["/etc/web/app.yml"], "steps": steps(mounts="mount /etc/web/app.yml\n"),
+        },
+        "Container app exits with code 1 because it wants to read /etc/web/app.yml, and what is mounted there is a folder.",
+    ),
+    (
+        "mounted-file-is-folder",
+        {
+            "log": "IsADirectoryError: [Errno 21] Is a directory: '/etc/web/app.yml'\n",
+            "mounts": ["/etc/web/app.yml"], "steps": steps(mounts="mount /etc/web/app.yml\n"),
+        },
+        "Container app exits with code 1 because it wants to read /etc/web/app.yml, and what is mounted there is a folder.",
+    ),
+    (
+        # A folder of the image, or of a volume: not what was mounted.
+        "uncaught-exception",
+        {
+            "log": "IsADirectoryError: [Errno 21] Is a directory: '/data/cache'\n",
+            "mounts": ["/data"], "steps": steps(mounts="mount /data\ndir /data/cache\n"),
+        },
+        "Container app exits with code 1 after an error that its code does not handle: IsADirectoryError: [Errno 21] Is a directory: '/data/cache'.",
+    ),
+    (
+        "library-missing",
+        {
+            "log": "EngineError: Unable to require(`/app/engine-musl.so.node`).\nDetails: Error loading shared library libssl.so.1.1: No such file or directory (needed by /app/engine-musl.so.node)\n",
+            "steps": steps(),
+        },
+        "Container app exits with code 1 because the library libssl.so.1.1 that it needs is not in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "port-privileged",
+        {
+            "log": "(13)Permission denied: AH00072: make_sock: could not bind to address 0.0.0.0:80\nAH00015: Unable to open logs\n",
+            "steps": steps(),
+        },
+        "Container app exits with code 1 because it may not listen on port 80: ports below 1024 need root or NET_BIND_SERVICE.",
+    ),
+    (
+        # Above 1023 no privilege helps.
+        "last-words",
+        {"log": "(13)Permission denied: could not bind to address 0.0.0.0:8080\nbye\n", "steps": steps()},
+        "Container app exits with code 1; its log says why: (13)Permission denied: could not bind to address 0.0.0.0:8080",
+    ),
+    (
+        # What a database refuses is data, not configuration.
+        "uncaught-exception",
+        {
+            "log": 'IntegrityError: duplicate key value violates unique constraint "users_key"\n',
+            "steps": steps(),
+        },
+        'Container app exits with code 1 after an error that its code does not handle: IntegrityError: duplicate key value violates unique constraint "users_key".',
+    ),
+    (
         "private-key-readable",
         {
             "state": exited(255), "steps": steps(),
@@ -102,7 +215,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "authentication-failed",
         {"log": 'FATAL:  password authentication failed for user "shop"\n'},
-        'Container app exits with code 1 because the other side does not accept its credentials: password authentication failed for user "shop.',
+        'Container app exits with code 1 because the other side does not accept its credentials: password authentication failed for user "shop".',
     ),
     (
         "database-missing",

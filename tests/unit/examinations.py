@@ -105,6 +105,7 @@ def examination(
     cpu_limit: str = "",
     readiness_probe: bool = False,
     liveness_probe: bool = False,
+    startup_probe: bool = False,
     ready: bool = False,
     init: bool = False,
     phase: str = "Running",
@@ -121,8 +122,10 @@ def examination(
     changes: Sequence[Difference] = (),
     unexpanded: Mapping[str, Sequence[str]] | None = None,
     blocked: Sequence[Blocked] = (),
+    beside: Mapping[str, tuple[ContainerState, str]] | None = None,
 ) -> Examination:
-    """One pod with one container called app, which exited with code 1 unless said otherwise."""
+    """One pod with one container called app, which exited with code 1 unless said otherwise;
+    `beside` are other containers, each with its log."""
     limits = {"memory": memory_limit, "cpu": cpu_limit}
     container = Container(
         name="app",
@@ -138,6 +141,7 @@ def examination(
         resources={"limits": {k: v for k, v in limits.items() if v}},
         readiness_probe={"httpGet": {"port": 8080}} if readiness_probe else None,
         liveness_probe={"httpGet": {"port": 8080}} if liveness_probe else None,
+        startup_probe={"httpGet": {"port": 8080}} if startup_probe else None,
     )
     status = ContainerStatus(
         name="app",
@@ -147,8 +151,12 @@ def examination(
         restart_count=restarts,
     )
     shown: dict[str, Any] = {"init_containers" if init else "containers": (container,)}
+    others = {
+        name: ContainerStatus(name=name, state=how, ready=how.running is not None)
+        for name, (how, _) in (beside or {}).items()
+    }
     statuses: dict[str, Any] = {
-        "init_container_statuses" if init else "container_statuses": (status,)
+        "init_container_statuses" if init else "container_statuses": (status, *others.values())
     }
     logs = [(log, False), (previous, True)]
     return Examination(
@@ -172,10 +180,13 @@ def examination(
         conditions=tuple(conditions),
         steps=tuple(steps),
         events=tuple(events),
-        logs=tuple(
-            LogExcerpt(container="app", text=text, previous=before, read_from=read_from)
-            for text, before in logs
-            if text is not None
+        logs=(
+            *(
+                LogExcerpt(container="app", text=text, previous=before, read_from=read_from)
+                for text, before in logs
+                if text is not None
+            ),
+            *(LogExcerpt(container=name, text=text) for name, (_, text) in (beside or {}).items()),
         ),
         services=tuple(services),
         changes=tuple(changes),

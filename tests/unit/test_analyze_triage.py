@@ -54,7 +54,40 @@ def service(*targets: int | str, protocol: str = "TCP", cluster_ip: str = "10.96
     )
 
 
+AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
+WAITS: dict[str, Any] = {
+    "state": running(), "restarts": 0, "readiness_probe": True, "log": "waiting\n", "steps": steps(),
+}  # fmt: skip
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "neighbour-keeps-it-waiting",
+        {
+            **WAITS,
+            "events": [event("Unhealthy", "Readiness probe failed: ")],
+            "beside": {"agent": (running(), AGENT_REJECTED)},
+        },
+        "Container app runs but is not ready, and container agent of the same pod says again and again: ERROR auth: error authenticating: denied",
+    ),
+    (
+        "neighbour-fails-again-and-again",
+        healthy(steps=steps(), beside={"agent": (running(), AGENT_REJECTED)}),
+        "Container agent runs beside container app, but its log says again and again: ERROR auth: error authenticating: denied",
+    ),
+    (
+        "neighbour-exits",
+        healthy(steps=steps(), beside={"agent": (exited(2), "FATAL: cannot parse agent.yaml\n")}),
+        "Container agent exits with code 2; its log says why: FATAL: cannot parse agent.yaml",
+    ),
+    (
+        "probe-host-refused",
+        {
+            **WAITS,
+            "log": "[HostAuthorization::DefaultResponseApp] Blocked hosts: 10.1.2.3:3000\n",
+            "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 403")],
+        },
+        "Container app runs but gets no traffic because its probe asks by the pod's address, which the application does not accept as Host: Blocked hosts: 10.1.2.3:3000",
+    ),
     (
         "cluster-dns-down",
         healthy(steps=steps(dns="cluster=yes\nkubernetes=fail\n")),
@@ -93,7 +126,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             steps=steps(),
             events=[event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")],
         ),
-        "Container app runs but gets no traffic because its readiness probe fails: HTTP probe failed with statuscode: 500.",
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 500.",
     ),
     (
         "memory-grows",
@@ -113,6 +146,31 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "killed-for-memory-inside",
         healthy(steps=steps(memory="oom_kills=3\nused_percent=40\n"), memory_limit="64Mi"),
         "Container app runs, but the kernel killed processes in it because they used more memory than its limit of 64Mi.",
+    ),
+    (
+        "readiness-port-closed",
+        {
+            **WAITS, "steps": steps(sockets=""),
+            "events": [event("Unhealthy", "Readiness probe failed: dial tcp 10.1.2.3:8080: connect: connection refused")],
+        },
+        "Container app runs but gets no traffic because its readiness probe asks port 8080, where nothing listens; no port is open in the pod.",
+    ),
+    (
+        "startup-probe-wrong-port",
+        healthy(
+            ready=False, init=True, ports=(), startup_probe=True, steps=steps(sockets="listen 9090 all\n"),
+            events=[event("Unhealthy", "Startup probe failed: dial tcp 10.1.2.3:9801: connect: connection refused")],
+        ),
+        "Container app keeps the other containers of the pod from being started: its startup probe asks port 9801, and it listens on others.",
+    ),
+    (
+        "children-killed-for-memory",
+        healthy(
+            steps=steps(),
+            memory_limit="64Mi",
+            log="[9] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?\n[7] [INFO] Booting worker\n" * 3,
+        ),
+        "Container app runs, but the processes that it starts are killed again and again (signal 9), for memory as its log says: all of them together may use no more than its limit of 64Mi.",
     ),
     (
         "children-killed",
@@ -194,7 +252,16 @@ def test_names_the_cause(rule: str, pod: dict[str, Any], message: str) -> None:
     assert findings[0].evidence
 
 
+STARTS_SLOWLY = healthy(
+    ready=False, ports=[8080], startup_probe=True,
+    events=[event("Unhealthy", "Startup probe failed: dial tcp 10.1.2.3:8080: connect: connection refused")],
+)  # fmt: skip
 SILENT: dict[str, dict[str, Any]] = {
+    "a slow start: its port will be open, JMX is already": {
+        **STARTS_SLOWLY,
+        "steps": steps(sockets="listen 9010 all\n"),
+        "ports": [8080],
+    },
     "a healthy pod": healthy(steps=steps()),
     "a node without cluster DNS": healthy(steps=steps(dns="cluster=no\n")),
     "a port open on one address and on loopback": healthy(

@@ -17,7 +17,7 @@ PIECE = 16 << 10
 GONE = b"unable to retrieve container logs for containerd://2bfc7c97"
 
 
-def read(given: Pod, read_log: Any, **budget: int) -> tuple[Sequence[LogExcerpt], str]:
+def read(given: Pod, read_log: Any, **budget: Any) -> tuple[Sequence[LogExcerpt], str]:
     ctx = SimpleNamespace(
         cluster=SimpleNamespace(read_log=read_log),
         hub=SimpleNamespace(latest=lambda _: given),

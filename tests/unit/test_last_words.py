@@ -44,6 +44,17 @@ from runner.last_words import fatal_line, words_of
             "  * You intended to execute a program, but dotnet-shop.dll does not exist.\n"),
             "Could not execute because the specified command or file was not found.",
         ),
+        # what tells only that something else failed
+        (
+            ("Invalid maximum heap size: -Xmx512MB\nError: Could not create the Java Virtual Machine.\n"
+            "Error: A fatal exception has occurred. Program will exit.\n"),
+            "Invalid maximum heap size: -Xmx512MB",
+        ),
+        (
+            ('npm ERR! Missing script: "serve"\nnpm ERR! \nnpm ERR! To see a list of scripts, run:\n'
+            "npm ERR!   npm run\nnpm ERR! A complete log of this run can be found in: /x.log\n"),
+            'npm ERR! Missing script: "serve"',
+        ),
         # written to stdout and stderr at once
         ("ERROR:  relation exists\napplying 42.sql\n", "ERROR:  relation exists"),
         ("", ""),
@@ -77,6 +88,18 @@ def test_the_line_that_says_most(log: str, line: str) -> None:
         (
             "fail: Host[11]\n      Hosting failed to start\n      System.InvalidOperationException: No orders\n         at A()\n",
             "fail: Host[11] Hosting failed to start System.InvalidOperationException: No orders at A()",
+        ),
+        (
+            "*** FATAL CONFIG FILE ERROR (R 7) ***\nReading the configuration file, at line 3\n>>> 'maxmemory 1xb'\nbad value\n",
+            "*** FATAL CONFIG FILE ERROR (R 7) *** Reading the configuration file, at line 3 >>> 'maxmemory 1xb' bad value",
+        ),
+        (
+            '{"s":"F","msg":"cannot read it: FATAL","attr":{"error":{"code":30,"errmsg":"mode of /key is too open"}}}\n',
+            "cannot read it: FATAL: mode of /key is too open",
+        ),
+        (
+            "8:00 [1] FATAL:  files are incompatible\n8:00 [1] DETAIL:  They are of version 13.\n",
+            "8:00 [1] FATAL:  files are incompatible They are of version 13.",
         ),
         ("FATAL: no rates\nbye\n", "FATAL: no rates"),
         ("ERROR: a\nok\nERROR: b\nERROR: c\nERROR: d\n", "ERROR: b ERROR: c ERROR: d"),

@@ -39,6 +39,8 @@ def every(seconds: int, line: str, times: int = 6) -> list[str]:
         ("limit", "", "2026/11/28 {time} http: Accept error: accept tcp [::]:80: accept4: too many open files; retrying in 5ms"),
         ("schema", "", 'Nov 28 {time} web[1]: ERROR:  relation "orders" does not exist'),
         ("slow", "", "[2026-11-28 {time} +0000] [1] [CRITICAL] WORKER TIMEOUT (pid:{n})"),
+        ("rejected", "", "2026-11-28T{time}.1Z [ERROR] auth.handler: error authenticating: error=denied backoff={n}s"),
+        ("broken", "queue:9092", "2026-11-28T{time}Z  WARN 1 --- [p-1] NetworkClient : [Consumer groupId=g] Connection to node -1 (queue/10.96.1.7:9092) could not be established. Node may not be available."),
         ("broken", "", "2026-11-28 {time} warn: payments answered 503 Service Unavailable, retry {n}"),
     ],
 )  # fmt: skip
@@ -68,6 +70,7 @@ def test_what_is_not_yet_well_is_no_better_news() -> None:
         *every(2, "{time} db:5432: connection refused"),
         "08:00:11 not yet connected",
         "08:00:12 not ready",
+        "08:00:13 no channel: it could not be established",
     ]
     assert [one["kind"] for one in repeats("\n".join(log))] == ["refused"]
 
