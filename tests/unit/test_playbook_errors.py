@@ -160,7 +160,7 @@ CASES: list[tuple[str, str, list[str]]] = [
             'p.yaml:9:51: spec.findings[0].unless[0]: no rule before this one has the id "g"',
             'p.yaml:10:10: spec.findings[1].id: "f" is taken by findings[0]',
             'p.yaml:10:62: spec.findings[1].evidence[0]: no step is called "c"',
-            'p.yaml:10:78: spec.findings[1].evidence[1]: expected steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, logs.fatal, logs.fatalWords, events, events.REASON, container.message, container.waitingMessage, container.status, pod.message, pod.conditions.TYPE.message, object.message or object.status; found "logs.first"',
+            'p.yaml:10:78: spec.findings[1].evidence[1]: expected steps.NAME.stdout, steps.NAME.stderr, logs.last, logs.current, logs.previous, logs.fatal, logs.fatalWords, logs.neighbours, events, events.REASON, container.message, container.waitingMessage, container.status, pod.message, pod.conditions.TYPE.message, object.message or object.status; found "logs.first"',
         ],
     ),
     (
