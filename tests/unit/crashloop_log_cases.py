@@ -42,8 +42,20 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 because, as its log says, /srv/vendor/autoload.php cannot be found.",
     ),
     (
+        "liveness-killed",
+        {
+            "state": running(), "liveness_probe": True, "steps": steps(),
+            "events": [
+                event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404"),
+                event("Killing", "Container app failed liveness probe, will be restarted"),
+                event("Unhealthy", 'Liveness probe failed: Get "http://10.1.2.3:8080/": dial tcp 10.1.2.3:8080: connect: connection refused'),
+            ],
+        },
+        "The kubelet keeps killing container app because its liveness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 404.",
+    ),
+    (
         "permission-denied-unnamed",
-        {"log": "1:M # Error moving temp file on its final destination: Permission denied\n", "mounts": ["/data"], "steps": steps()},
+        {"log": "1:M # Error moving temp file on its final destination: Permission denied\n", "mounts": ["/data", "/var/run/secrets/kubernetes.io/serviceaccount"], "steps": steps()},
         "Container app exits with code 1 because its user may not do what it tries: 1:M # Error moving temp file on its final destination: Permission denied (volumes are mounted at /data).",
     ),
     (
