@@ -55,20 +55,7 @@ def service(*targets: int | str, protocol: str = "TCP", cluster_ip: str = "10.96
 
 
 AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
-WAITS: dict[str, Any] = {
-    "state": running(), "restarts": 0, "readiness_probe": True, "log": "waiting\n", "steps": steps(),
-}  # fmt: skip
-
 CASES: list[tuple[str, dict[str, Any], str]] = [
-    (
-        "neighbour-keeps-it-waiting",
-        {
-            **WAITS,
-            "events": [event("Unhealthy", "Readiness probe failed: ")],
-            "beside": {"agent": (running(), AGENT_REJECTED)},
-        },
-        "Container app runs but is not ready, and container agent of the same pod says again and again: ERROR auth: error authenticating: denied",
-    ),
     (
         "neighbour-fails-again-and-again",
         healthy(steps=steps(), beside={"agent": (running(), AGENT_REJECTED)}),
@@ -78,15 +65,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "neighbour-exits",
         healthy(steps=steps(), beside={"agent": (exited(2), "FATAL: cannot parse agent.yaml\n")}),
         "Container agent exits with code 2; its log says why: FATAL: cannot parse agent.yaml",
-    ),
-    (
-        "probe-host-refused",
-        {
-            **WAITS,
-            "log": "[HostAuthorization::DefaultResponseApp] Blocked hosts: 10.1.2.3:3000\n",
-            "events": [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 403")],
-        },
-        "Container app runs but gets no traffic because its probe asks by the pod's address, which the application does not accept as Host: Blocked hosts: 10.1.2.3:3000",
     ),
     (
         "cluster-dns-down",
@@ -119,16 +97,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app uses more than nine tenths of the memory it may use (64Mi), page cache not counted.",
     ),
     (
-        "readiness-failing",
-        healthy(
-            ready=False,
-            readiness_probe=True,
-            steps=steps(),
-            events=[event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")],
-        ),
-        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 500.",
-    ),
-    (
         "memory-grows",
         healthy(
             # 60 s at 30 MB a minute
@@ -146,14 +114,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "killed-for-memory-inside",
         healthy(steps=steps(memory="oom_kills=3\nused_percent=40\n"), memory_limit="64Mi"),
         "Container app runs, but the kernel killed processes in it because they used more memory than its limit of 64Mi.",
-    ),
-    (
-        "readiness-port-closed",
-        {
-            **WAITS, "steps": steps(sockets=""),
-            "events": [event("Unhealthy", "Readiness probe failed: dial tcp 10.1.2.3:8080: connect: connection refused")],
-        },
-        "Container app runs but gets no traffic because its readiness probe asks port 8080, where nothing listens; no port is open in the pod.",
     ),
     (
         "startup-probe-wrong-port",
