@@ -53,7 +53,7 @@ def test_demo(tmp_path: Path) -> None:
         "ledger": ("variable-missing", "critical"),
         "orders": ("host-unresolvable", "critical"),
         "thumbnails": ("out-of-memory", "critical"),
-        "storefront": ("readiness-failing", "critical"),
+        "storefront": ("readiness-port-closed", "critical"),
         "mailer": ("image-not-found", "critical"),
     }
     assert "LEDGER_URL" in top["ledger"]["message"]
