@@ -3,16 +3,19 @@
 import gzip
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.unit.test_notify import webhook
+from tests.unit.test_traces import collector
 
 RULE: dict[str, Any] = {
     "id": "ends", "when": "container.exitCode == 3", "severity": "warning", "confidence": "likely",
@@ -49,16 +52,21 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             directory=desk / "run",
         )  # fmt: skip
         shutil.copytree(desk / "run", desk / "again")
-        with webhook() as heard, webhook(500) as broken:
+        with (
+            pytest.MonkeyPatch.context() as patch, collector(patch) as traced,
+            webhook() as heard, webhook(500) as broken,
+        ):  # fmt: skip
             (desk / "urls").write_text(f"{heard.url}\n{broken.url}\n")
             notify = ("--notify-file", desk / "urls", "--link", "https://reports.example/{run}")
             again = pm.run(
                 lab, namespace, playbook(desk, [RULE]), "--baseline", "again", "--fail-on", "new",
                 "--notify-on", "findings", *notify,
-                "--metrics-textfile", desk / "podmedic.prom",
+                "--metrics-textfile", desk / "podmedic.prom", "--otel",
                 directory=desk / "again",
             )  # fmt: skip
     (desk / "heard.json").write_text(json.dumps(heard.heard))
+    [trace] = traced
+    (desk / "trace").write_bytes(trace.SerializeToString())
     assert outcome.code == 1, outcome.stderr
     (desk / "again.txt").write_text(f"{again.code}\n{again.stdout}{again.stderr}")
     (desk / "log").write_text(outcome.stderr)
@@ -125,6 +133,27 @@ def test_each_step_says_when_it_ran(directory: Path) -> None:
         assert 0 <= (began[1] - began[0]).total_seconds() < 10
         # The end of a container is told in whole seconds, too.
         assert began[1] <= datetime.fromisoformat(injection["finishedAt"]) + timedelta(seconds=1)
+
+
+def test_the_collector_got_the_run_as_it_was_in_time(directory: Path) -> None:
+    """Steps within their pods, pods within the run."""
+    desk = directory.parent
+    report = pm.Outcome(0, "", "", desk / "again").report
+    sent = ExportTraceServiceRequest.FromString((desk / "trace").read_bytes())
+    spans = {
+        span.span_id: span
+        for resource in sent.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }
+    names = Counter(span.name for span in spans.values())
+    assert names == {"podmedic run": 1, "pod": len(report["pods"]), "look": len(report["pods"])}
+    for span in spans.values():
+        if span.parent_span_id:
+            around = spans[span.parent_span_id]
+            # The kubelet tells whole seconds.
+            assert around.start_time_unix_nano - 10**9 <= span.start_time_unix_nano
+            assert span.end_time_unix_nano <= around.end_time_unix_nano
 
 
 def test_what_the_baseline_has_is_no_failure(directory: Path) -> None:
