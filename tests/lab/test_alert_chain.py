@@ -28,8 +28,6 @@ from tests.lab.test_cronjob import free_port, reports
 __all__ = ["reports"]
 CRASH = 'echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
 MOST_SECONDS = 90
-# How long a machine that has more to do than cores may take all the same.
-PATIENCE_SECONDS = 240
 
 
 RULES = {
@@ -238,10 +236,10 @@ def test_from_a_crash_loop_to_one_report(
     with Monitoring(lab, tmp_path, listener.address, deployed) as monitoring:
         began = time.monotonic()
         pm.apply(lab, namespace, pm.deployment("ledger", CRASH))
-        sv.until(lambda: bool(sv.jobs(lab, namespace)), PATIENCE_SECONDS)
+        sv.until(lambda: bool(sv.jobs(lab, namespace)), MOST_SECONDS)
         name = sv.jobs(lab, namespace)[0]["metadata"]["name"]
         lab.kubectl("wait", "-n", namespace, "--for=condition=Complete", f"job/{name}",
-                    f"--timeout={PATIENCE_SECONDS}s", timeout_seconds=PATIENCE_SECONDS + 20)  # fmt: skip
+                    f"--timeout={MOST_SECONDS}s", timeout_seconds=MOST_SECONDS + 20)  # fmt: skip
         seconds = time.monotonic() - began
         # Both Alertmanagers have told both replicas by now, and Prometheus has asked them.
         told = 'sum(podmedic_serve_alerts_total{outcome=~"stored|known"})'
@@ -268,8 +266,8 @@ def test_from_a_crash_loop_to_one_report(
     )  # fmt: skip
     assert alert["generatorUrl"].startswith("http://")
     assert "The alert that started this run" in (run / "report.html").read_text()
+    assert seconds < MOST_SECONDS
     # The first thing on disk, before anything is touched; a machine with more to do than it has
-    # cores takes longer.
+    # cores takes longer to start a pod.
     patience = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 2)
     assert 0 < (run / "run.json").stat().st_mtime - received < 5 * patience
-    assert seconds < MOST_SECONDS * patience
