@@ -159,8 +159,19 @@ def test_a_thousand_duplicates_are_one_run_whose_story_is_closed(
         replayed = served.ask("/v1/runs", wanted, token=None, **{
             TIMESTAMP: old, SIGNATURE: signature(KEY.encode(), old, wanted)})  # fmt: skip
         made = sv.jobs(lab, namespace)
+        # The run, as its Job would begin it now: it hears of the end before it writes its report.
+        (tmp_path / "trigger.json").write_text(json.dumps(one["trigger"]))
+        config = tmp_path / "admin"
+        config.write_text(lab.kubeconfig.read_text())
+        lab.kubectl("config", "set-context", "--current", f"--kubeconfig={config}",
+                    f"--namespace={namespace}")  # fmt: skip
+        words = ("run", "--trigger", tmp_path / "trigger.json", "--allow-empty", "-q", "-o",
+                 tmp_path / "out", "--kubeconfig", config)  # fmt: skip
+        ran = pm.podmedic(lab, *words, directory=tmp_path / "out")
 
     assert codes == {202: 1000}
+    (ended,) = ran.report["run"]["trigger"]["alerts"]
+    assert (ended["firing"], ended["resolvedAt"]) == (True, "2026-11-23T03:10:00Z")
     assert (resolved[0], resolved[1]["runs"]) == (200, [])
     assert (cooling[0], cooling[1]["runs"]) == (202, [{"run": run["run"], "state": "cool-down"}])
     assert one["resolved"] == {"c5d0e1a2b3f40516": "2026-11-23T03:10:00+00:00"}
