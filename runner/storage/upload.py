@@ -20,7 +20,7 @@ _RETRIES = 5
 _CONTENT_TYPES = {".zst": "application/zstd", ".gz": "application/gzip"}
 # The stores answer in XML, which the client quotes in the middle of its own words.
 _CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
+_MESSAGE = re.compile(r"<Message>((?:(?! RequestId:)[^<]){1,300})")
 _STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
 _REQUEST = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
 _REASON = re.compile(r'(?:message|error): "([^"]{1,200})"')
@@ -54,7 +54,8 @@ def upload(path: Path, place: Place) -> Uploaded:
     store = _store(place)
     attributes = {
         "Content-Type": _CONTENT_TYPES.get(path.suffix, "application/octet-stream"),
-        "podmedic-sha256": sha256,
+        # Azure takes identifiers only.
+        "podmedic_sha256" if place.scheme == "az" else "podmedic-sha256": sha256,
     }
     if place.scheme == "file":
         attributes = {}

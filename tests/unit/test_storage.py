@@ -79,6 +79,11 @@ ANSWERS = {
     'ConnectionRefused, message: "Connection refused" } }': (
         "no answer from http://s3:9000: Connection refused"
     ),
+    "Object at location a not found: Error performing PUT http://az/b/a in 1ms - Server returned "
+    "non-2xx status code: 404 Not Found: <Error><Code>ContainerNotFound</Code><Message>The specified "
+    "container does not exist.\nRequestId:ee66\nTime:2026-11-29T00:09:48.415Z</Message></Error>": (
+        "the store says ContainerNotFound: The specified container does not exist"
+    ),
     "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 9s": (
         "no credentials were found: they come from the environment (AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY, a web identity, or the instance), as for other tools"
