@@ -1,18 +1,25 @@
 """A real S3 server on loopback, and a way to it on which things go wrong."""
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import binaries
 from lab.layout import cache_folder
 
 BUCKET = "evidence"
+KEY, SECRET, REGION = "writer", "writers-own", "us-east-1"
 _START_SECONDS = 20
 _HEAD_END = b"\r\n\r\n"
 
@@ -27,11 +34,45 @@ class S3:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "AWS_ACCESS_KEY_ID": "writer",
-            "AWS_SECRET_ACCESS_KEY": "writers-own",
-            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.faults.port}",
         }
+
+    def ask(
+        self, method: str, path: str, query: str = "", body: bytes = b"", **headers: str
+    ) -> tuple[int, Mapping[str, str], str]:
+        """One request of an administrator, signed: status, headers, body."""
+        host, now = f"127.0.0.1:{self.faults.server}", datetime.now(UTC)
+        digest = hashlib.sha256(body).hexdigest()
+        signed = {
+            "content-md5": base64.b64encode(hashlib.md5(body).digest()).decode(),
+            "host": host,
+            "x-amz-content-sha256": digest,
+            "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        names = ";".join(sorted(signed))
+        lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
+        request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}"
+        scope = f"{now:%Y%m%d}/{REGION}/s3/aws4_request"
+        key = f"AWS4{SECRET}".encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        told = hashlib.sha256(request.encode()).hexdigest()
+        text = "\n".join(("AWS4-HMAC-SHA256", signed["x-amz-date"], scope, told))
+        signed["Authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, "
+            f"Signature={hmac.digest(key, text.encode(), 'sha256').hex()}"
+        )
+        url = f"http://{host}{path}" + (f"?{query}" if query else "")
+        asked = urllib.request.Request(url, data=body or None, method=method, headers=signed)
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                return answer.status, dict(answer.headers), answer.read().decode(errors="replace")
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read().decode()
 
     def objects(self) -> dict[str, bytes]:
         """The server's own notes begin with a dot."""
@@ -125,12 +166,15 @@ def answer(status: str, code: str = "") -> bytes:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[S3]:
     program = binaries.ensure(["versitygw"], cache_folder())["versitygw"]
-    (folder / BUCKET).mkdir(parents=True)
+    data, versions = folder / "data", folder / "versions"
+    (data / BUCKET).mkdir(parents=True)
+    versions.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    keys = ("--access", "writer", "--secret", "writers-own")
+    keys = ("--access", KEY, "--secret", SECRET)
+    where = ("posix", "--versioning-dir", versions, data)
     server = subprocess.Popen(
-        [program, *keys, "--quiet", "--port", f"127.0.0.1:{port}", "posix", folder],
+        [program, *keys, "--quiet", "--port", f"127.0.0.1:{port}", *where],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -138,7 +182,7 @@ def running(folder: Path) -> Iterator[S3]:
     threading.Thread(target=faults.serve, daemon=True).start()
     try:
         _wait(port, server)
-        yield S3(folder, faults)
+        yield S3(data, faults)
     finally:
         faults.close()
         server.terminate()

@@ -140,6 +140,25 @@ def test_a_bit_that_turns_over_on_the_way_is_found(store: s3.S3, tmp_path: Path)
     assert "the store says " in line
 
 
+LOCK = b"""<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>
+<DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule>
+</ObjectLockConfiguration>"""
+
+
+def test_a_bucket_with_a_default_retention_keeps_what_it_got(store: s3.S3, tmp_path: Path) -> None:
+    """Nobody can remove it, who may do everything else; a second one is another version."""
+    run_directory(tmp_path / "run")
+    made = store.ask("PUT", "/locked", x_amz_bucket_object_lock_enabled="true")
+    locked = store.ask("PUT", "/locked", "object-lock=", LOCK)
+    assert (made[0], locked[0]) == (200, 200), (made, locked)
+    sent = ("bundle", "run", "-q", "--upload", "s3://locked/runs")
+    assert [podmedic(store, tmp_path, *sent) for _ in range(2)] == [(0, [])] * 2
+    path = f"/locked/{KEY}"
+    version = store.ask("HEAD", path)[1]["x-amz-version-id"]
+    status, _, said = store.ask("DELETE", path, f"versionId={version}")
+    assert (status, "object protected by object lock" in said) == (403, True), said
+
+
 def test_a_sweep_without_a_volume(lab: Lab, namespace: str, store: s3.S3, tmp_path: Path) -> None:
     """`run -o s3://…`: the bundle is in the store, nothing is left here; where it cannot be sent,
     everything is."""
