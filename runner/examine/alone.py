@@ -27,7 +27,7 @@ def _newer(one: Pod, other: Pod) -> Pod:
     return one if version(one) >= version(other) else other
 
 
-async def _when_alone(ctx: Context, pod: Pod) -> Pod:
+async def when_alone(ctx: Context, pod: Pod) -> Pod:
     """The pod as soon as no other run is at work in it, or it goes away."""
     uid = pod.metadata.uid
     while True:
@@ -53,7 +53,7 @@ async def add_when_alone(
     `announce` is awaited once, before the first request."""
     conflicts = 0
     while True:
-        pod = await _when_alone(ctx, pod)
+        pod = await when_alone(ctx, pod)
         if (over := ctx.over_cap(pod)) is not None:
             return over
         if not conflicts:

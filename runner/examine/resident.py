@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from runner.cluster import Chunk, ClusterError, Ended, ErrorReason, Place, StreamOutcome
+from runner.examine.alone import when_alone
 from runner.examine.artifacts import with_artifacts
 from runner.examine.classify import Stage
 from runner.examine.context import Context
@@ -49,6 +50,7 @@ async def run_resident(
         needed_seconds=plan.deadline_seconds + ctx.limits.grace_seconds,
     )  # fmt: skip
     if found is not None and not ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy):
+        await when_alone(ctx, pod)
         await ctx.record(
             "entering", container=found.name, strategy=plan.choice.strategy,
             namespace=pod.metadata.namespace, pod=pod.metadata.name, uid=uid,
