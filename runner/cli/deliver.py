@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import click
 from runner.cli import logs
 from runner.cli.baseline import Compared, compared
 from runner.cli.exit_codes import ExitCode, all_skipped, of_report
-from runner.cli.main import complain
+from runner.cli.main import complain, nobody_reads
 from runner.cli.notify import notified
 from runner.cli.request import Request
 from runner.cli.streamed import Streamed
@@ -75,22 +76,33 @@ async def deliver(
         reasons = Counter(pod.reason or "skipped" for pod in report.pods)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
         complain(f"no pod was examined, every selected one was skipped: {told}")
-    # Nobody who reads along waits for a service that hangs.
+    # People do not wait for a service that hangs, nor do services for a program that reads slowly.
+    with _reader_may_leave():
+        if request.output is None and logs.current() is None and (not request.quiet or not stored):
+            click.echo(summary(report), nl=False)
+        if comparison is not None and not request.quiet:
+            comparison.say(stored=stored)
+        if stored and not request.quiet and logs.current() is None:
+            click.echo(f"Report: {request.directory / HTML_NAME}", err=request.output is not None)
+    failed = await _tell(request, report, comparison, objects)
+    failed += await export_metrics(request, report, requests, redactions, failed)
     if stream is not None:
         stream.finish(report)
     elif request.output is not None:
-        click.echo(render(report, request.output), nl=False)
-    elif logs.current() is None and (not request.quiet or not stored):
-        click.echo(summary(report), nl=False)
-    if comparison is not None and not request.quiet:
-        comparison.say(stored=stored)
-    if stored and not request.quiet and logs.current() is None:
-        click.echo(f"Report: {request.directory / HTML_NAME}", err=request.output is not None)
-    failed = await _tell(request, report, comparison, objects)
-    failed += await export_metrics(request, report, requests, redactions, failed)
+        with _reader_may_leave():
+            click.echo(render(report, request.output), nl=False)
     if (log := logs.current()) is not None:
         log.report(report, code, str(request.directory / HTML_NAME) if stored else "")
     return Delivered(code, tuple(failed))
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """`podmedic run | head` ends no run before everybody is told."""
+    try:
+        yield
+    except BrokenPipeError:
+        nobody_reads()
 
 
 async def _tell(

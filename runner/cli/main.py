@@ -144,6 +144,11 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
     return f"bug: {type(error).__name__}: {error}; {where}", ExitCode.ABORTED
 
 
+def nobody_reads() -> None:
+    """The reader of our stdout has left: what else is printed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command and leave with its exit code: docs/exit-codes.md."""
     # A sweep keeps what it makes until the report is written and leaves few cycles behind. To
@@ -160,8 +165,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output has left; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
         sys.exit(ExitCode.OK)
     except Exception as error:  # noqa: BLE001  # the boundary: one line, no traceback
         text, exit_code = explain(error)

@@ -49,6 +49,25 @@ def test_people_read_the_result_before_a_service_is_told(
     assert done == Delivered(ExitCode.FINDINGS, ())
 
 
+@pytest.mark.usefixtures("capfd")
+def test_a_reader_who_left_keeps_nobody_from_being_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`podmedic run | head -1`"""
+
+    def left(_: object) -> str:
+        raise BrokenPipeError
+
+    def told() -> bool:
+        heard.append("told")
+        return True
+
+    heard: list[str] = []
+    monkeypatch.setattr(module, "summary", left)
+    assert _delivered(tmp_path, told, monkeypatch) == Delivered(ExitCode.FINDINGS, ())
+    assert heard == ["told"]
+
+
 def test_who_did_not_take_it_stands_in_the_metrics_and_changes_no_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
