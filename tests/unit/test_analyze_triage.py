@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from runner.analyze import judge
+from runner.model.examination import Blocked
 from runner.model.objects import Service, ServicePort, ServiceSpec
 from runner.model.pod import ObjectMeta, PodCondition
 from runner.model.report import StepOutcome, StepResult
@@ -54,6 +55,7 @@ def service(*targets: int | str, protocol: str = "TCP", cluster_ip: str = "10.96
     )
 
 
+BLOCKED = Blocked(host="db", port=6432, policies=("dns-only",))
 AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -185,6 +187,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "fails-again-and-again",
         healthy(steps=steps(), log="serving\n" + 'ERROR pq: password authentication failed for user "shop"\n' * 4),
         'Container app runs, but its log says again and again: ERROR pq: password authentication failed for user "shop"',
+    ),
+    (
+        "blocked-again-and-again",
+        healthy(steps=steps(), log="dial tcp db:5432: i/o timeout\n" * 4, blocked=[BLOCKED]),
+        "Container app runs, but its log says again and again that db does not answer: the NetworkPolicies that select the pod (dns-only) let no TCP out to its port 6432.",
+    ),
+    (
+        "fails-again-and-again",
+        healthy(steps=steps(), log="dial tcp mydb:5432: i/o timeout\n" * 4, blocked=[BLOCKED]),
+        "Container app runs, but its log says again and again: dial tcp mydb:5432: i/o timeout",
     ),
     (
         "refused-again-and-again",
