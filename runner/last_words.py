@@ -38,7 +38,7 @@ _FATAL = re.compile(
     r"|\[(?:emerg|alert|crit)\]"
     r"|(?i:\blevel\\?\"?[=:] ?\\?\"?(?:fatal|panic|critical|emerg))"
     r"|(?i:^(?:php )?fatal error\b|\bfatal error[:,]|^uncaught\b)"
-    r"|(?i:unhandled (?:exception|rejection|promise))"
+    r"|(?i:unhandled (?:exception|rejection|promise))|^[\w./-]+: fatal: "
     r"|^You must install or update \.NET\b"
     r"|^thread '[^']*' .*panicked at |^\*\* \(|^F\d{4} |\\?\"level\\?\": ?60\b"
 )
@@ -72,7 +72,9 @@ _LEAVING = re.compile(
 )
 _POINTS_ELSEWHERE = re.compile(
     r"(?i)\b(?:check|see|consult|look (?:at|in)) (?:the |your )?(?:\S+ )?logs?\b"
-    r"|\bdid not exit normally\b|\bunexplained error\b"
+    r"|\bdid not exit normally\b|\bunexplained error\b|\bchild failed with exit code\b"
+    r"|\bCould not read from remote repository\b|^Please make sure you have the correct access"
+    r"|\bstopped processing because of an error: \(SystemExit\)|^Run [`']"
     r"|^\s*\* You (?:intended|misspelled)\b|^Possible reasons\b|^To install missing\b"
     r"|\bnot create the Java Virtual Machine\b|\bA fatal exception has occurred\. Program will exit"
     r"|^npm (?:ERR!|error) *(?:$|To see a list of|npm run|/|A complete log)"

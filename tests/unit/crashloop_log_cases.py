@@ -103,6 +103,62 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: dial tcp 10.1.2.3:8080: connect: connection refused.",
     ),
     (
+        "uncaught-exception",
+        # Of a file, not of the other side.
+        {"log": "Caused by: java.io.IOException: keystore password was incorrect\n", "steps": steps()},
+        "Container app exits with code 1 after an error that its code does not handle: java.io.IOException: keystore password was incorrect.",
+    ),
+    (
+        "certificate-not-accepted",
+        {"log": 'rpc error: desc = "authentication handshake failed: tls: x509: certificate is valid for a.example, not b.example"\n', "steps": steps()},
+        "Container app exits with code 1 because it does not accept a certificate: certificate is valid for a.example, not b.example.",
+    ),
+    (
+        "uncaught-exception",
+        # Code, not configuration; and JSON.parse says which it was.
+        {"log": "SyntaxError: Unexpected token '??='\n    at wrapSafe (loader.js:1053:16)\n", "steps": steps()},
+        "Container app exits with code 1 after an error that its code does not handle: SyntaxError: Unexpected token '??='.",
+    ),
+    (
+        "configuration-invalid",
+        {"log": "SyntaxError: Unexpected token } in JSON at position 12\n    at JSON.parse (<anonymous>)\n", "steps": steps()},
+        "Container app exits with code 1 because it does not understand its configuration: SyntaxError: Unexpected token } in JSON at position 12",
+    ),
+    (
+        "module-missing",
+        {"log": "Could not find pg-1.5.4 in locally installed gems\nRun `bundle install` to install missing gems.\n", "steps": steps()},
+        "Container app exits with code 1 because the module or library pg-1.5.4 that it needs is not where it looks for it in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "api-kind-missing",
+        {
+            "log": 'ERROR setup problem running manager {"error": "no matches for kind \\"Gateway\\" in version \\"networking.example.io/v1\\""}\n',
+            "steps": steps(),
+        },
+        "Container app exits with code 1 because it works with objects of kind Gateway (networking.example.io/v1), which the API server does not know: their CustomResourceDefinition is not installed, or not with this version.",
+    ),
+    (
+        "command-not-found",
+        {"state": exited(127), "log": "[FATAL tini (7)] exec /app/run failed: No such file or directory\n", "steps": steps()},
+        "Container app does not start because its command /app/run is not in image registry.example.com/shop/web:2.3.",
+    ),
+    (
+        "command-not-executable",
+        {"state": exited(2), "log": "[dumb-init] /app/run: Permission denied\n", "steps": steps()},
+        "Container app does not start because its command /app/run cannot be executed: Permission denied.",
+    ),
+    (
+        "file-missing-by-log",
+        {"log": 'nginx: [emerg] cannot load certificate "/tls/tls.crt": BIO_new_file() failed (SSL: error:80000002:system library::No such file or directory:calling fopen(/tls/tls.crt, r))\n', "steps": steps()},
+        "Container app exits with code 1 because, as its log says, /tls/tls.crt cannot be found.",
+    ),
+    (
+        # Where in its code, not whom it connects to.
+        "uncaught-exception",
+        {"log": "PHP Fatal error:  Uncaught mysqli_sql_exception: Connection refused in /srv/db.php:1987\n", "steps": steps()},
+        "Container app exits with code 1 after an error that its code does not handle: mysqli_sql_exception: Connection refused in /srv/db.php:1987.",
+    ),
+    (
         "mounted-file-is-folder",
         {
             "log": "Error: read config: read /etc/web/app.yml: is a directory\nUsage:\n  web serve [flags]\n",

@@ -46,6 +46,19 @@ from runner.last_words import fatal_line, words_of
         ),
         # what tells only that something else failed
         (
+            ("Host key verification failed.\nfatal: Could not read from remote repository.\n\n"
+            "Please make sure you have the correct access rights\nand the repository exists.\n"),
+            "Host key verification failed.",
+        ),
+        (
+            "preinit: fatal: /run belongs to uid 0\nsuexec: fatal: child failed with exit code 100\n",
+            "preinit: fatal: /run belongs to uid 0",
+        ),
+        (
+            "[ERROR][agent] no such plugin\n[FATAL][Logstash] stopped processing because of an error: (SystemExit) exit\n",
+            "[ERROR][agent] no such plugin",
+        ),
+        (
             ("Invalid maximum heap size: -Xmx512MB\nError: Could not create the Java Virtual Machine.\n"
             "Error: A fatal exception has occurred. Program will exit.\n"),
             "Invalid maximum heap size: -Xmx512MB",
