@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 VARIABLE = "PODMEDIC_KILL_AT"
 
-# In the order in which a run comes by; `torn` is half of a line on disk. `podmedic serve` has one
-# of its own: `run-stored`.
+# In the order in which a run comes by; `torn` is half of a line on disk. `podmedic serve` has two
+# of its own: `run-stored` and `run-releasing`.
 POINTS = (
     "directory-locked",
     "record-written",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from runner.cluster import ClusterError, ErrorReason, Objects
+from runner.killpoints import reach
 from runner.serve.log import log
 from runner.serve.metrics import Metrics
 from runner.serve.store import JobStore
@@ -82,6 +83,7 @@ class Releaser:
             for job in to_release(self._store.jobs, self._limits, self._now()):
                 if lost.is_set() or stop.is_set():
                     break
+                reach("run-releasing")
                 try:
                     async with asyncio.timeout(_PATCH_SECONDS):
                         await self._store.release(job, self._now())

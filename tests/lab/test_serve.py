@@ -185,23 +185,28 @@ def test_a_thousand_duplicates_are_one_run_whose_story_is_closed(
     assert secret not in json.dumps(made)
 
 
+@pytest.mark.parametrize("point", ["run-stored", "run-releasing"])
 def test_what_was_stored_runs_though_its_replica_is_killed(
-    lab: Lab, namespace: str, account: Path, tmp_path: Path
+    lab: Lab, namespace: str, account: Path, tmp_path: Path, point: str
 ) -> None:
-    """Killed with -9 after the Job was stored and before the answer; the other replica starts it,
-    knows it, and the alert is not run twice."""
+    """Killed with -9 after the Job was stored and before the answer, or after the other one has
+    answered and before it is started; the other replica starts it, knows it, and the alert is not
+    run twice."""
     lab.images("busybox")
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
     template = short_job()
     with (
-        sv.serve(first, account, namespace, template=template, kill_at="run-stored") as killed,
+        sv.serve(first, account, namespace, template=template, kill_at=point) as killed,
         sv.serve(second, account, namespace, template=template) as other,
     ):
         sv.until(lambda: killed.metric("podmedic_serve_leader") == 1)
-        with pytest.raises((OSError, ConnectionError)):
-            killed.ask("/v1/alerts", body())
+        if point == "run-stored":
+            with pytest.raises((OSError, ConnectionError)):
+                killed.ask("/v1/alerts", body())
+        else:
+            assert other.ask("/v1/alerts", body())[0] == 202
         assert killed.process.wait(10) == -9
         sv.until(lambda: len(other.ask("/v1/runs")[1]["runs"]) == 1)
         again = other.ask("/v1/alerts", body())
