@@ -1,6 +1,7 @@
 """`podmedic serve`: takes webhooks, and starts runs as Kubernetes Jobs."""
 
 import asyncio
+import logging
 import re
 import secrets
 import signal
@@ -204,11 +205,12 @@ async def _serve(settings: _Settings) -> ExitCode:
     from runner.serve.app import Service  # noqa: PLC0415
     from runner.serve.config import Configuration  # noqa: PLC0415
     from runner.serve.listen import Listener, bind  # noqa: PLC0415
-    from runner.serve.log import log  # noqa: PLC0415
+    from runner.serve.log import Libraries, log  # noqa: PLC0415
     from runner.serve.metrics import Metrics  # noqa: PLC0415
     from runner.serve.release import Releaser  # noqa: PLC0415
     from runner.serve.store import JobStore  # noqa: PLC0415
 
+    logging.basicConfig(level=logging.WARNING, handlers=[Libraries()], force=True)
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

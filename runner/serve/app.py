@@ -195,6 +195,8 @@ async def _body(request: web.Request, most: int) -> bytes:
                     raise too_large
     except TimeoutError:
         raise RefusedError(408, "malformed", "the body did not arrive in time") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise RefusedError(400, "malformed", "the body cannot be read") from None
     return bytes(body)
 
 

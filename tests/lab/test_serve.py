@@ -1,9 +1,11 @@
 """`podmedic serve` with a real API server as its queue: what was accepted has its run, once."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -27,6 +29,8 @@ from tests.lab import serving as sv
 from tests.unit.alerts import HOSTILE, LABELS, alert, body
 from tests.unit.test_serve_config import Mount, routes
 
+# A few kilobytes that are 64 MiB.
+BOMB = gzip.compress(bytes(64 << 20))
 KEY = "a-key-for-signatures-0123"
 
 
@@ -82,6 +86,14 @@ def test_strangers_and_hostile_bodies_start_nothing(
                 "/v1/runs", b'{"playbook":"triage","namespace":"kube-system","pod":"a"}'
             ),
         }
+        packed = {
+            "no gzip": served.ask("/v1/alerts", body(), **{"Content-Encoding": "gzip"}),
+            "bomb": served.ask("/v1/alerts", BOMB, **{"Content-Encoding": "gzip"}),
+            "header": served.ask("/v1/alerts", body(), X="a" * 20_000),
+        }
+        with socket.create_connection(("127.0.0.1", served.port)) as half:
+            half.sendall(b"\x16\x03\x01\r\n\r\n")
+            assert half.recv(100).startswith(b"HTTP/1.0 400")
         chunked = asyncio.run(_endless(served.url))
         password = served.ask("/v1/alerts", body(alert({})), token=None,
                               Authorization="Basic Z3JhZmFuYTphLXBhc3N3b3JkLW9mLXRoZS10ZXN0cw==")  # fmt: skip
@@ -96,6 +108,15 @@ def test_strangers_and_hostile_bodies_start_nothing(
             "no JSON": 400, "version": 400, "deep": 400, "huge": 413, "method": 405, "path": 404,
             "request": 400, "protected": 403,
         }  # fmt: skip
+        assert {name: code for name, (code, _) in packed.items()} == {
+            "no gzip": 400, "bomb": 413, "header": 400,
+        }  # fmt: skip
+        assert {line["event"] for line in served.lines} == {
+            "listening",
+            "leads",
+            "refused",
+            "library",
+        }
         assert chunked == 413
         assert password[0] == 200
         assert unauthorized == 6
