@@ -43,6 +43,7 @@ class ErrorReason(StrEnum):
     POD_SECURITY = "PodSecurity"  # namespace's pod security level refuses the pod
     ADMISSION = "AdmissionRefused"  # webhook, ValidatingAdmissionPolicy
     WEBHOOK = "WebhookUnavailable"  # an admission webhook that must be asked does not answer
+    DRY_RUN = "DryRunUnsupported"  # a webhook that cannot say without doing
     GONE = "PodGone"
     NOT_FOUND = "NotFound"  # any object but a pod
     CONFLICT = "Conflict"  # 409: changed meanwhile, or there already

@@ -23,6 +23,8 @@ from runner.select import app_status, app_statuses
 
 # Each is one more entry in the pod for as long as it lives.
 MAX_WINDOWS = 3
+# No life of the target began in time.
+NO_WINDOW = "NoRunningWindow"
 # No attempt has this number: a window can never be taken for it by a run that goes on.
 _PULL_NUMBER = 0
 _PULL_SECONDS = 10.0
@@ -105,7 +107,7 @@ async def _window(
             return None
         left = deadline - clock()
         if left <= 0 or not await ctx.hub.changed(uid, left):
-            return Verdict(Stage.WAITING, "NoRunningWindow", (
+            return Verdict(Stage.WAITING, NO_WINDOW, (
                 f"container {target} was not started within {ctx.limits.catch_seconds:.0f} s"
             ))  # fmt: skip
 

@@ -147,6 +147,8 @@ def _not_found(parsed: Status | None, question: Question) -> ErrorReason:
 def _refused(text: str, question: Question) -> ErrorReason:
     if question.resource == "pods/log" and _LOG_NOT_READY.search(text):
         return ErrorReason.NOT_READY
+    if "does not support dry run" in text:
+        return ErrorReason.DRY_RUN
     if _ADMISSION.search(text):
         return ErrorReason.ADMISSION
     if "static pods do not support ephemeral containers" in text:

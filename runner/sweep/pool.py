@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from runner.budget import Scheduler
 from runner.cluster import ClusterError
 from runner.examine import TAMPERED, Examined, harm_sentence, pod_result
+from runner.examine.catch import NO_WINDOW
+from runner.examine.inject import unreached
 from runner.killpoints import reach
 from runner.model.examination import Examination
 from runner.model.report import PodOutcome, PodResult
@@ -180,8 +182,11 @@ class _Pool:
             failed_to_start=_failed_to_start(result),
             why=f"{where}: {result.reason}: {result.message}",
             # What was known to be impossible was not tried.
-            counts=bool(result.injections)
-            or (result.outcome is PodOutcome.ERROR and will_inject(task.result().plan)),
+            counts=not _target_lost(result)
+            and (
+                bool(result.injections)
+                or (result.outcome is PodOutcome.ERROR and will_inject(task.result().plan))
+            ),
         )
         tell_change(task.result(), self._scheduler)
 
@@ -198,6 +203,17 @@ def tell_change(examined: Examined, scheduler: Scheduler) -> None:
         f"{result.namespace}/{result.name} changed while it was examined: {changed}",
         first_life=all(c.first_life or c.expected for c in result.harm.changes),
     )
+
+
+def _target_lost(result: PodResult) -> bool:
+    """The app ended before ours could enter it, or did not come again: that is how the app is, and
+    says nothing of ours. A runtime that fails says the same words, and no app has ended."""
+    name = f"container {result.target_container}"
+    ended = result.harm is not None and any(c.what.endswith(name) for c in result.harm.changes)
+    lost = result.reason == NO_WINDOW or (
+        result.strategy in ("target", "catch") and unreached(result.strategy, result.message)
+    )
+    return ended and lost and not any(injection.started_at for injection in result.injections)
 
 
 def _failed_to_start(result: PodResult) -> bool:

@@ -46,7 +46,14 @@ _OF_THE_KIND = frozenset(
     }
 )
 # The API server did not refuse: it could not be asked.
-_NO_ANSWER = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER, ErrorReason.THROTTLED})
+_NO_ANSWER = frozenset(
+    {
+        ErrorReason.UNREACHABLE,
+        ErrorReason.SERVER,
+        ErrorReason.THROTTLED,
+        ErrorReason.DRY_RUN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

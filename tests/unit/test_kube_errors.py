@@ -82,7 +82,7 @@ POD_SECURITY = (
             'admission webhook "w.example.com" does not support dry run',
             {},
             PATCH,
-            ErrorReason.INVALID,
+            ErrorReason.DRY_RUN,
         ),
         (404, 'pods "web" not found', {"name": "web", "kind": "pods"}, PATCH, ErrorReason.GONE),
         (

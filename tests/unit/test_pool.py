@@ -236,3 +236,43 @@ async def test_a_lost_lease_is_no_interruption() -> None:
     assert [(r.result.outcome, r.result.reason) for r in results] == [
         (PodOutcome.SKIPPED, "LeaseLost")
     ]
+
+
+RACED = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc "
+    "create failed: unable to create new parent process: namespace path: lstat /proc/7/ns/pid: no "
+    "such file or directory: unknown"
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "restarted", "examined"),
+    [
+        ("RunContainerError", RACED, True, 20),
+        ("NoRunningWindow", "container app was not started within 370 s", True, 20),
+        # Every app runs: it is the runtime that fails.
+        ("RunContainerError", RACED, False, 1),
+        ("ErrImagePull", "not found", True, 1),
+    ],
+)
+async def test_apps_that_live_too_short_to_be_entered_hold_nobody_back(
+    reason: str, message: str, *, restarted: bool, examined: int
+) -> None:
+    tried: list[str] = []
+    change = Change(what="restarts of container app", before="1", after="2", expected=True)
+
+    async def examine(one: PodPlan) -> Examined:
+        tried.append(one.pod.metadata.name)
+        bad = without_examination(one, PodOutcome.ERROR, reason, message)
+        result = msgspec.structs.replace(
+            bad.result,
+            strategy="catch",
+            injections=(Injection(container="c", image="tools:1", strategy="catch"),),
+            harm=Harm(verdict=HarmVerdict.UNCHANGED, changes=(change,) if restarted else ()),
+        )
+        return Examined(plan=one, examination=bad.examination, result=result)
+
+    limits = Limits(in_flight=1, per_node=0, per_workload=0, canary=False)
+    await run([plan(i) for i in range(20)], examine, limits)
+
+    assert len(tried) == examined
