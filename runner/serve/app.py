@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ from runner.triggers.request import SIGNATURE, TIMESTAMP, is_signed, is_timely, 
 
 # So many bodies at most are in memory, whatever comes.
 MAX_AT_ONCE = 32
+# Of those whose sender is known by the body alone: strangers leave room for Alertmanager.
+MAX_SIGNED_AT_ONCE = 8
 _READ_SECONDS = 10.0
 _MAX_LISTED = 200
 _RETRY_AFTER = {"Retry-After": "5"}
@@ -47,7 +50,7 @@ class Service:
         self._metrics = metrics
         self._configuration = configuration
         self._stopping = stopping
-        self._at_once = 0
+        self._places = {False: MAX_AT_ONCE, True: MAX_SIGNED_AT_ONCE}
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[self._counted], client_max_size=MAX_BYTES + 1)
@@ -90,7 +93,7 @@ class Service:
 
     async def _alerts(self, request: web.Request) -> web.Response:
         self._require_auth(request)
-        async with _Place(self):
+        async with self._place():
             return _answer(await self._acceptor.alerts(await _body(request, MAX_BYTES)))
 
     async def _request(self, request: web.Request) -> web.Response:
@@ -98,9 +101,11 @@ class Service:
         given = request.headers.get(SIGNATURE, "")
         if not given:
             self._require_auth(request)
+        elif not self._auth.signing_keys():
+            raise _unauthorized("signatures are not known here")
         elif not is_timely(timestamp, time.time()):
             raise _unauthorized(f"{TIMESTAMP} is missing, or more than five minutes off")
-        async with _Place(self):
+        async with self._place(signed=bool(given)):
             body = await _body(request, MAX_REQUEST_BYTES)
             identity = ""
             if given:
@@ -108,6 +113,7 @@ class Service:
                     raise _unauthorized("the signature is not that of this body")
                 # What is sent a second time is the same run.
                 identity = hashlib.sha256(timestamp.encode() + b"." + body).hexdigest()
+        async with self._place():
             try:
                 wanted = read_request(body, self._configuration.current.playbooks)
             except BodyError as error:
@@ -159,26 +165,16 @@ class Service:
         if not self._auth.admits(authorization, certificate=certificate):
             raise _unauthorized("who are you? no valid token, password or client certificate")
 
-    def enter(self) -> None:
-        if self._at_once >= MAX_AT_ONCE or self._stopping.is_set():
+    @asynccontextmanager
+    async def _place(self, *, signed: bool = False) -> AsyncIterator[None]:
+        """One of the few requests whose body is in memory."""
+        if not self._places[signed] or self._stopping.is_set():
             raise RefusedError(503, "busy", "too many requests at once; try again later")
-        self._at_once += 1
-
-    def leave(self) -> None:
-        self._at_once -= 1
-
-
-class _Place:
-    """One of the few requests whose body is in memory."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def __aenter__(self) -> None:
-        self._service.enter()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._service.leave()
+        self._places[signed] -= 1
+        try:
+            yield
+        finally:
+            self._places[signed] += 1
 
 
 async def _body(request: web.Request, most: int) -> bytes:

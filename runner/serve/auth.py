@@ -61,13 +61,18 @@ class Auth:
         scheme, _, given = authorization.partition(" ")
         match scheme.lower():
             case "bearer":
-                return _is_one_of(given.strip().encode(), _read(self.bearer_file))
+                return _is_one_of(_as_bytes(given.strip()), _read(self.bearer_file))
             case "basic":
                 return _is_one_of(_decoded(given.strip()), _read(self.basic_file))
         return False
 
     def signing_keys(self) -> Collection[bytes]:
         return _read(self.hmac_file)
+
+
+def _as_bytes(header: str) -> bytes:
+    """As they came: aiohttp reads what is no UTF-8 as lone surrogates."""
+    return header.encode("utf-8", "surrogateescape")
 
 
 def _is_one_of(given: bytes, known: Collection[bytes]) -> bool:

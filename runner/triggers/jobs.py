@@ -8,6 +8,7 @@ import copy
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 
 from runner.model.base import Value
 from runner.model.trigger import Aim, Alert, Trigger
+from runner.triggers.request import MAX_SKEW_SECONDS
 
 LABEL = "podmedic.io/trigger"
 ALERTS = "podmedic.io/alerts"
@@ -32,6 +34,9 @@ MAX_NAME = 63
 _DIGITS = 20
 _DEFAULT_TTL_SECONDS = 24 * 3600
 _DEFAULT_DEADLINE_SECONDS = 1200
+# The budget counts a minute back, and a signature holds for so long at most, by a clock that is
+# ahead: sent once more it is to find its run.
+_MIN_TTL_SECONDS = 2 * MAX_SKEW_SECONDS
 _PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 # What controllers append to the names of their pods: Kubernetes' own alphabet of random names.
 _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
@@ -104,10 +109,12 @@ class Job(Value, frozen=True, kw_only=True):
         if self.spec.suspend:
             return None
         text = self.metadata.annotations.get(RELEASED_AT, "")
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            return self.status.start_time or self.metadata.creation_timestamp
+        with suppress(ValueError):
+            at = datetime.fromisoformat(text)
+            # Whoever may write there may write nonsense.
+            if at.tzinfo is not None:
+                return at
+        return self.status.start_time or self.metadata.creation_timestamp
 
     @property
     def resolved(self) -> dict[str, str]:
@@ -176,19 +183,18 @@ class Template:
         for key in ("namespace", "generateName"):
             metadata.pop(key, None)
         most = MAX_NAME - 1 - _DIGITS
-        if len(self.prefix) > most or not re.fullmatch(
-            r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", self.prefix
-        ):
+        if len(self.prefix) > most or not _PREFIX.fullmatch(self.prefix):
             raise TemplateError(
                 f"metadata.name is the beginning of every Job's name: {most} lower case letters, "
                 "digits and - at most"
             )
         spec = _map(self._manifest, "spec")
         ttl = spec.setdefault("ttlSecondsAfterFinished", _DEFAULT_TTL_SECONDS)
-        if not isinstance(ttl, int) or ttl < max(cool_down_seconds, 60):
+        least = max(cool_down_seconds, _MIN_TTL_SECONDS)
+        if not isinstance(ttl, int) or ttl < least:
             raise TemplateError(
-                "spec.ttlSecondsAfterFinished is less than the cool-down, or than 60 s: what is "
-                "forgotten so early would be run again"
+                f"spec.ttlSecondsAfterFinished is less than {least:g} s: what is forgotten so "
+                "early would be run again"
             )
         spec.setdefault("activeDeadlineSeconds", _DEFAULT_DEADLINE_SECONDS)
         self.labels = _map(metadata, "labels")

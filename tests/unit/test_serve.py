@@ -57,6 +57,8 @@ def auth(tmp_path: Path) -> Auth:
         (basic(f"bob:{SECRET}"), False),
         (f"Digest {SECRET}", False),
         ("Bearer ｘ", False),
+        ("Bearer \udcff", False),
+        ("Basic \udcff", False),
     ],
 )
 def test_who_is_admitted(auth: Auth, header: str, admitted: bool) -> None:
@@ -157,6 +159,7 @@ def test_a_signature_is_of_time_and_body() -> None:
     assert not is_signed([b"old-key-of-16-chars"], "1795402680", b"{}", made)
     assert not is_signed([], "1795402680", b"{}", made)
     assert not is_signed([key], "1795402680", b"{}", "")
+    assert not is_signed([key], "1795402680", b"{}", "sha256=\udcff")
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,9 @@ class World:
             template=Template(copy.deepcopy(TEMPLATE), 0), routes=DEFAULT, policy=DEFAULT_POLICY,
             playbooks=(), versions={},
         )  # fmt: skip
+        self.configuration = Configuration(config, lambda: config, self.metrics)
         self.acceptor = Acceptor(
-            self.store, Configuration(config, lambda: config, self.metrics), limits or Limits(),
-            self.metrics, redact=Redactor(b"k" * 32),
+            self.store, self.configuration, limits or Limits(), self.metrics, redact=Redactor(b"k" * 32),
             now=lambda: RECEIVED + timedelta(seconds=self.seconds),
         )  # fmt: skip
 

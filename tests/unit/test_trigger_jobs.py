@@ -217,8 +217,8 @@ def _changed(**changes: Any) -> dict[str, Any]:
         (
             _changed(spec={"ttlSecondsAfterFinished": 200}),
             (
-                "spec.ttlSecondsAfterFinished is less than the cool-down, or than 60 s: what is "
-                "forgotten so early would be run again"
+                "spec.ttlSecondsAfterFinished is less than 600 s: what is forgotten so early would "
+                "be run again"
             ),
         ),
         (_changed(pod={"containers": []}), "spec.template.spec.containers: expected a container"),
@@ -308,6 +308,14 @@ def test_a_job_that_somebody_else_released_counts() -> None:
     found = job("a", released=0)
     found.metadata.annotations.pop("podmedic.io/released-at")
     assert to_release([found, job("q")], Limits(runs_per_minute=1), RECEIVED) == []
+
+
+@pytest.mark.parametrize("text", ["soon", "2026-11-23T03:00:00", "", "2026-11-23"])
+def test_nonsense_in_the_place_of_a_time_stops_nothing(text: str) -> None:
+    found = job("a", released=0)
+    found.metadata.annotations["podmedic.io/released-at"] = text
+    assert found.released_at == found.metadata.creation_timestamp
+    assert names(to_release([found, job("q")], Limits(runs_per_minute=2), RECEIVED)) == ["q"]
 
 
 def test_a_full_queue() -> None:
