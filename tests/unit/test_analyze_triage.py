@@ -59,6 +59,15 @@ BLOCKED = Blocked(host="db", port=6432, policies=("dns-only",))
 AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
+        # It was well when it was selected.
+        "evicted",
+        healthy(
+            steps=steps(),
+            events=[event("Evicted", 'Usage of EmptyDir volume "work" exceeds the limit "24Mi". ', container="")],
+        ),
+        'The kubelet evicted the pod: Usage of EmptyDir volume "work" exceeds the limit "24Mi".',
+    ),
+    (
         "neighbour-fails-again-and-again",
         healthy(steps=steps(), beside={"agent": (running(), AGENT_REJECTED)}),
         "Container agent runs beside container app, but its log says again and again: ERROR auth: error authenticating: denied",
