@@ -21,6 +21,7 @@ _LEAST, _LEAST_TIMED = 3, 4
 _CLOSE = 4  # lines from the end within which it must stand, when the log tells no time
 _MAX_LINE = 1000
 _MAX_WORDS = 300
+_MAX_BELOW = 10
 _PATIENCE = timedelta(seconds=60)
 
 
@@ -169,7 +170,7 @@ def repeats(log: str) -> list[dict[str, Any]]:
             one.stamps.append(when[1])
     going_on = [one for one in found.values() if _goes_on(one, lines, end)]
     going_on.sort(key=lambda one: (-one.count, one.at[-1]))
-    return [_told(one, lines) for one in going_on[:MAX_FOUND]]
+    return [_told(one, lines, log) for one in going_on[:MAX_FOUND]]
 
 
 def _kind(line: str, kinds: Mapping[str, Any]) -> str:
@@ -194,11 +195,11 @@ def _goes_on(one: _Same, lines: Sequence[str], end: datetime | None) -> bool:
     return len(near) >= _LEAST and len(after) < _CLOSE
 
 
-def _told(one: _Same, lines: Sequence[str]) -> dict[str, Any]:
+def _told(one: _Same, lines: Sequence[str], log: str) -> dict[str, Any]:
     told: dict[str, Any] = {
         "kind": one.kind,
         "line": one.line.strip(),
-        "words": _words(one, lines),
+        "words": " ".join([_words(one, lines), *_below(one, lines, log)])[:_MAX_WORDS],
         "count": one.count,
         "lines": len(lines),
         "first": one.stamps[0] if one.stamps else "",
@@ -216,6 +217,25 @@ def _words(one: _Same, lines: Sequence[str]) -> str:
     said = [_STAMP.sub("", lines[index]).split() for index in one.at[-8:]]
     same = [each for each in said if len(each) == len(said[-1])]
     return " ".join(_common(words) for words in zip(*same, strict=True))[:_MAX_WORDS]
+
+
+def _below(one: _Same, lines: Sequence[str], log: str) -> Sequence[str]:
+    """Of a line that ends in the middle of a sentence the indented ones that go on with it, as far
+    as they are the same each time: what is told must not change from run to run."""
+    if not one.line.rstrip().endswith(":"):
+        return ()
+    before, _, last = log.rpartition(one.line)
+    _, _, earlier = before.rpartition(lines[one.at[-2]])
+    said = set(_indented(earlier))
+    return [each for each in _indented(last) if each in said]
+
+
+def _indented(rest: str) -> Iterator[str]:
+    for each in rest.splitlines()[1 : 1 + _MAX_BELOW]:
+        if not each[:1].isspace():
+            return
+        if said := each.strip(" \t|*-"):
+            yield said
 
 
 def _common(words: Sequence[str]) -> str:

@@ -81,6 +81,12 @@ def test_what_differs_is_left_out_and_the_rest_is_told() -> None:
     assert one["words"] == "ERROR cannot write '/spool/part-….ts': Permission denied"
 
 
+def test_what_goes_on_below_the_line_is_told_with_it() -> None:
+    line = "{time} [ERROR] login failed:\n  error=\n  | Code: 403. Errors:\n  |\n  | * permission denied\n  backoff={n}s"
+    (one,) = repeats("\n".join(every(15, line)))
+    assert one["words"] == ("[ERROR] login failed: error= Code: 403. Errors: permission denied")
+
+
 def test_work_in_between_does_not_hide_it() -> None:
     errors = every(60, "2026-11-28 {time} ERROR charge failed: 401 Unauthorized", 8)
     work = [f"2026-11-28 08:00:{n:02} GET /cart/{n} in 3 ms" for n in range(30)]
