@@ -99,7 +99,9 @@ class Scheduler:
         self._canaries: dict[Key, str] = {}
         self._proven: set[Key] = set()
         self._failed_pools: dict[Key, str] = {}
-        self._attempts = self._failures = self._in_a_row = self._thirds_changed = 0
+        self._attempts = self._failures = self._in_a_row = 0
+        # Apps that changed, by the uid of their pod, in thirds.
+        self._changed: dict[str, int] = {}
         self.breaker = ""
 
     @property
@@ -240,11 +242,13 @@ class Scheduler:
             self._failed_pools[candidate.pool] = why
         self._judge(why)
 
-    def changed(self, why: str, *, first_life: bool = False) -> None:
+    def changed(self, uid: str, why: str, *, first_life: bool = False) -> None:
         """An app changed after an injection: so many of them, and no further pod is touched. Of
-        those that ended of themselves in their first life, three count as one."""
-        self._thirds_changed += 1 if first_life else 3
-        if self._limits.max_changed and self._thirds_changed >= 3 * self._limits.max_changed:
+        those that ended of themselves in their first life, three count as one. A pod counts once,
+        however often it is told of."""
+        self._changed[uid] = max(self._changed.get(uid, 0), 1 if first_life else 3)
+        most = 3 * self._limits.max_changed
+        if most and sum(self._changed.values()) >= most:
             self.stop(why)
 
     def stop(self, why: str) -> None:

@@ -28,12 +28,14 @@ def _newer(one: Pod, other: Pod) -> Pod:
 
 
 async def when_alone(ctx: Context, pod: Pod) -> Pod:
-    """The pod as soon as no other run is at work in it, or it goes away."""
+    """The pod as soon as no other run is at work in it, it goes away, or all is stopped."""
     uid = pod.metadata.uid
     while True:
         pod = _newer(pod, ctx.hub.latest(uid))
         until = ctx.taken_until(pod)
         if until is None or ctx.hub.gone(uid) or pod.metadata.deletion_timestamp is not None:
+            return pod
+        if ctx.stopped() is not None:
             return pod
         await ctx.hub.changed(uid, (until - ctx.now()).total_seconds())
 
@@ -49,13 +51,14 @@ async def _read(ctx: Context, pod: Pod) -> Pod | None:
 async def add_when_alone(
     ctx: Context, pod: Pod, body: Mapping[str, Any], announce: Callable[[], Awaitable[None]]
 ) -> tuple[Pod, Sequence[str]] | Skip:
-    """Like `add_ephemeral_container`; a Skip where the cap on what the pod carries is against it.
+    """Like `add_ephemeral_container`; a Skip where the breaker has opened meanwhile, or the
+    cap on what the pod carries is against it.
     `announce` is awaited once, before the first request."""
     conflicts = 0
     while True:
         pod = await when_alone(ctx, pod)
-        if (over := ctx.over_cap(pod)) is not None:
-            return over
+        if (why := ctx.stopped() or ctx.over_cap(pod)) is not None:
+            return why
         if not conflicts:
             await announce()
         try:

@@ -13,13 +13,20 @@ from typing import Any, NamedTuple
 from runner.examine.classify import Stage, Verdict
 from runner.examine.context import Context
 from runner.examine.ending import TARGET_DIED
-from runner.examine.inject import Injected, not_started, run_injection, send, wait_for
+from runner.examine.inject import (
+    Injected,
+    not_allowed,
+    not_started,
+    run_injection,
+    send,
+    wait_for,
+)
 from runner.examine.steps import steps_lost
 from runner.injection import Built
 from runner.model.pod import Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, name_of
-from runner.select import app_status, app_statuses
+from runner.select import Skip, app_status, app_statuses
 
 # Each is one more entry in the pod for as long as it lives.
 MAX_WINDOWS = 3
@@ -90,11 +97,14 @@ async def _pull(ctx: Context, pod_plan: PodPlan, plan: InjectionPlan) -> Injecte
 
 async def _window(
     ctx: Context, uid: str, target: str, lives: set[str], deadline: float
-) -> Verdict | None:
-    """None once the target runs a life that is not among `lives`, which then holds it too."""
+) -> Verdict | Skip | None:
+    """None once the target runs a life that is not among `lives`, which then holds it too; a Skip
+    when nothing may be sent any more."""
     clock = asyncio.get_running_loop().time
     while True:
         pod = ctx.hub.latest(uid)
+        if (stopped := ctx.stopped()) is not None:
+            return stopped
         if ctx.hub.gone(uid):
             return Verdict(Stage.POD_ENDED, "PodGone", "the pod was deleted")
         if pod.metadata.deletion_timestamp is not None:
@@ -112,8 +122,10 @@ async def _window(
             ))  # fmt: skip
 
 
-def _missed(plan: InjectionPlan, verdict: Verdict) -> Injected:
+def _missed(plan: InjectionPlan, verdict: Verdict | Skip) -> Injected:
     """A window that did not come."""
+    if isinstance(verdict, Skip):
+        return not_allowed(plan, verdict)
     waited = verdict.stage is Stage.WAITING
     return Injected(
         injection=None,

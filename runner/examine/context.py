@@ -82,5 +82,7 @@ class Context:
     over_cap: Callable[[Pod], Skip | None] = lambda _: None
     # Why a container may not be sent to a pod by a strategy; empty if it may.
     forbidden: Callable[[Pod, Mapping[str, Any], str], str] = lambda *_: ""
+    # Why nothing may be sent to any pod any more, once the breaker is open.
+    stopped: Callable[[], Skip | None] = lambda: None
     # Until when, at most, another run is at work in the pod as it is given; None if none is.
     taken_until: Callable[[Pod], datetime | None] = lambda _: None

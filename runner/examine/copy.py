@@ -144,6 +144,8 @@ async def run_copy(
     container = container_for(
         pod_plan, plan, name=name, run_id=ctx.run_id, program=program, strategy="copy"
     )
+    if (stopped := ctx.stopped()) is not None:
+        return not_allowed(plan, stopped)
     forbidden = ctx.forbidden(pod_plan.pod, container.body, "copy")
     if forbidden:
         return not_allowed(plan, Skip("Policy", forbidden))

@@ -136,8 +136,11 @@ def _of_pod(before: Pod, after: Pod, *, was_well: bool) -> Iterator[Change]:
         yield Change(what="condition DisruptionTarget", before="unset", after="True", expected=True)
 
 
-def changes(before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float) -> tuple[Change, ...]:
-    """What differs, in the order of the containers, then of the pod. `at` is when `before` was."""
+def of_containers(
+    before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float
+) -> tuple[Change, ...]:
+    """Which containers of the app ended or started anew: of all changes those that nothing undoes.
+    `at` is when `before` was."""
     old = {status.name: status for status, _ in app_statuses(before)}
     well = condition_status(before, "Ready") == "True"
     finishes = before.spec.restart_policy != "Always"
@@ -155,8 +158,14 @@ def changes(before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float) ->
         found += _of_container(
             was, now, well=well and _was_well(was, at), at=at, elapsed_seconds=elapsed_seconds
         )
+    return tuple(found)
+
+
+def changes(before: Pod, after: Pod, *, at: datetime, elapsed_seconds: float) -> tuple[Change, ...]:
+    """What differs, in the order of the containers, then of the pod. `at` is when `before` was."""
+    found = of_containers(before, after, at=at, elapsed_seconds=elapsed_seconds)
     finished = after.status.phase == "Succeeded"
-    was_well = all(_was_well(status, at) for status in old.values() if _runs(status))
+    was_well = all(_was_well(status, at) for status, _ in app_statuses(before) if _runs(status))
     first_life = bool(found) and all(change.first_life or change.expected for change in found)
     of_pod = (
         # That the pod is not Ready then, or Failed, follows from it.

@@ -10,7 +10,14 @@ from runner.examine.artifacts import with_artifacts
 from runner.examine.classify import Stage
 from runner.examine.context import Context
 from runner.examine.exec import listen
-from runner.examine.inject import Injected, as_injected, result_of, send, wait_for
+from runner.examine.inject import (
+    Injected,
+    as_injected,
+    not_allowed,
+    result_of,
+    send,
+    wait_for,
+)
 from runner.examine.steps import step_results
 from runner.injection import find_resident
 from runner.killpoints import reach
@@ -51,6 +58,8 @@ async def run_resident(
     )  # fmt: skip
     if found is not None and not ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy):
         await when_alone(ctx, pod)
+        if (why := ctx.stopped()) is not None:
+            return not_allowed(plan, why)
         await ctx.record(
             "entering", container=found.name, strategy=plan.choice.strategy,
             namespace=pod.metadata.namespace, pod=pod.metadata.name, uid=uid,

@@ -85,6 +85,11 @@ class PodHub:
             entry.pod = pod
             entry.changed.set()
 
+    def wake(self) -> None:
+        """Whoever waits for a change looks again: what else it goes by has changed."""
+        for entry in self._entries.values():
+            entry.changed.set()
+
     async def changed(self, uid: str, timeout_seconds: float) -> bool:
         """Wait for the next change of a pod; False when the time passed without one."""
         entry = self._entries[uid]
@@ -115,8 +120,7 @@ class PodHub:
         except ClusterError as error:
             # Everyone who waits would wait in vain.
             self.failure = error
-            for entry in self._entries.values():
-                entry.changed.set()
+            self.wake()
 
     async def _follow_events(self, namespace: str | None, resource_version: str) -> None:
         try:

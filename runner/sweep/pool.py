@@ -14,6 +14,7 @@ from runner.examine.catch import NO_WINDOW
 from runner.examine.inject import unreached
 from runner.killpoints import reach
 from runner.model.examination import Examination
+from runner.model.harm import Harm
 from runner.model.report import PodOutcome, PodResult
 from runner.plan import PodPlan
 from runner.sweep.plans import will_inject
@@ -108,10 +109,12 @@ def _cut_short(plan: PodPlan, tally: Tally, reason: str, why: str) -> Examined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acts:
-    """What the pool does with a pod: look inside, or, when it is held back, from the API alone."""
+    """What the pool does with a pod: look inside, or, when it is held back, from the API alone.
+    `wake` is called once the breaker is open: those that still wait to send something need not."""
 
     examine: Callable[[PodPlan], Awaitable[Examined]]
     hold_back: Callable[[PodPlan, str, str], Awaitable[Examined]]
+    wake: Callable[[], None] = lambda: None
 
 
 class _Pool:
@@ -136,8 +139,12 @@ class _Pool:
 
     async def run(self) -> None:
         """Until every pod has its result; whoever waits for this may cancel it."""
+        told = False
         while True:
             self._news.clear()
+            if self._scheduler.breaker and not told:
+                told = True
+                self._acts.wake()
             for uid in self._scheduler.admit():
                 plan = self._plans[uid]
                 self._spawn(plan, self._acts.examine(plan), admitted=True)
@@ -193,16 +200,22 @@ class _Pool:
 
 def tell_change(examined: Examined, scheduler: Scheduler) -> None:
     """What trips the breaker: an app changed that no playbook expects to."""
-    result = examined.result
-    changed = harm_sentence(result.harm) if result.harm is not None else ""
-    if result.harm is None or not changed:
-        return
-    if any(playbook.spec.expects_change for playbook in examined.plan.playbooks):
-        return
+    if examined.result.harm is not None:
+        tell_harm(examined.plan, examined.result.harm, scheduler)
+
+
+def tell_harm(plan: PodPlan, harm: Harm, scheduler: Scheduler) -> bool:
+    """True where there was something to tell."""
+    changed = harm_sentence(harm)
+    if not changed or any(playbook.spec.expects_change for playbook in plan.playbooks):
+        return False
+    meta = plan.pod.metadata
     scheduler.changed(
-        f"{result.namespace}/{result.name} changed while it was examined: {changed}",
-        first_life=all(c.first_life or c.expected for c in result.harm.changes),
+        meta.uid,
+        f"{meta.namespace}/{meta.name} changed while it was examined: {changed}",
+        first_life=all(c.first_life or c.expected for c in harm.changes),
     )
+    return True
 
 
 def _target_lost(result: PodResult) -> bool:

@@ -40,6 +40,7 @@ from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
 from runner.sweep.evidence import EventLists, choose_for_logs, list_events
 from runner.sweep.gather import Gathered, gather
+from runner.sweep.meanwhile import Meanwhile
 from runner.sweep.memory import list_usage, with_headroom
 from runner.sweep.nodes import list_nodes, with_nodes
 from runner.sweep.objects import clean_objects, with_backends, with_failed_pods
@@ -83,12 +84,15 @@ async def _budgets(cluster: Cluster, plans: Sequence[PodPlan]) -> Budgets:
 
 def _context(
     outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget, others: Others,
-    uid: str,
+    scheduler: Scheduler, uid: str,
 ) -> Context:  # fmt: skip
     async def record(event: str, **fields: object) -> None:
         await outside.record(event, **fields)
         if event in ("injecting", "entering"):
             tally.containers[str(fields["uid"])] = str(fields["container"])
+
+    def stopped() -> Skip | None:
+        return Skip("BreakerOpen", scheduler.breaker) if scheduler.breaker else None
 
     return Context(
         cluster=outside.cluster,
@@ -105,6 +109,7 @@ def _context(
         forbidden=lambda pod, body, strategy: str(
             of_injection(budget.policy, pod, body, strategy) or ""
         ),
+        stopped=stopped,
         taken_until=others.until,
     )
 
@@ -148,8 +153,10 @@ async def _examine_all(
     readiness = Readiness(gathered.ready, budgets, scheduler, tally.news)
     others = Others(run_id, budgets, scheduler, tally.news, outside.now)
     others.began(gathered.taken)
+    meanwhile = Meanwhile(scheduler, tally, outside.now)
     hub.hears(readiness.on_pod, readiness.on_relist)
     hub.hears(others.on_pod, others.on_relist)
+    hub.hears(meanwhile.on_pod, meanwhile.on_relist)
     for one in done:
         tell_change(one, scheduler)
     one_image = OneImage(one.result for one in done)
@@ -168,9 +175,10 @@ async def _examine_all(
 
     async def examine(plan: PodPlan) -> Examined:
         uid = plan.pod.metadata.uid
-        ctx = _context(outside, hub, tally, run_id, budget, others, uid)
+        ctx = _context(outside, hub, tally, run_id, budget, others, scheduler, uid)
         before, since = hub.latest(uid), outside.now()
-        one = await examine_pod(ctx, plan, with_logs=uid in with_logs)
+        with meanwhile.examined(plan, before, since):
+            one = await examine_pod(ctx, plan, with_logs=uid in with_logs)
         one = replace(one, result=await one_image.judged(outside.cluster, one.result))
         one = proven(one, before, since)
         outside.keep(one)
@@ -184,7 +192,7 @@ async def _examine_all(
         hub.start_events(events.versions)
     outside.watcher.start(len(to_examine))
     try:
-        acts = Acts(examine=examine, hold_back=held_back)
+        acts = Acts(examine=examine, hold_back=held_back, wake=hub.wake)
         examined, cut = await run_pool(to_examine, acts, scheduler, budget, tally, outside.stop)
     finally:
         await hub.stop()

@@ -80,7 +80,7 @@ class _Hub(PodHub):
 
 
 async def _added(
-    server: _Server, hub: _Hub, *, max_containers: int = 9
+    server: _Server, hub: _Hub, *, max_containers: int = 9, stopped: Sequence[Skip | None] = ()
 ) -> tuple[Pod, Sequence[str]] | Skip:
     server_: Any = server
     nothing: Any = None
@@ -89,11 +89,12 @@ async def _added(
         server.asked.append("announce")
 
     others = Others("r2", nothing, nothing, lambda: None, lambda: NOW)
+    answers = iter(stopped)
     ctx = Context(
         cluster=server_, hub=hub, redact=nothing, record=nothing, store=lambda _: None,
         stage=lambda _: None, now=lambda: NOW, run_id="r2", limits=Limits(),
         over_cap=lambda pod: over_cap(pod, DebtLimits(max_containers=max_containers)),
-        taken_until=others.until,
+        stopped=lambda: next(answers, None), taken_until=others.until,
     )  # fmt: skip
     return await add_when_alone(ctx, hub.latest(_view(1).metadata.uid), BODY, announce)
 
@@ -132,6 +133,20 @@ async def test_the_cap_counts_what_another_run_has_put_there_meanwhile() -> None
     refused = await _added(server, _Hub(_view(1)), max_containers=1)
     assert isinstance(refused, Skip)
     assert refused.reason == "EphemeralBudget"
+    assert server.asked == ["announce", "patch 1", "list"]
+
+
+async def test_nothing_is_sent_once_the_breaker_is_open_for_whatever_it_waited() -> None:
+    """For another run, or after a conflict."""
+    opened = Skip("BreakerOpen", "shop/web-7 changed")
+    hub = _Hub(_view(4), _view(6, THEIRS, **AT_WORK), _view(7, THEIRS, **AT_WORK))
+    await hub.changed("u1", 1)
+    server = _Server([], [])
+    assert await _added(server, hub, stopped=[None, opened, opened]) == opened
+    assert server.asked == []
+
+    server = _Server([CHANGED], [_view(5)])
+    assert await _added(server, _Hub(_view(1)), stopped=[None, opened]) == opened
     assert server.asked == ["announce", "patch 1", "list"]
 
 

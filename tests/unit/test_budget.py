@@ -207,7 +207,7 @@ def test_the_breaker_opens_at_a_share_of_failures() -> None:
 def test_a_changed_app_stops_everything() -> None:
     subject = scheduler(Limits(canary=False, per_node=0), *many(8))
     assert subject.admit() == ["u0", "u1"]
-    subject.changed("shop/web-0: container app ended")
+    subject.changed("u0", "shop/web-0: container app ended")
     subject.ended("u0", failed_to_start=False)
     assert subject.admit() == []
     assert {held.message for held in subject.held()} == {"shop/web-0: container app ended"}
@@ -218,13 +218,14 @@ def test_a_changed_app_stops_everything() -> None:
 def test_three_that_ended_in_their_first_life_count_as_one() -> None:
     subject = scheduler(Limits(canary=False, per_node=0), *many(8))
     for number in (1, 2):
-        subject.changed(f"shop/web-{number}: exit code 1", first_life=True)
+        for _ in range(3):  # it is told of while it is examined, and afterwards
+            subject.changed(f"u{number}", f"shop/web-{number}: exit code 1", first_life=True)
         assert not subject.breaker
-    subject.changed("shop/web-3: exit code 1", first_life=True)
+    subject.changed("u3", "shop/web-3: exit code 1", first_life=True)
     assert subject.breaker == "shop/web-3: exit code 1"
 
     lifted = scheduler(Limits(max_changed=0), *many(2))
-    lifted.changed("shop/web-0: container app ended")
+    lifted.changed("u0", "shop/web-0: container app ended")
     assert not lifted.breaker
 
 

@@ -1,6 +1,7 @@
 """Strategy `catch` without a window: a value with a reason, in time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from runner.model.pod import Pod
 from runner.model.report import PodOutcome, StepOutcome
 from runner.plan import PodPlan, Selected, plan_pod
 from runner.playbook import load
+from runner.select import Skip
 from tests.unit.pods import NOW, crashed_before, pod, waiting
 
 FAILED = "failed to create containerd task: OCI runtime create failed: runc create failed"
@@ -42,7 +44,9 @@ class Untouched:
         raise AssertionError(f"{name} was asked of the cluster")
 
 
-def context(hub: PodHub, catch_seconds: float) -> Context:
+def context(
+    hub: PodHub, catch_seconds: float, stopped: Callable[[], Skip | None] = lambda: None
+) -> Context:
     async def record(event: str, **fields: object) -> None:
         raise AssertionError(event)
 
@@ -50,7 +54,7 @@ def context(hub: PodHub, catch_seconds: float) -> Context:
     return Context(
         cluster=nothing, hub=hub, redact=nothing, record=record, store=lambda _: None,
         stage=lambda _: None, now=lambda: NOW, run_id="r1",
-        limits=Limits(catch_seconds=catch_seconds),
+        limits=Limits(catch_seconds=catch_seconds), stopped=stopped,
     )  # fmt: skip
 
 
@@ -96,6 +100,30 @@ def test_a_pod_that_is_being_deleted_is_not_waited_for() -> None:
     result = asyncio.run(run_catch(context(hub, 60.0), plan, plan.injections[0], 1))
     assert (result.injected.outcome, result.injected.reason) == (PodOutcome.UNKNOWN, "Terminating")
     assert not result.injected.unreached
+
+
+async def test_the_breaker_ends_the_waiting_for_a_window() -> None:
+    """Minutes before the window that it waits for, in which nothing may be sent any more."""
+    plan = plan_pod(Selected(pod=CRASHED, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
+    hub = PodHub(Untouched())
+    hub.track(CRASHED)
+    opened: list[Skip] = []
+    ctx = context(hub, 370.0, lambda: opened[0] if opened else None)
+    waits = asyncio.create_task(run_catch(ctx, plan, plan.injections[0], 1))
+    await asyncio.sleep(0)
+    assert not waits.done()
+    opened.append(Skip("BreakerOpen", "shop/web-7 changed"))
+    hub.wake()
+    async with asyncio.timeout(5):
+        result = await waits
+    assert result.injections == ()
+    told = result.injected
+    assert (told.outcome, told.reason, told.message, told.unreached) == (
+        PodOutcome.SKIPPED,
+        "BreakerOpen",
+        "shop/web-7 changed",
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,36 @@ async def test_an_app_that_changed_stops_the_sweep() -> None:
     ]
 
 
+async def test_who_still_waits_to_send_something_is_woken_when_the_breaker_opens() -> None:
+    woken, woke = asyncio.Event(), []
+
+    async def examine(one: PodPlan) -> Examined:
+        seen = done(one)
+        if one.pod.metadata.name == "p1":
+            async with asyncio.timeout(5):
+                await woken.wait()
+            return seen
+        harmed = msgspec.structs.replace(seen.result, injections=(INJECTION,), harm=CHANGED)
+        return Examined(plan=one, examination=seen.examination, result=harmed)
+
+    def wake() -> None:
+        woke.append(1)
+        woken.set()
+
+    plans = [plan(0), plan(1)]
+    candidates = [
+        Candidate(
+            uid=one.pod.metadata.uid, namespace="shop", node="n", workload="w", pool="", ready=True
+        )
+        for one in plans
+    ]  # fmt: skip
+    scheduler = Scheduler(LIFTED, candidates, ready={})
+    acts = Acts(examine=examine, hold_back=hold_back, wake=wake)
+    _, cut = await run_pool(plans, acts, scheduler, Budget(), tally(), Stop())
+    assert cut is not None
+    assert (cut.reason, woke) == ("BreakerOpen", [1])
+
+
 async def test_a_lost_lease_is_no_interruption() -> None:
     """The first reason counts, whatever comes after it."""
     stop = Stop()
