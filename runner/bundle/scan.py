@@ -1,8 +1,8 @@
 """The last look: what is about to leave is searched for secrets once more, whoever wrote it and
 whatever was redacted before. It finds the second copies that a choke point never saw.
 
-The page of a report is read as people read it: without its tags, and with the parts that are
-packed in it.
+The page of a report is read as people read it: without its tags, these by themselves, and with the
+parts that are packed in it.
 """
 
 import base64
@@ -126,13 +126,15 @@ class SecretScan:
 
 
 def _texts(page: bytes) -> Iterator[bytes]:
-    """What a reader sees, and what scripts unpack."""
+    """What a reader sees, what stands in the tags (addresses, titles), and what scripts unpack."""
     for match in _PACKED.finditer(page):
         inflated = _inflated(match.group())
         if inflated:
             yield inflated
     shown = _TAG.sub(b" ", page).decode("utf-8", "replace")
     yield html.unescape(shown).encode("utf-8", "replace")
+    tags = b"\n".join(_TAG.findall(page)).decode("utf-8", "replace")
+    yield html.unescape(tags).encode("utf-8", "replace")
 
 
 def _inflated(text: bytes) -> bytes:

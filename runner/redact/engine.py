@@ -121,8 +121,8 @@ class Redactor:
             for start, end in self._pack.encoded.find(data, budget, is_secret):
                 yield Span(start, end, _LAST_RANK, encoded.RULE)
         if depth <= _MAX_BASE64_DEPTH:
-            for start, end in packed.find_packed(data, budget, is_secret):
-                yield Span(start, end, _LAST_RANK, packed.RULE)
+            for start, end, rule in packed.find_packed(data, budget, is_secret):
+                yield Span(start, end, _LAST_RANK, rule)
 
     def _markers(self, data: bytes, spans: Sequence[Span]) -> list[bytes]:
         known: dict[tuple[str, bytes], bytes] = {}

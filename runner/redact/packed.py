@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from runner.redact.budget import Budget
+from runner.redact.matcher import TOO_MANY
 
 RULE = "gzip"
 MAGIC = b"\x1f\x8b\x08"
@@ -13,18 +14,21 @@ IN_BASE64 = b"H4sI"
 
 # Of a member are looked at; a secret behind that stays, as one that is packed in another way.
 _MAX_BYTES = 1 << 20
+# Further ones are taken for secrets: too many were put there to be looked at.
 _MAX_MEMBERS = 16
 _PLACES = 4
 
 
 def find_packed(
     data: bytes, budget: Budget, is_secret: Callable[[bytes], bool]
-) -> Iterator[tuple[int, int]]:
-    """Members whose unpacked text is a secret, in order of place."""
-    at = 0
-    for _ in range(_MAX_MEMBERS):
-        start = data.find(MAGIC, at)
-        if start < 0 or not budget.take(_PLACES):
+) -> Iterator[tuple[int, int, str]]:
+    """Members whose unpacked text is a secret, in order of place, and the rule that says so; all
+    from one on where there are too many."""
+    at = members = 0
+    while (start := data.find(MAGIC, at)) >= 0:
+        members += 1
+        if members > _MAX_MEMBERS or not budget.take(_PLACES):
+            yield start, len(data), TOO_MANY
             return
         at = start + 1
         unpack = zlib.decompressobj(31)
@@ -36,7 +40,7 @@ def find_packed(
         if text and is_secret(text):
             rest = unpack.unused_data if unpack.eof else b""
             at = len(data) - len(rest)
-            yield start, at
+            yield start, at, RULE
 
 
 def _readable(packed: bytes) -> bytes:

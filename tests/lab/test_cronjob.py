@@ -141,6 +141,17 @@ def test_what_is_applied_without_helm_is_what_the_chart_renders() -> None:
     assert chart.keys() == cronjob.keys() | serve.keys()
 
 
+def test_the_policy_holds_serve_as_well_as_its_runs() -> None:
+    """What it allows is taken from an alert, and what it forbids is refused before there is a Job."""
+    made = rendered("serve.enabled=true", "policy=kind: Policy")
+    (serve,) = (each["spec"]["template"]["spec"] for each in made if each["kind"] == "Deployment")
+    (container,) = serve["containers"]
+    assert "--policy=/etc/podmedic-policy/policy.yaml" in container["args"]
+    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    volumes = {each["name"]: each for each in serve["volumes"]}
+    assert volumes[mounts["/etc/podmedic-policy"]]["configMap"] == {"name": "podmedic-policy"}
+
+
 def test_kustomize_puts_all_of_it_into_one_namespace(lab: Lab, tmp_path: Path) -> None:
     """As deploy/kustomize/base/kustomization.yaml shows it."""
     overlay = tmp_path / "overlay"

@@ -69,6 +69,8 @@ def test_a_page_is_searched_as_its_reader_sees_it() -> None:
     assert rules <= {found.rule for found in scanned("report.html", page.encode(), chunk_bytes=999)}
     odd = "<p title='x'>DB_PASSWORD=<b>a&amp;b9Xy&#122;9&lt;</b></p>"
     assert [found.rule for found in scanned("report.html", odd.encode())] == ["env-line"]
+    link = "<p>logs: <a title='x' href='https://ann:hunter2xZ9&#64;logs.example/?a=1'>here</a></p>"
+    assert [found.rule for found in scanned("report.html", link.encode())] == ["url-userinfo"]
 
 
 def test_a_secret_between_two_parts_is_found_at_its_line() -> None:

@@ -59,3 +59,18 @@ def test_bombs_and_thousands_of_members_cost_little() -> None:
     bomb = gzip.compress(bytes(200 << 20))
     for text in (bomb, bomb * 4, b"\x1f\x8b\x08" * 200_000, gzip.compress(b"x") * 20_000):
         REDACT.redact_bytes(text)
+
+
+@pytest.mark.parametrize(
+    "before", [b"\x1f\x8b\x08" * 16, gzip.compress(b"x\n") * 20, b"\x1f\x8b\x08 " * 4000]
+)
+def test_a_secret_behind_more_members_than_are_looked_at_goes_with_them(before: bytes) -> None:
+    packed = gzip.compress(b"password=hunter2xZ9\n")
+    for text in (before + packed, base64.b64encode(before + packed)):
+        clean, redactions = REDACT.redact_bytes(b"sent " + text)
+        assert b"hunter2xZ9" not in everything(clean)
+        assert packed not in clean
+        assert base64.b64encode(packed)[8:24] not in clean
+        assert {one.rule for one in redactions} <= {"too-many", "base64", "gzip"}
+        assert redactions
+        assert REDACT.redact_bytes(clean) == (clean, ())
