@@ -187,7 +187,8 @@ class SecurityContext(Spec):
     privileged: bool | None = None
     """As for any container; the default policy does not allow it."""
     read_only_root_filesystem: bool | None = None
-    """As for any container. Steps then need a volume to write to: `/dev/shm` is one."""
+    """As for any container. Steps then need a volume to write to: `/dev/shm` is one, and the app's,
+    too."""
     proc_mount: Literal["Default", "Unmasked"] | None = None
     """As for any container."""
     capabilities: Capabilities | None = None

@@ -10,7 +10,7 @@ for tool in tar tee head sha256sum mkfifo; do
   command -v "$tool" >/dev/null || { echo "missing $tool" >&2; exit 97; }
 done
 p=
-for dir in "${TMPDIR:-/tmp}" /tmp /dev/shm /var/tmp; do
+for dir in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm; do
   mkfifo -m 600 "$dir/$id" 2>/dev/null && { p=$dir/$id; break; }
 done
 [ -n "$p" ] || { echo "nowhere to make a pipe" >&2; exit 96; }

@@ -20,6 +20,7 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
   whoever has the highest score: that is us, not the app. Anybody may raise his own score.
 - What a step writes counts against the pod's ephemeral storage, and a pod that has used that up is
   evicted: so no file of a step may become larger than `_F` blocks of 512 bytes.
+- /dev/shm is the last place that outputs are kept in: it is small, and the app's as well.
 - Nothing is written to stderr: the log merges both streams without keeping their order.
 - No `$$` and no `$(NAME)`: Kubernetes would expand them (runner.program.build quotes those of the
   steps).
@@ -138,7 +139,7 @@ if _has sha256sum; then _sum=sha256sum; elif _has cksum; then _sum='cksum'; fi
 if base64 -w 4000 </dev/null; then _enc=1 _put='base64 -w 4000'
 elif _has base64; then _enc=1 _put=base64
 elif _has od; then _enc=2 _put='od -An -v -tx1'; fi
-for _w in "${TMPDIR:-/tmp}" /tmp /dev/shm /var/tmp; do
+for _w in "${TMPDIR:-/tmp}" /tmp /var/tmp /dev/shm; do
   _w=$_w/podmedic-$_x
   mkdir -m 700 "$_w" && { mkfifo "$_w/o.p" "$_w/e.p" && break; rmdir "$_w"; }
   _w=''
