@@ -1,8 +1,10 @@
 """The end of a run: the result is there first, then others are told of it."""
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ from runner.cluster import Objects
 from runner.model.report import API_VERSION
 from runner.model.seen import Seen
 from runner.policy import DEFAULT
+from runner.report import write
 from tests.unit.report_samples import FINISHED, rich_report
 from tests.unit.test_resume import OPTIONS
 
@@ -47,6 +50,24 @@ def test_people_read_the_result_before_a_service_is_told(
     assert read[0].startswith("2 workloads broken, 2 suspicious, 4 healthy, 2 not examined")
     assert read[0].endswith(f"Report: {tmp_path}/report.html\n")
     assert done == Delivered(ExitCode.FINDINGS, ())
+
+
+def test_a_baseline_of_many_runs_tells_what_comes_and_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run -o nights --keep 30 --baseline nights`: found, not found, found again."""
+    nights, report = tmp_path / "nights", rich_report()
+    for night, findings in enumerate((report.findings, report.findings[1:])):
+        earlier = report.run.started_at - timedelta(days=2 - night)
+        dated = msgspec.structs.replace(report.run, id=f"night-{night}", started_at=earlier)
+        write(nights / dated.id, msgspec.structs.replace(report, run=dated, findings=findings))
+    _delivered(nights / "night-2", lambda: True, monkeypatch, baseline=str(nights))
+    found = json.loads((nights / "night-2" / "diff.json").read_bytes())
+    assert [run["id"] for run in found["runs"]] == ["night-0", "night-1", report.run.id]
+    assert [each["history"] for each in found["findings"] if each["flapping"]] == [
+        ["found", "clear", "found"]
+    ]
+    assert "1 new finding, 3 persisting" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("capfd")
