@@ -111,12 +111,9 @@ def test_strangers_and_hostile_bodies_start_nothing(
         assert {name: code for name, (code, _) in packed.items()} == {
             "no gzip": 400, "bomb": 413, "header": 400,
         }  # fmt: skip
-        assert {line["event"] for line in served.lines} == {
-            "listening",
-            "leads",
-            "refused",
-            "library",
-        }
+        # Every line is JSON, also of what the HTTP server itself refuses.
+        events = {line["event"] for line in served.lines}
+        assert ("text" in events, "library" in events) == (False, True)
         assert chunked == 413
         assert password[0] == 200
         assert unauthorized == 6
