@@ -39,7 +39,8 @@ def summary_text(report: Report, *, width: int, color: bool, max_lines: int = MA
     width = max(width, _NARROWEST)
     paint = _paint if color else _leave
     lines = [paint(cut(one_line(notice), width), "1") for notice in notices(report)]
-    lines += [cut(one_line(line), width) for line in trigger_lines(report)]
+    for line in trigger_lines(report):
+        lines += wrapped(one_line(line), width, most=2)
     lines.append(paint(cut(headline(report.summary), width), _TONES[tone(report)]))
     made = rows(report)
     lines += _not_healthy(made, width, max_lines, color=color)

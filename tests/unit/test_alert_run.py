@@ -133,6 +133,8 @@ def test_every_page_says_which_alert_and_since_when() -> None:
 
     assert trigger_lines(made) == (LINE,)
     assert summary_text(made, width=200, color=False).splitlines()[0] == LINE
+    narrow = summary_text(made, width=100, color=False).splitlines()
+    assert " ".join(narrow[:2]) == LINE
     assert LINE in to_markdown(made).replace("\\", "")
     page = to_html(made)
     assert f'<p class="trigger">{LINE}</p>' in page
