@@ -152,6 +152,23 @@ def test_the_policy_holds_serve_as_well_as_its_runs() -> None:
     assert volumes[mounts["/etc/podmedic-policy"]]["configMap"] == {"name": "podmedic-policy"}
 
 
+def test_a_link_leads_to_the_directory_of_the_run() -> None:
+    """Sweeps and alerts have folders of their own on the volume; {run} is the run's id."""
+    chart = rendered(
+        "serve.enabled=true", "notify.secretName=urls", "notify.link=https://r.example/{run}/",
+        "sweeps[0].name=dns", "sweeps[0].schedule=@daily", "sweeps[0].playbooks={dns}",
+    )  # fmt: skip
+    (cronjob,) = [each for each in chart if each["kind"] == "CronJob"]
+    (config,) = [each for each in chart if "job.yaml" in each.get("data", {})]
+    for job, base, link, keep in (
+        (cronjob["spec"]["jobTemplate"], "/reports/dns", "dns/{run}/", 30),
+        (yaml.safe_load(config["data"]["job.yaml"]), "/reports/alerts", "alerts/{run}/", 100),
+    ):
+        arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+        wanted = {f"--output={base}", f"--keep={keep}", f"--link=https://r.example/{link}"}
+        assert wanted <= set(arguments)
+
+
 def test_kustomize_puts_all_of_it_into_one_namespace(lab: Lab, tmp_path: Path) -> None:
     """As deploy/kustomize/base/kustomization.yaml shows it."""
     overlay = tmp_path / "overlay"
