@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from lab.layout import LabError
 
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class UnreachableError(LabError):
@@ -57,7 +57,7 @@ class Api:
 
         Raises `UnreachableError`, and `LabError` where the API server refuses.
         """
-        query = "fieldManager=podmedic-lab&force=true"
+        query = "fieldManager=podmedic-lab&force=true&fieldValidation=Strict"
         status, body = self._request("PATCH", f"{path}?{query}", manifest.encode())
         if status not in (http.client.OK, http.client.CREATED):
             raise LabError(f"apply {path}: {status} {_message(body)}")

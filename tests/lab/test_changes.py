@@ -11,7 +11,7 @@ from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of
 from tests.lab.waiting import wait_crashing
 
-SCRIPT = "test -n \"$GREETING\" || { echo GREETING is not set; exit 1; }; trap 'exit 0' TERM; while :; do sleep 1; done"
+SCRIPT = "test -n \"$GREETING\" || { echo GREETING is not set; exit 1; }; trap 'sleep 0.2; exit 0' TERM; sleep 86400 & wait"
 
 
 def workload(kind: str, name: str, *, broken: bool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ PAGES = (ROOT / "README.md", ROOT / "cronjob.yaml", *sorted((ROOT / "docs").glob
 POLICY = ROOT / "docs" / "policy.md"
 FORMATS = ROOT / "docs" / "formats.md"
 TRIGGERS = ROOT / "docs" / "triggers.md"
-SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+SLEEP = pm.SLEEP
 BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a page shows that is a test's whole subject elsewhere.
 ELSEWHERE = {

@@ -13,7 +13,7 @@ from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_rbac import kubeconfig_of
 
-SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+SLEEP = pm.SLEEP
 
 
 @pytest.fixture(scope="module")

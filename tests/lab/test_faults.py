@@ -9,7 +9,7 @@ from lab.handle import Lab
 from lab.proxy import Fault, FaultProxy, Match, service_account_token
 from tests.lab import podmedic as pm
 
-SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+SLEEP = pm.SLEEP
 PODS = 4
 EPHEMERAL = r".*/ephemeralcontainers"
 ALL_PODS = r".*/namespaces/[^/]+/pods"

@@ -12,7 +12,7 @@ from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.waiting import until
 
-SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+SLEEP = pm.SLEEP
 PODS = 6
 # All replicas at once, which a sweep by default never does.
 TOGETHER = ("--max-per-workload=0", "--no-canary")

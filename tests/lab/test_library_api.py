@@ -87,7 +87,7 @@ def test_what_an_investigator_asks_for(lab: Lab, namespace: str, tmp_path: Path)
             "mounts", "limits", "changed", "network",
         )
     }  # fmt: skip
-    assert "sleep 1" in steps["processes"]["stdout"]
+    assert "sleep 86400" in steps["processes"]["stdout"]
     assert "API_PASSWORD" in steps["variables"]["stdout"]
     assert "/bin/busybox" in steps["mappings"]["stdout"] + steps["executables"]["stdout"]
     assert "Max open files" in steps["limits"]["stdout"]

@@ -12,7 +12,7 @@ from runner.report import json_schema
 from tests.lab import podmedic as pm
 from tests.lab.waiting import wait_crashing, wait_enterable
 
-SLEEP = "trap 'exit 0' TERM; while :; do sleep 1; done"
+SLEEP = pm.SLEEP
 CRASH = 'echo starting; echo "fatal: environment variable LEDGER_URL is not set" >&2; exit 1'
 LIFTED = (
     "--max-in-flight=0",
