@@ -216,6 +216,16 @@ def not_allowed(plan: InjectionPlan, why: Skip) -> Injected:
     )
 
 
+def _too_late(plan: InjectionPlan, over: Verdict) -> Injected:
+    return Injected(
+        injection=None,
+        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, over.reason, over.message),
+        outcome=PodOutcome.UNKNOWN,
+        reason=over.reason,
+        message=over.message,
+    )
+
+
 async def send(
     ctx: Context, pod_plan: PodPlan, plan: InjectionPlan, built: Built
 ) -> Sent | Injected:
@@ -232,6 +242,11 @@ async def send(
     if injection.reused:
         ctx.stage("injected")
         return Sent(injection, generation)
+    over = classify(pod, name)
+    if over.stage is Stage.POD_ENDED:
+        # While it waited for its turn. The API server would take a container, the kubelet would
+        # never start it.
+        return _too_late(plan, over)
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
         return not_allowed(plan, Skip("Policy", forbidden))

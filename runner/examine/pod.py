@@ -9,7 +9,7 @@ import msgspec
 from runner.examine.catch import run_catch
 from runner.examine.context import Context, about
 from runner.examine.copy import run_copy
-from runner.examine.deletion import with_deletion
+from runner.examine.deletion import finish, with_deletion
 from runner.examine.ending import life_of, life_over
 from runner.examine.evidence import app_log, clean_event, clean_pod, neighbours_to_read
 from runner.examine.inject import Injected, run_injection
@@ -201,7 +201,7 @@ def _following(
         return None
     uid = plan.pod.metadata.uid
     latest = ctx.hub.latest(uid)
-    if latest.metadata.deletion_timestamp is not None or ctx.hub.gone(uid):
+    if latest.metadata.deletion_timestamp is not None or ctx.hub.gone(uid) or finish(latest):
         return None  # the kubelet starts nothing in it
     following = _without(
         plan_injection(

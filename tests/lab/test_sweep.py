@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 
@@ -237,18 +238,21 @@ def test_a_debugger_image_that_does_not_exist_is_said_at_once(
 
 
 def test_s24_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    """Finished pods are left alone, and said."""
-    finished = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "once"},
-        "spec": {
-            "restartPolicy": "Never",
-            "containers": [{"name": "app", "image": "busybox:1.36", "command": ["true"]}],
-        },
-    }
-    pm.apply(lab, namespace, finished, pm.deployment("web", SLEEP))
+    """Finished pods are left alone, and said; one that finishes in mid-run is no error."""
+
+    def once(name: str, script: str) -> dict[str, Any]:
+        container = {"name": "app", "image": "busybox:1.36", "command": ["sh", "-c", script]}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {"restartPolicy": "Never", "containers": [container]},
+        }
+
+    asked = once("asked", "nc -l -p 8080 >/dev/null; exit 0")
+    pm.apply(lab, namespace, once("once", "true"), asked, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
+    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/asked", "--timeout=60s")
     lab.kubectl(
         "wait", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "pod/once",
         "--timeout=60s",
@@ -256,9 +260,19 @@ def test_s24_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path
     outcome = pm.run(
         lab, namespace, "triage", "--debugger-image=busybox:1.36", directory=tmp_path / "out"
     )
-    once = next(p for p in outcome.report["pods"] if p["name"] == "once")
-    assert (once["outcome"], once["reason"]) == ("skipped", "Finished")
+    over = next(p for p in outcome.report["pods"] if p["name"] == "once")
+    assert (over["outcome"], over["reason"]) == ("skipped", "Finished")
     assert pm.ephemeral_containers(lab, namespace)["once"] == []
+
+    work = "echo go | nc -w 2 127.0.0.1 8080; echo seen; sleep 50"
+    debugger = {"image": "busybox:1.36", "strategy": ["shared"]}
+    path = pm.playbook(tmp_path, [{"name": "work", "script": work}], debugger=debugger)
+    outcome = pm.run(lab, namespace, path, "-l", "app=asked", directory=tmp_path / "asked")
+    (pod,) = outcome.report["pods"]
+    why = "the pod had finished before all steps had ended"
+    assert (pod["outcome"], pod["reason"], pod["message"]) == ("unknown", "Finished", why)
+    assert (pod["steps"][0]["reason"], pod["steps"][0]["stdout"]) == ("Finished", "seen\n")
+    assert (pod["harm"]["verdict"], outcome.code) == ("unchanged", 1)
 
 
 def test_output_formats(lab: Lab, namespace: str, tmp_path: Path) -> None:

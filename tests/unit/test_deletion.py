@@ -8,8 +8,9 @@ import pytest
 
 from runner.examine.deletion import deletion, with_deletion
 from runner.examine.inject import Injected
+from runner.model.pod import Pod
 from runner.model.report import PodOutcome, StepOutcome, StepResult
-from tests.unit.pods import pod, running
+from tests.unit.pods import pod, running, terminated
 
 NOW = datetime(2026, 11, 28, 17, 20, 30, tzinfo=UTC)
 ASKED = {"deletionTimestamp": "2026-11-28T17:20:35Z", "deletionGracePeriodSeconds": 30}
@@ -61,6 +62,39 @@ def test_what_is_not_whole_is_explained_by_it(reason: str) -> None:
         ("torn", "PodGone", TOLD),
         ("unseen", "PodGone", TOLD),
         ("never", "ToolMissing", ""),
+    ]
+
+
+ENDED_WELL, ENDED_ILL = terminated(0, "Completed"), terminated(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (pod(ENDED_WELL, spec={"restartPolicy": "Never"}), True),
+        (pod(ENDED_ILL, spec={"restartPolicy": "Never"}), True),
+        (pod(ENDED_WELL, spec={"restartPolicy": "OnFailure"}), True),
+        (pod(ENDED_WELL, phase="Succeeded"), True),
+        (pod(ENDED_ILL, spec={"restartPolicy": "OnFailure"}), False),  # it is started again
+        (pod(ENDED_WELL, spec={"restartPolicy": "Always"}), False),
+        (pod(ENDED_WELL, running(), spec={"restartPolicy": "Never"}), False),
+        (pod(spec={"restartPolicy": "Never"}), False),
+    ],
+)
+def test_s24_a_job_that_ends_while_it_is_examined_is_no_error(given: Pod, told: bool) -> None:
+    """Its kubelet ends our container as soon as the app's have ended."""
+    before = injected(PodOutcome.UNKNOWN, "Stopped")
+    after = with_deletion(before, given, gone=False, now=NOW)
+    why = "the pod had finished before all steps had ended"
+    if not told:
+        assert after == before
+        return
+    assert (after.outcome, after.reason, after.message) == (PodOutcome.UNKNOWN, "Finished", why)
+    assert [(s.name, s.reason) for s in after.steps] == [
+        ("whole", ""),
+        ("torn", "Finished"),
+        ("unseen", "Finished"),
+        ("never", "ToolMissing"),
     ]
 
 

@@ -12,11 +12,11 @@ from runner.examine.catch import Caught
 from runner.examine.context import Limits
 from runner.examine.ending import TargetEnd, shared_end
 from runner.examine.inject import Injected
-from runner.model.pod import ContainerStatus
+from runner.model.pod import ContainerStatus, Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, Selected, plan_pod
 from runner.playbook import load
-from tests.unit.pods import NOW, ago, pod, running
+from tests.unit.pods import NOW, ago, pod, running, terminated
 
 ENDED = {"exitCode": 3, "reason": "Error"}
 
@@ -136,3 +136,22 @@ def test_what_an_earlier_process_sent_was_not_this_ones_try(
     examined = asyncio.run(examine_pod(context(hub), plan, with_logs=False))
     assert numbers == tries
     assert examined.result.outcome is (PodOutcome.PASSED if reused else PodOutcome.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("by_then", "reason"),
+    [
+        (pod(terminated(0), phase="Succeeded"), "Finished"),
+        (pod(running(), metadata={"deletionTimestamp": ago(seconds=1)}), "PodGone"),
+    ],
+)
+def test_a_pod_that_ended_before_its_turn_gets_nothing(by_then: Pod, reason: str) -> None:
+    """The API server would take the container: any request, and any line of the journal, fails."""
+    text = PLAYBOOK.replace("[target]", "[target, shared]")
+    plan = plan_pod(Selected(pod=pod(running()), playbooks=(load(text, "p.yaml"),)), NOW)
+    hub = PodHub(None)  # type: ignore[arg-type]
+    hub.track(by_then)
+    result = asyncio.run(examine_pod(context(hub), plan, with_logs=False)).result
+    assert (result.outcome, result.reason) == (PodOutcome.UNKNOWN, reason)
+    assert result.injections == ()
+    assert [(s.outcome, s.reason) for s in result.steps] == [(StepOutcome.NOT_EVALUATED, reason)]
