@@ -4,6 +4,7 @@ Works on the plain values of the file, also when some of them are wrong, so that
 reports every mistake.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ from runner.playbook.patterns import compile_pattern
 from runner.playbook.templates import Text, TextError
 
 Loc = tuple[str | int, ...]
+# Neither a method, such as .exists( or .filter(, nor an index.
+_FIELD_OF_PARSED = re.compile(r"\bsteps\.(\w+)\.parsed\.(\w+)\b(?!\()")
+_LISTS = frozenset({"regex", "table"})
+_NUMBER = re.compile(r"\s*(steps\.\w+\.(?:exitCode|attempts|durationSeconds))\s*")
 
 
 # That of a playbook which does not say, and what is needed beyond it before a container of ours is
@@ -181,6 +186,9 @@ class _Rule:
         for reference in condition.references:
             if words := self._problem(reference.root, reference.member, reference.field):
                 yield Problem((*self._loc, key), words, *place(text, reference.offset))
+        yield from self._fields_of_lists(key, text)
+        if key == "when" and (number := _NUMBER.fullmatch(text)):
+            yield Problem((*self._loc, key), f"is a number, no answer: {number[1]} != 0 is one")
 
     def _template(self, key: str) -> Iterator[Problem]:
         text = self._rule.get(key)
@@ -201,6 +209,18 @@ class _Rule:
                     yield Problem((*self._loc, key), words, *place(text, max(offset, 0)))
             elif words := self._problem(root, member, ""):
                 yield Problem((*self._loc, key), words, *place(text, max(offset, 0)))
+        yield from self._fields_of_lists(key, text)
+
+    def _fields_of_lists(self, key: str, text: str) -> Iterator[Problem]:
+        for found in _FIELD_OF_PARSED.finditer(text):
+            name, field = found.groups()
+            parse = mapping(mapping(self._steps.get(name)).get("parse"))
+            if kinds := sorted(_LISTS & parse.keys()):
+                words = (
+                    f"{kinds[0]} makes a list of maps of stdout: "
+                    f"steps.{name}.parsed[0].{field} is that of the first"
+                )
+                yield Problem((*self._loc, key), words, *place(text, found.start()))
 
     def _names(self, *, allow_item: bool) -> Sequence[str]:
         missing = set()

@@ -204,6 +204,21 @@ CASES: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "what is read as if it were something else",
+        ("spec:\n"
+        "  steps:\n"
+        "  - {name: a, run: [ls], parse: {regex: '(?P<x>a)'}}\n"
+        "  findings:\n"
+        "  - {id: f, severity: info, title: t, message: '{{ steps.a.parsed.x }}', when: steps.a.parsed.x == ''}\n"
+        "  - {id: g, severity: info, title: t, message: m, when: steps.a.exitCode}\n"
+        "  - {id: h, severity: info, title: t, message: m, when: \"steps.a.parsed.exists(p, p.x == 'a')\"}\n"),
+        [
+            "p.yaml:8:52: spec.findings[0].message: regex makes a list of maps of stdout: steps.a.parsed[0].x is that of the first",
+            "p.yaml:8:80: spec.findings[0].when: regex makes a list of maps of stdout: steps.a.parsed[0].x is that of the first",
+            "p.yaml:9:57: spec.findings[1].when: is a number, no answer: steps.a.exitCode != 0 is one",
+        ],
+    ),
+    (
         "templates that do more than say",
         ("spec:\n"
         "  findings:\n"
