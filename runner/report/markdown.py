@@ -25,19 +25,24 @@ MAX_CHARACTERS = 3_900  # chats take 4000, job summaries far more
 _MAX_CAUSE = 400
 _MAX_LINE = 160
 _MAX_OPEN = 5
+_TO_DO, _RULED_OUT = "  - What to do:", "  - Ruled out:"
 # A list or heading begins at the start of a line only, where no text of a pod stands.
 _MARKUP = re.compile(r"://|[\\`*_{}\[\]()#!|~&<>@]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//"}
 
 
 def to_markdown(report: Report, limit: int = MAX_CHARACTERS) -> str:
-    """At most `limit` characters, the worst first; what does not fit is counted."""
+    """At most `limit` characters, the worst first: with what was ruled out and what to do where all
+    rows fit so, else without; what does not fit at last is counted."""
     lines = list(_head(report))
     shown = [row for row in rows(report) if row.verdict is not Verdict.HEALTHY]
     tail = list(_open_questions(report))
     room = limit - sum(map(_size, (*lines, *tail))) - 100
-    for number, row in enumerate(shown):
-        made = list(_row(row))
+    told = [list(_row(row)) for row in shown]
+    for words in (_RULED_OUT, _TO_DO):
+        if sum(_size(line) for made in told for line in made) > room:
+            told = [[line for line in made if not line.startswith(words)] for made in told]
+    for number, made in enumerate(told):
         room -= sum(map(_size, made))
         if room < 0:
             lines.append(f"- … and {plural(len(shown) - number, 'other workload')}")
@@ -82,13 +87,13 @@ def _row(row: Row) -> Iterator[str]:
     if row.decisive:
         yield f"  - {_code(squeezed(one_line(row.decisive), _MAX_LINE))}"
     if todo := advice(row.findings):
-        yield f"  - {escaped(cut(todo, _MAX_CAUSE))}"
+        yield f"{_TO_DO} {escaped(cut(todo, _MAX_CAUSE))}"
     for said in change_sentences(row):
         yield f"  - {escaped(cut(one_line(said), _MAX_CAUSE))}"
     # For a chat only what is said shortly.
-    said = "Ruled out: " + " ".join(map(one_line, refutations(row)))
-    if refutations(row) and len(said) <= _MAX_CAUSE:
-        yield f"  - {escaped(said)}"
+    said = " ".join(map(one_line, refutations(row)))
+    if said and len(said) <= _MAX_CAUSE:
+        yield f"{_RULED_OUT} {escaped(said)}"
 
 
 def _open_questions(report: Report) -> Iterator[str]:

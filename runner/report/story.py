@@ -11,8 +11,7 @@ Json = dict[str, Any]
 
 def advice(findings: Sequence[Finding]) -> str:
     """What mends the first of them, on one line; empty where nobody says."""
-    said = one_line(findings[0].remediation) if findings else ""
-    return f"What to do: {said}" if said else ""
+    return one_line(findings[0].remediation) if findings else ""
 
 
 def change(found: RevisionChange | None) -> Json | None:

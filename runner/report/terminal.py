@@ -66,7 +66,8 @@ def _not_healthy(made: Sequence[Row], width: int, max_lines: int, *, color: bool
 def _with_advice(row: Row, width: int, *, color: bool) -> list[str]:
     lines = _with_evidence(row, width, color=color)
     if said := advice(row.findings):
-        lines += [_MARGIN + line for line in wrapped(said, width - len(_MARGIN), most=3)]
+        told = wrapped(f"What to do: {said}", width - len(_MARGIN), most=3)
+        lines += [_MARGIN + line for line in told]
     return lines
 
 

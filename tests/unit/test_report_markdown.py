@@ -46,6 +46,18 @@ def test_many_workloads_are_counted() -> None:
     assert f"- … and {500 - told} other workloads" in text
 
 
+def test_all_causes_come_before_what_is_said_of_each() -> None:
+    """Where there is no room for both."""
+    report = rich_report()
+    whole = to_markdown(report)
+    assert ["Ruled out:" in whole, "What to do:" in whole] == [True, True]
+    for limit, said in ((len(whole) + 50, [False, True]), (len(whole) - 300, [False, False])):
+        text = to_markdown(report, limit)
+        assert len(text) <= limit
+        assert ["Ruled out:" in text, "What to do:" in text] == said
+        assert text.count("\n- **") == whole.count("\n- **") == 6
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_nothing_of_a_pod_becomes_markup(hostile: str) -> None:
     _is_harmless(to_markdown(broken(1, hostile, hostile)))
