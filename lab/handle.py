@@ -73,7 +73,7 @@ class Lab:
         self,
         *arguments: str,
         input: str | None = None,  # noqa: A002  as subprocess.run has it
-        timeout_seconds: float = 120.0,
+        timeout_seconds: float = 300.0,
     ) -> str:
         """What kubectl wrote to stdout; raises `KubectlError`, `subprocess.TimeoutExpired`."""
         program = binaries.ensure(["kubectl"], self.layout.cache)["kubectl"]

@@ -193,7 +193,7 @@ def test_no_fewer_are_left_alone_than_the_disruption_budget_wants(
     try:
         lab.kubectl(
             "wait", "pdb/web", "-n", replicas, "--for=jsonpath={.status.disruptionsAllowed}=21",
-            "--timeout=60s",
+            "--timeout=180s",
         )  # fmt: skip
         bounds = Bounds(in_flight=PODS, per_node=20, per_workload=21, available=PODS - 21)
         _sweep(lab, replicas, bounds, LIFTED, tmp_path)

@@ -38,7 +38,9 @@ def test_what_changed_stands_beside_the_cause(lab: Lab, namespace: str, tmp_path
         pm.apply(lab, namespace, *(workload(k, n, broken=broken) for n, k in KINDS.items()))
         if not broken:
             for name, kind in KINDS.items():
-                lab.kubectl("rollout", "status", f"{kind}/{name}", "-n", namespace, "--timeout=90s")
+                lab.kubectl(
+                    "rollout", "status", f"{kind}/{name}", "-n", namespace, "--timeout=180s"
+                )
     for name in KINDS:
         wait_crashing(lab, namespace, name, 1)
     run = pm.run(lab, namespace, "crashloop", directory=tmp_path / "out")

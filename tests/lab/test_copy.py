@@ -30,10 +30,10 @@ def copies(lab: Lab, namespace: str) -> list[dict[str, Any]]:
 
 def running_copy(lab: Lab, namespace: str) -> dict[str, Any]:
     """The one copy, once it is ready: it exists when its first event arrives."""
-    lab.kubectl("wait", "pods", "-n", namespace, "-l", COPY_LABEL, "--for=create", "--timeout=60s")
+    lab.kubectl("wait", "pods", "-n", namespace, "-l", COPY_LABEL, "--for=create", "--timeout=180s")
     lab.kubectl(
         "wait", "pods", "-n", namespace, "-l", COPY_LABEL, "--for=condition=Ready",
-        "--timeout=60s",
+        "--timeout=180s",
     )  # fmt: skip
     (copy,) = copies(lab, namespace)
     return copy
@@ -160,7 +160,7 @@ def test_a_copy_without_a_shell_is_told_and_the_next_strategy_taken(
         "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
     }  # fmt: skip
     pm.apply(lab, namespace, pause)
-    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     run = pm.run(
         lab, namespace, copying(tmp_path, QUICK, then=("shared",)), directory=tmp_path / "out"
     )
@@ -186,7 +186,7 @@ def test_preflight_asks_whether_the_copy_would_be_accepted(
             pm.apply(lab, namespace, quota)
             lab.kubectl(
                 "wait", "resourcequota/full", "-n", namespace, "--for=jsonpath={.status.used.pods}=1",
-                "--timeout=60s",
+                "--timeout=180s",
             )  # fmt: skip
         found = pm.podmedic(
             lab, "preflight", path, "-n", namespace, "-o", "json", directory=tmp_path / "out"

@@ -253,7 +253,7 @@ def test_a_job_from_the_chart(
     )  # fmt: skip
     lab.kubectl(
         "wait", "-n", namespace, "--for=condition=Available", "deployment/podmedic-serve",
-        "--timeout=60s", timeout_seconds=80,
+        "--timeout=180s",
     )  # fmt: skip
 
     (run,) = [path for path in reports.iterdir() if (path / "run.json").exists()]

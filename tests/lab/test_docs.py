@@ -88,7 +88,7 @@ def _new_web_0(lab: Lab) -> None:
     web_0 = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-0"},
              "spec": pm.deployment("web", SLEEP)["spec"]["template"]["spec"]}  # fmt: skip
     pm.apply(lab, "shop", web_0)
-    lab.kubectl("wait", "pod/web-0", "-n", "shop", "--for=condition=Ready", "--timeout=60s")
+    lab.kubectl("wait", "pod/web-0", "-n", "shop", "--for=condition=Ready", "--timeout=180s")
 
 
 def test_pages_show_commands() -> None:
@@ -109,7 +109,7 @@ def test_command(lab: Lab, desk: Path, page: str, command: str) -> None:
         _new_web_0(lab)
     if " deploy/web " in command:
         lab.kubectl("rollout", "restart", "deploy/web", "-n", "shop")
-        lab.kubectl("rollout", "status", "deploy/web", "-n", "shop", "--timeout=60s")
+        lab.kubectl("rollout", "status", "deploy/web", "-n", "shop", "--timeout=180s")
     tools = f"{Path(sys.executable).parent}:{lab_kubectl(lab)}:{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", command],

@@ -149,7 +149,7 @@ def test_s55_what_a_container_said_is_told_from_what_its_successor_says(
     # The second life has ended, and the third begins ten seconds later.
     for what in ("restartCount}=1", "state.terminated.exitCode}=3"):
         lab.kubectl(
-            "wait", "pod", "-n", namespace, "-l", "app=web", "--timeout=60s",
+            "wait", "pod", "-n", namespace, "-l", "app=web", "--timeout=180s",
             "--for=jsonpath={.status.containerStatuses[0]." + what,
         )  # fmt: skip
     proxy.add(Fault.latency(12.0, path=r".*/log", times=1))

@@ -80,7 +80,7 @@ def ill(lab: Lab, namespace: str) -> None:
     wait_crashing(lab, namespace, "orders", 1)
     able = "jsonpath={.status.conditions[?(@.type=='AbleToScale')].status}=False"
     lab.kubectl(
-        "wait", "hpa/web-autoscaler", "-n", namespace, f"--for={able}", "--timeout=60s"
+        "wait", "hpa/web-autoscaler", "-n", namespace, f"--for={able}", "--timeout=180s"
     )  # fmt: skip
 
 

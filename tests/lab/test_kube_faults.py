@@ -288,7 +288,7 @@ def talk(lab: Lab, namespace: str) -> None:
         *("--", "sh", "-c", "seq 1 100000; sleep 1"),
     )
     ended = "--for=jsonpath={.status.phase}=Succeeded"
-    lab.kubectl("wait", "-n", namespace, "pod/talker", ended, "--timeout=60s")
+    lab.kubectl("wait", "-n", namespace, "pod/talker", ended, "--timeout=180s")
 
 
 async def test_a_log_that_breaks_off(

@@ -32,7 +32,7 @@ def _run(lab: Lab, namespace: str, name: str, script: str) -> str:
     """What a script printed in a pod, which must have succeeded."""
     _pod(lab, namespace, name, script)
     succeeded = "--for=jsonpath={.status.phase}=Succeeded"
-    lab.kubectl("wait", "-n", namespace, succeeded, f"pod/{name}", "--timeout=60s")
+    lab.kubectl("wait", "-n", namespace, succeeded, f"pod/{name}", "--timeout=180s")
     return lab.kubectl("logs", "-n", namespace, name)
 
 
@@ -62,7 +62,7 @@ def test_a_pod_reaches_another_through_a_service(lab: Lab, namespace: str) -> No
     _pod(lab, namespace, "server", "echo hello >index.html; httpd -f -p 80")
     lab.kubectl("label", "-n", namespace, "pod/server", "app=server")
     lab.kubectl("expose", "-n", namespace, "pod/server", "--port=80")
-    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/server", "--timeout=60s")
+    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/server", "--timeout=180s")
 
     printed = _run(
         lab,
@@ -91,7 +91,7 @@ def test_a_missing_image_is_the_kubelets_own_error(lab: Lab, namespace: str) -> 
 
     waiting = "{.status.containerStatuses[0].state.waiting.reason}"
     lab.kubectl(
-        "wait", "-n", namespace, f"--for=jsonpath={waiting}", "pod/missing", "--timeout=60s"
+        "wait", "-n", namespace, f"--for=jsonpath={waiting}", "pod/missing", "--timeout=180s"
     )
     events = "reason=Failed,involvedObject.name=missing"
     deadline = time.monotonic() + 60

@@ -41,7 +41,7 @@ def _with_a_pod(chosen: Layout) -> set[Process]:
     with lab.namespace() as namespace:
         pod = ("run", "-n", namespace, "sleeper", "--image=busybox:1.36", "--restart=Never")
         lab.kubectl(*pod, "--", "sleep", "3600")
-        ready = ("--for=condition=Ready", "pod/sleeper", "--timeout=60s")
+        ready = ("--for=condition=Ready", "pod/sleeper", "--timeout=180s")
         lab.kubectl("wait", "-n", namespace, *ready)
         return machine.processes(chosen, lab.netns)
 

@@ -40,7 +40,7 @@ def pod(simulating: Lab, namespace: str) -> tuple[str, ...]:
     """A running simulated pod, as arguments for kubectl."""
     simulating.apply(_POD % namespace)
     simulating.kubectl(
-        "wait", "-n", namespace, "--for=condition=Ready", "pod/simulated", "--timeout=30s"
+        "wait", "-n", namespace, "--for=condition=Ready", "pod/simulated", "--timeout=180s"
     )
     return ("-n", namespace, "simulated")
 
@@ -52,7 +52,7 @@ def _inject(lab: Lab, pod: tuple[str, ...], name: str) -> float:
     started = time.monotonic()
     lab.kubectl("patch", "pod", *pod, *patch)
     ended = f'{{.status.ephemeralContainerStatuses[?(@.name=="{name}")].state.terminated.reason}}'
-    lab.kubectl("wait", "pod", *pod, f"--for=jsonpath={ended}=Error", "--timeout=30s")
+    lab.kubectl("wait", "pod", *pod, f"--for=jsonpath={ended}=Error", "--timeout=180s")
     return time.monotonic() - started
 
 
@@ -88,7 +88,7 @@ def test_a_log_request_returns_what_was_written(
 def test_real_pods_stay_on_the_real_node(simulating: Lab, namespace: str) -> None:
     simulating.kubectl("run", "-n", namespace, "real", "--image=busybox:1.36", "--", "sleep", "60")
     simulating.kubectl(
-        "wait", "-n", namespace, "--for=condition=Ready", "pod/real", "--timeout=60s"
+        "wait", "-n", namespace, "--for=condition=Ready", "pod/real", "--timeout=180s"
     )
 
     node = simulating.kubectl(

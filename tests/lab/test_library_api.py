@@ -32,7 +32,7 @@ def test_why_pods_do_not_begin(lab: Lab, namespace: str, tmp_path: Path) -> None
     lab.kubectl("delete", "pod", held, "-n", namespace, "--wait=false")
     try:
         lab.kubectl(
-            "wait", "pods", "-n", namespace, "-l", "app=typo", "--timeout=60s",
+            "wait", "pods", "-n", namespace, "-l", "app=typo", "--timeout=180s",
             "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
         )  # fmt: skip
         # `pending` leaves pods alone that have just come, and a finalizer may take a moment.

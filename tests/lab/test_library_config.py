@@ -91,13 +91,13 @@ def test_an_ill_pod_beside_a_healthy_one(lab: Lab, namespace: str, tmp_path: Pat
         return of | {"kind": "StatefulSet"}
 
     pm.apply(lab, namespace, web("good"))
-    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=90s")
+    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=180s")
     before = lab.kubectl("get", "pod", "web-1", "-n", namespace, "-o", "jsonpath={.metadata.uid}")
     pm.apply(lab, namespace, web("bad"))
-    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=delete", "--timeout=60s")
-    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=create", "--timeout=60s")
+    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=delete", "--timeout=180s")
+    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=create", "--timeout=180s")
     lab.kubectl(
-        "wait", "pod/web-1", "-n", namespace, "--timeout=60s",
+        "wait", "pod/web-1", "-n", namespace, "--timeout=180s",
         "--for=jsonpath={.status.containerStatuses[0].started}=true",
     )  # fmt: skip
     assert before != lab.kubectl(
@@ -130,15 +130,15 @@ def test_one_name_for_two_images(lab: Lab, namespace: str, tmp_path: Path) -> No
     web = pm.deployment("web", SLEEP, image=reference, container=container)
     web["spec"] |= {"serviceName": "web", "replicas": 2}
     pm.apply(lab, namespace, web | {"kind": "StatefulSet"})
-    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=90s")
+    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=180s")
     quiet = pm.run(lab, namespace, "config-drift", directory=tmp_path / "before")
     assert quiet.report["findings"] == []
     lab.tag("debian", reference)
     # Returns when it is gone.
     lab.kubectl("delete", "pod", "web-1", "-n", namespace, "--timeout=60s")
-    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=create", "--timeout=60s")
+    lab.kubectl("wait", "pod/web-1", "-n", namespace, "--for=create", "--timeout=180s")
     lab.kubectl(
-        "wait", "pod/web-1", "-n", namespace, "--timeout=90s",
+        "wait", "pod/web-1", "-n", namespace, "--timeout=180s",
         "--for=jsonpath={.status.containerStatuses[0].started}=true",
     )  # fmt: skip
     run = pm.run(lab, namespace, "config-drift", directory=tmp_path / "out")

@@ -42,7 +42,7 @@ def test_the_reason_is_found_where_it_is(lab: Lab, namespace: str, tmp_path: Pat
     for name in ("first", "middle"):
         wait_crashing(lab, namespace, name, 1)
     failed = "--for=condition=Failed"
-    lab.kubectl("wait", "job/rotated", "-n", namespace, failed, "--timeout=90s")
+    lab.kubectl("wait", "job/rotated", "-n", namespace, failed, "--timeout=180s")
     run = pm.run(lab, namespace, directory=tmp_path / "out")
     found = {f["workload"]["name"]: f for f in reversed(run.report["findings"])}
     assert found["first"]["message"] == (

@@ -22,7 +22,7 @@ def apply(lab: Lab, namespace: str, name: str) -> None:
 def wait_refused(lab: Lab, namespace: str, name: str) -> None:
     condition = "jsonpath={.status.conditions[?(@.type=='ReplicaFailure')].status}=True"
     lab.kubectl(
-        "wait", f"deployment/{name}", "-n", namespace, f"--for={condition}", "--timeout=60s"
+        "wait", f"deployment/{name}", "-n", namespace, f"--for={condition}", "--timeout=180s"
     )
 
 
@@ -55,7 +55,7 @@ def test_a_failed_job_is_judged_by_its_last_pod(lab: Lab, namespace: str, tmp_pa
     lab.images("busybox")
     apply(lab, namespace, "job-failed")
     lab.kubectl(
-        "wait", "job/nightly-import", "-n", namespace, "--for=condition=Failed", "--timeout=60s"
+        "wait", "job/nightly-import", "-n", namespace, "--for=condition=Failed", "--timeout=180s"
     )
     run = pm.run(lab, namespace, directory=tmp_path / "out")
     assert run.code == 1, run.stderr

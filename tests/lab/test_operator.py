@@ -35,7 +35,7 @@ def operator(lab: Lab) -> Iterator[None]:
     names = [f"crd/{name}.{GROUP}" for name in PLURALS]
     try:
         lab.kubectl("apply", "--server-side", *files)
-        lab.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+        lab.kubectl("wait", "--for=condition=Established", "--timeout=180s", *names)
         yield
     finally:
         lab.kubectl("delete", "--ignore-not-found", "--wait=false", *names)

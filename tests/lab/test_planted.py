@@ -101,11 +101,11 @@ def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
     plants = Plants()
     pm.apply(lab, namespace, *manifests(plants))
     lab.kubectl(
-        "wait", "pods", "-l", "app!=server", "-n", namespace, "--timeout=90s",
+        "wait", "pods", "-l", "app!=server", "-n", namespace, "--timeout=180s",
         "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=1",
     )  # fmt: skip
     lab.kubectl(
-        "wait", "pods", "-l", "app=server", "-n", namespace, "--timeout=90s",
+        "wait", "pods", "-l", "app=server", "-n", namespace, "--timeout=180s",
         "--for=jsonpath={.status.containerStatuses[0].started}=true",
     )  # fmt: skip
     metrics = tmp_path / "podmedic.prom"

@@ -82,7 +82,7 @@ def test_s09_s11_pod_security_is_said_with_the_container_that_offends(
     for pod in pods:
         pod["spec"]["containers"][0]["securityContext"] = strict
     pm.apply(lab, namespace, *pods)
-    lab.kubectl("wait", "pods", "--all", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    lab.kubectl("wait", "pods", "--all", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     lab.kubectl(
         "debug", "poisoned", "-n", namespace, "--image=busybox:1.36", "--profile=general",
         "--container=old-debugger", "--attach=false", "--", "true",

@@ -119,10 +119,12 @@ def test_an_app_that_ended_meanwhile_is_told(lab: Lab, namespace: str, tmp_path:
     (touched,) = [v["pod"] for v in journal_events(out, "injecting")]
     lab.kubectl("exec", touched, "-n", namespace, "-c", "app", "--", "kill", "1")
     lab.kubectl(
-        "wait", f"pod/{touched}", "-n", namespace, "--timeout=60s",
+        "wait", f"pod/{touched}", "-n", namespace, "--timeout=180s",
         "--for=jsonpath={.status.containerStatuses[0].restartCount}=1",
     )  # fmt: skip
-    lab.kubectl("wait", f"pod/{touched}", "-n", namespace, "--timeout=60s", "--for=condition=Ready")
+    lab.kubectl(
+        "wait", f"pod/{touched}", "-n", namespace, "--timeout=180s", "--for=condition=Ready"
+    )
 
     done = resume(lab, out, "--quiet")
 
@@ -211,7 +213,7 @@ def test_killed_in_the_second_attempt(lab: Lab, namespace: str, tmp_path: Path, 
         "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
     }  # fmt: skip
     pm.apply(lab, namespace, pause)
-    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     debugger = {"image": "busybox:1.36", "strategy": ["own-image", "shared"]}
     path = pm.playbook(tmp_path, [{"name": "net", "run": ["true"]}], debugger=debugger)
     out = tmp_path / "out"

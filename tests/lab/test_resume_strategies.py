@@ -89,7 +89,7 @@ def _caught(lab: Lab, namespace: str, folder: Path, app: str, at: str) -> dict[s
     if app == "recovers":
         # Two lives later nothing says any more how the one ended that ours was in.
         lab.kubectl(
-            "wait", "pod", "-n", namespace, "-l", f"app={app}", "--timeout=60s",
+            "wait", "pod", "-n", namespace, "-l", f"app={app}", "--timeout=180s",
             "--for=jsonpath={.status.containerStatuses[0].restartCount}=2",
         )  # fmt: skip
         lab.kubectl("wait", "pod", "-n", namespace, "-l", f"app={app}", "--for=condition=Ready")
@@ -138,7 +138,7 @@ def test_what_is_there_is_read_although_the_pod_has_finished(
     spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [app]}
     job = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": spec}
     pm.apply(lab, namespace, job)
-    lab.kubectl("wait", "pod/job", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    lab.kubectl("wait", "pod/job", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     debugger = {"image": "busybox:1.36", "strategy": ["shared"]}
     path, out = pm.playbook(tmp_path, [SAY], debugger=debugger), tmp_path / "out"
     killed(lab, namespace, path, out, "log-read")

@@ -91,7 +91,7 @@ def test_a_quarter_of_a_workload_at_a_time_and_no_more_than_its_budget_allows(
     pm.wait_ready(lab, namespace, "web", "db")
     lab.kubectl(
         "wait", "pdb/db", "-n", namespace, "--for=jsonpath={.status.disruptionsAllowed}=1",
-        "--timeout=30s",
+        "--timeout=180s",
     )  # fmt: skip
     onlooker = Onlooker(lab, namespace)
     try:

@@ -28,10 +28,10 @@ def shop(lab: Lab, namespace: str) -> str:
     web = pm.deployment("web", SCRIPT) | {"kind": "StatefulSet"}
     web["spec"] |= {"serviceName": "web", "podManagementPolicy": "Parallel", "replicas": 5}
     pm.apply(lab, namespace, web)
-    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=60s")
+    lab.kubectl("rollout", "status", "statefulset/web", "-n", namespace, "--timeout=180s")
     for ordinal in (2, 3, 4):
         lab.kubectl(
-            "wait", f"pod/web-{ordinal}", "-n", namespace, "--timeout=90s",
+            "wait", f"pod/web-{ordinal}", "-n", namespace, "--timeout=180s",
             "--for=jsonpath={.status.containerStatuses[0].restartCount}=2",
         )  # fmt: skip
     return namespace

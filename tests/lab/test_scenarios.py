@@ -227,7 +227,7 @@ def test_s50_the_default_container_is_the_target_and_one_that_is_not_there_is_no
     pod = _bare("two", containers=[sidecar, app])
     pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "second"}
     pm.apply(lab, namespace, pod)
-    lab.kubectl("wait", "pod/two", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    lab.kubectl("wait", "pod/two", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     path = pm.playbook(tmp_path, STEP)
     wait_enterable(lab, namespace, "two")
     entered = []

@@ -230,7 +230,7 @@ def test_what_was_stored_runs_though_its_replica_is_killed(
         again = other.ask("/v1/alerts", body())
         name = again[1]["runs"][0]["run"]
         lab.kubectl("wait", "-n", namespace, "--for=condition=Complete", f"job/{name}",
-                    "--timeout=60s")  # fmt: skip
+                    "--timeout=180s")  # fmt: skip
         log = lab.kubectl("logs", "-n", namespace, f"job/{name}")
         sv.until(lambda: other.ask(f"/v1/runs/{name}")[1]["state"] == "succeeded")
         made = sv.jobs(lab, namespace)

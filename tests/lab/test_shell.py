@@ -107,7 +107,7 @@ def test_a_workloads_name_finds_the_pod_that_is_ill(lab: Lab, namespace: str) ->
     ill = pm.pods(lab, namespace)[1].metadata.name
     lab.kubectl("exec", ill, "-n", namespace, "--", "touch", "/tmp/ill")
     lab.kubectl(
-        "wait", f"pod/{ill}", "-n", namespace, "--for=condition=Ready=false", "--timeout=30s"
+        "wait", f"pod/{ill}", "-n", namespace, "--for=condition=Ready=false", "--timeout=180s"
     )
     done = shell(lab, namespace, "deploy/web", "--command", "cat /etc/hostname")
     assert (done.returncode, done.stdout) == (0, f"{ill}\n".encode())

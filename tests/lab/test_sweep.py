@@ -255,7 +255,7 @@ def test_s24_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path
     lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/asked", "--timeout=60s")
     lab.kubectl(
         "wait", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "pod/once",
-        "--timeout=60s",
+        "--timeout=180s",
     )  # fmt: skip
     outcome = pm.run(
         lab, namespace, "triage", "--debugger-image=busybox:1.36", directory=tmp_path / "out"
