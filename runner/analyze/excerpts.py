@@ -16,6 +16,7 @@ MAX_BYTES = 2048
 MAX_LINE = 1000  # characters by which a decisive line is known again
 _MAX_EVENTS = 3
 _OWN_WORDS = ("log ", "previous log ", "step ")  # of the application and of ours
+_LOGS = ("current", "previous", "last")
 _BEFORE, _AFTER = 2, 3  # lines around the one that decides
 
 
@@ -69,9 +70,14 @@ def texts(examination: Examination, known: Facts, reference: str) -> Sequence[st
         if not isinstance(value, Mapping) or part not in value:
             return None
         value = value[part]
-    log = log_called(rest, examination) if root == "logs" and not rest.startswith("fatal") else None
-    earlier = [log.earlier] if log is not None and log.earlier else []
-    return [*earlier, str(value)] if value else []
+    if not value:
+        return []
+    # Asked of every rule: most logs have no other lines, and it shall cost nothing then.
+    if root == "logs" and rest in _LOGS and any(each.earlier for each in examination.logs):
+        log = log_called(rest, examination)
+        if log is not None and log.earlier:
+            return [log.earlier, str(value)]
+    return [str(value)]
 
 
 Choose = Callable[[str], str]
