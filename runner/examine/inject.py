@@ -246,7 +246,8 @@ async def send(
     if over.stage is Stage.POD_ENDED:
         # While it waited for its turn. The API server would take a container, the kubelet would
         # never start it.
-        return _too_late(plan, over)
+        message = ctx.redact.redact_text(over.message)[0]
+        return _too_late(plan, over._replace(message=message))
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
         return not_allowed(plan, Skip("Policy", forbidden))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,8 +13,12 @@ from runner.debt import DebtLimits, over_cap
 from runner.examine import alone
 from runner.examine.alone import add_when_alone
 from runner.examine.context import Context, Limits
+from runner.examine.inject import Injected, send
 from runner.examine.watch import PodHub
 from runner.model.pod import Pod
+from runner.model.report import PodOutcome, StepOutcome
+from runner.plan import Selected, container_for, plan_pod
+from runner.playbook import load
 from runner.select import Skip
 from runner.sweep.others import Others
 from tests.unit.pods import NOW, ago, pod, running
@@ -178,3 +183,48 @@ async def test_one_that_never_starts_is_waited_for_once_and_not_with_each_word_o
         until = others.until(_view(1, THEIRS))
         waits.append(None if until is None else (until - at[0]).total_seconds())
     assert waits == [120, 70, 1, None]
+
+
+PLAYBOOK = """
+apiVersion: podmedic.io/v1alpha1
+kind: Playbook
+metadata: {name: probe}
+spec:
+  debugger: {image: "tools:1", strategy: [shared]}
+  steps: [{name: who, run: [id]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("metadata", "phase", "reason", "message"),
+    [
+        (
+            {"deletionTimestamp": ago(seconds=1)},
+            "Running",
+            "Terminating",
+            "the pod is being deleted",
+        ),
+        ({}, "Succeeded", "Finished", "phase Succeeded"),
+    ],
+)
+async def test_a_pod_that_ended_before_its_turn_gets_nothing(
+    metadata: dict[str, Any], phase: str, reason: str, message: str
+) -> None:
+    """It is not asked of the API server either."""
+    playbook = load(PLAYBOOK, "p.yaml")
+    plan = plan_pod(Selected(pod=pod(running()), playbooks=(playbook,)), NOW)
+    (injection,) = plan.injections
+    hub = _Hub(pod(running(), metadata=metadata, phase=phase))
+    nothing: Any = None
+    same: Any = SimpleNamespace(redact_text=lambda text: (text, ()))
+    ctx = Context(
+        cluster=nothing, hub=hub, redact=same, record=nothing, store=lambda _: None,
+        stage=lambda _: None, now=lambda: NOW, run_id="r2", limits=Limits(),
+    )  # fmt: skip
+    built = container_for(plan, injection, name="podmedic-x-1", run_id="r2", program="true")
+    sent = await send(ctx, plan, injection, built)
+    assert isinstance(sent, Injected)
+    assert (sent.injection, sent.outcome, sent.reason, sent.message) == (
+        None, PodOutcome.UNKNOWN, reason, message,
+    )  # fmt: skip
+    assert [step.outcome for step in sent.steps] == [StepOutcome.NOT_EVALUATED]
