@@ -1,5 +1,6 @@
 """The metrics of a run on their way: to a textfile, or to a Pushgateway."""
 
+import re
 import threading
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from runner.metrics.build import LAST_SUCCESS
 from runner.metrics.table import BY_NAME
 from runner.report.files import write_atomically
 from runner.report.plain import one_line
+
+_GROUP = re.compile(r"(?P<before>.*)/metrics/job/(?P<job>[^/]+)/?")
 
 
 class MetricsError(Exception):
@@ -33,18 +36,21 @@ def write_textfile(path: Path, registry: CollectorRegistry) -> None:
 
 
 def push(url: str, registry: CollectorRegistry, *, job: str, timeout_seconds: float) -> None:
-    """To the Pushgateway at `url`, which may hold a user and a password. Raises MetricsError.
+    """To the Pushgateway at `url`, which may hold a user and a password, and end in
+    /metrics/job/NAME where another group than that of `job` is meant. Raises MetricsError.
 
-    A POST to the group of `job` alone: it replaces every family that the registry has and leaves
+    A POST to the group of a job alone: it replaces every family that the registry has and leaves
     the others, so that the last success outlives a run that failed.
     """
     address = urlsplit(url if "://" in url else f"http://{url}")
     shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    named = _GROUP.fullmatch(shown)
+    base, group = (named["before"], unquote(named["job"])) if named else (shown, job)
     failures: list[Exception] = []
 
     def send() -> None:
         try:
-            _push(address.username, address.password, shown, registry, job, timeout_seconds + 1)
+            _push(address.username, address.password, base, registry, group, timeout_seconds + 1)
         except Exception as error:  # noqa: BLE001  whatever it is, it is told below
             failures.append(error)
 

@@ -109,7 +109,7 @@ _STARTS = "sum by (le) (podmedic_container_start_seconds_bucket)"
 _STORED = "sum by (le) (rate(podmedic_serve_store_seconds_bucket[10m]))"
 PANELS = (
     Panel("Last success", "stat", "dateTimeFromNow",
-          (("max(podmedic_run_last_success_timestamp_seconds) * 1000", ""),),
+          (("max by (job) (podmedic_run_last_success_timestamp_seconds) * 1000", "{{job}}"),),
           "When a run last ended that was neither aborted nor interrupted.", 6),
     Panel("Broken workloads", "stat", "short", (('sum(podmedic_workloads{verdict="broken"})', ""),),
           "Workloads with a critical finding.", 6),
@@ -181,12 +181,13 @@ PANELS = (
 
 ALERTS = (
     Alert("PodmedicNotRunRecently",
-          "time() - max(podmedic_run_last_success_timestamp_seconds) > 26 * 3600", "5m", "warning",
+          "time() - max by (job) (podmedic_run_last_success_timestamp_seconds) > 26 * 3600", "5m",
+          "warning",
           "No sweep has succeeded for more than 26 hours",
           "Runs are aborted, interrupted, or not started at all: look at the CronJob's last Jobs."),
     Alert("PodmedicAborted",
-          "max(podmedic_run_last_completion_timestamp_seconds)"
-          " > max(podmedic_run_last_success_timestamp_seconds)", "15m", "warning",
+          "max by (job) (podmedic_run_last_completion_timestamp_seconds)"
+          " > max by (job) (podmedic_run_last_success_timestamp_seconds)", "15m", "warning",
           "The last sweep was cut short",
           "It was aborted or interrupted; its log says why, and `podmedic resume` finishes it."),
     Alert("PodmedicWorkloadsBroken", 'sum(podmedic_workloads{verdict="broken"}) > 0', "0m",

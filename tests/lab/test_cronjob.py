@@ -169,6 +169,24 @@ def test_a_link_leads_to_the_directory_of_the_run() -> None:
         assert wanted <= set(arguments)
 
 
+def test_each_sweep_has_a_group_of_its_own_at_the_pushgateway() -> None:
+    second = ("name=weekly", "schedule=@weekly", "playbooks={triage}")
+    made = rendered("metrics.pushgateway=http://pg:9091", "sweeps[0].name=podmedic",
+                    "sweeps[0].schedule=@daily", "sweeps[0].playbooks={triage}",
+                    *(f"sweeps[1].{each}" for each in second))  # fmt: skip
+    arguments = [
+        word
+        for each in made
+        if each["kind"] == "CronJob"
+        for word in each["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
+        if word.startswith("--pushgateway")
+    ]
+    assert sorted(arguments) == [
+        "--pushgateway=http://pg:9091",
+        "--pushgateway=http://pg:9091/metrics/job/weekly",
+    ]
+
+
 def test_kustomize_puts_all_of_it_into_one_namespace(lab: Lab, tmp_path: Path) -> None:
     """As deploy/kustomize/base/kustomization.yaml shows it."""
     overlay = tmp_path / "overlay"

@@ -227,3 +227,30 @@ def test_alerts_fire_for_what_they_are_for_and_for_nothing_else(tmp_path: Path) 
         },
         tmp_path,
     )  # fmt: skip
+
+
+def test_a_sweep_that_succeeds_hides_none_that_does_not(tmp_path: Path) -> None:
+    (alert,) = (each for each in ALERTS if each.name == "PodmedicNotRunRecently")
+    file = tmp_path / "test.yaml"
+    told = {
+        "eval_time": "27h",
+        "alertname": alert.name,
+        "exp_alerts": [
+            {
+                "exp_labels": {"severity": alert.severity, "job": "shop"},
+                "exp_annotations": {"summary": alert.summary, "description": alert.description},
+            }
+        ],
+    }
+    file.write_text(
+        RULES_TEST.format(
+            rules=ROOT / "deploy/prometheus/podmedic.rules.yaml",
+            series=f"""      - {{series: '{LAST_SUCCESS}{{job="shop"}}', values: '0x1800'}}
+      - {{series: '{LAST_SUCCESS}{{job="podmedic"}}', values: '0+60x1800'}}""",
+            expected=f"      - {json.dumps(told)}",
+        )
+    )
+    said = subprocess.run(
+        ["promtool", "test", "rules", file], capture_output=True, timeout=60, check=False, text=True
+    )
+    assert said.returncode == 0, said.stdout + said.stderr

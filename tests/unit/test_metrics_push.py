@@ -56,6 +56,23 @@ def test_what_is_sent_is_a_post_to_the_group_of_the_job() -> None:
     assert b"Authorization: Basic bWVkaWM6c2VjcmV0IQ==" in head
 
 
+@pytest.mark.parametrize(
+    ("path", "posted"),
+    [
+        ("/", b"/metrics/job/podmedic"),
+        ("/push", b"/push/metrics/job/podmedic"),
+        ("/metrics/job/nightly", b"/metrics/job/nightly"),
+        ("/push/metrics/job/a%2Fb/", b"/push/metrics/job@base64/YS9i"),
+    ],
+)
+def test_sweeps_of_their_own_push_to_groups_of_their_own(path: str, posted: bytes) -> None:
+    """Else the success of one would hide that another one fails."""
+    with _gateway(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n") as (port, heard):
+        registry = build_registry(rich_report(), api_requests={})
+        push(f"http://127.0.0.1:{port}{path}", registry, job="podmedic", timeout_seconds=10)
+    assert heard[0].split(b"\r\n")[0] == b"POST " + posted + b" HTTP/1.1"
+
+
 def test_a_refusal_is_told_with_its_reason() -> None:
     body = b"pushed metrics are invalid\x1b[31m\n"
     reply = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
