@@ -159,6 +159,36 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 after an error that its code does not handle: mysqli_sql_exception: Connection refused in /srv/db.php:1987.",
     ),
     (
+        "localhost-refused",
+        {"log": "PSQLException: Connection to localhost:5432 refused. Check that the hostname and port are correct\n", "steps": steps()},
+        "Container app exits with code 1 because, as its log says, localhost:5432 refuses connections: that is the pod itself (localhost), and nothing in it listens there.",
+    ),
+    (
+        "localhost-refused",
+        {"log": "dial tcp 127.0.0.1:6379: connect: connection refused\n", "steps": steps()},
+        "Container app exits with code 1 because, as its log says, 127.0.0.1:6379 refuses connections: that is the pod itself (localhost), and nothing in it listens there.",
+    ),
+    (
+        # Not every name that begins so.
+        "connection-refused-by-log",
+        {"log": "dial tcp localhost.shop:6379: connect: connection refused\n", "steps": steps()},
+        "Container app exits with code 1 because, as its log says, localhost.shop:6379 refuses connections.",
+    ),
+    (
+        "api-token-not-mounted",
+        {"log": 'level=error msg="cannot load config" error="open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory"\n', "steps": steps()},
+        "Container app exits with code 1 because it wants to use the Kubernetes API and /var/run/secrets/kubernetes.io/serviceaccount/token is not there: automountServiceAccountToken is false, in its pod template or in its ServiceAccount.",
+    ),
+    (
+        # It is mounted: somebody took it away.
+        "file-missing-by-log",
+        {
+            "log": "open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory\n",
+            "mounts": ["/var/run/secrets/kubernetes.io/serviceaccount"], "steps": steps(),
+        },
+        "Container app exits with code 1 because, as its log says, /var/run/secrets/kubernetes.io/serviceaccount/token cannot be found.",
+    ),
+    (
         "mounted-file-is-folder",
         {
             "log": "Error: read config: read /etc/web/app.yml: is a directory\nUsage:\n  web serve [flags]\n",
