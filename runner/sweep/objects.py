@@ -28,6 +28,11 @@ T = TypeVar("T")
 Annotated = TypeVar("Annotated", Controller, Service, EndpointSlice, NetworkPolicy)
 
 _RECENT = timedelta(hours=1)
+# What a kubelet says of a pod that it does not take: its controller makes another one at once.
+_REFUSED = (
+    "Evicted", "SysctlForbidden", "UnexpectedAdmissionError", "TopologyAffinityError", "AppArmor",
+    "PodOSNotSupported",
+)  # fmt: skip
 _EVENTS = "type=Warning,involvedObject.kind!=Pod"
 _KINDS = {
     "deployments": "Deployment",
@@ -192,8 +197,8 @@ def with_failed_pods(
 ) -> tuple[PodPlan, ...]:
     """The same plans, but those of failed pods that say why something is wrong now: nothing can be
     started in them, and yet their state and their log tell. The last one of each Job that was
-    given up and of each workload whose pods were evicted within the hour, and each pod that
-    nobody owns: it is all there is."""
+    given up and of each workload whose pods were evicted, or refused by a kubelet, within the
+    hour, and each pod that nobody owns: it is all there is."""
     failed = failed_jobs(objects)
     last: dict[str, PodPlan] = {}
     for plan in plans:
@@ -202,7 +207,7 @@ def with_failed_pods(
             continue
         owners = pod.metadata.owner_references
         owner = next((o.uid for o in owners if o.uid in failed), None)
-        if owner is None and pod.status.reason == "Evicted" and now - _ended(pod) < _RECENT:
+        if owner is None and pod.status.reason in _REFUSED and now - _ended(pod) < _RECENT:
             owner = next((o.uid for o in owners if o.controller and o.kind != "Job"), None)
         if owner is None and not owners:
             owner = pod.metadata.uid

@@ -3,7 +3,7 @@ those about what the kubelet says of a start."""
 
 from typing import Any
 
-from runner.model.pod import PodCondition
+from runner.model.pod import ContainerState, PodCondition
 from tests.unit.crashloop_cases import PULL
 from tests.unit.examinations import crashloop_steps as steps
 from tests.unit.examinations import event, exited, running, waiting
@@ -187,6 +187,44 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             "mounts": ["/var/run/secrets/kubernetes.io/serviceaccount"], "steps": steps(),
         },
         "Container app exits with code 1 because, as its log says, /var/run/secrets/kubernetes.io/serviceaccount/token cannot be found.",
+    ),
+    (
+        "memory-full-at-start",
+        {
+            "state": waiting("RunContainerError", "runc create failed: container init was OOM-killed (memory limit too low?): unknown"),
+            "memory_limit": "64Mi", "steps": steps(),
+        },
+        "Container app is killed before its program runs: what counts against its memory limit of 64Mi has used it up already.",
+    ),
+    (
+        "volume-not-mountable",
+        {
+            "state": waiting("ContainerCreating"), "restarts": 0,
+            "events": [event("FailedMount", 'MountVolume.SetUp failed for volume "share" : mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs nfs.example:/x /y\nOutput: mount: /y: bad option; you might need a /sbin/mount.<type> helper program.\n', container="")],
+        },
+        "Container app does not start because volume share cannot be mounted: /y: bad option; you might need a /sbin/mount.<type> helper program.",
+    ),
+    (
+        "refused-by-kubelet",
+        {
+            "state": ContainerState(), "restarts": 0, "phase": "Failed", "pod_reason": "SysctlForbidden",
+            "pod_message": 'forbidden sysctl: "kernel.msgmax" not allowlisted',
+        },
+        'No container of the pod is started, because its node refuses it: forbidden sysctl: "kernel.msgmax" not allowlisted',
+    ),
+    (
+        "probe-port-unknown",
+        {
+            "state": running(), "restarts": 0, "readiness_probe": True, "steps": steps(),
+            "events": [event("Unhealthy", 'Readiness probe errored and resulted in unknown state: strconv.Atoi: parsing "web": invalid syntax')],
+        },
+        "Container app runs but gets no traffic because its readiness probe goes to a port called web, and no port of the container has that name.",
+    ),
+    (
+        # Its stack names a file, too.
+        "file-missing-by-log",
+        {"log": '{"level":"error","error":"open /etc/web/key.pem: no such file or directory","stack":"main.main\\n\\t/src/main.go:88"}\n', "steps": steps()},
+        "Container app exits with code 1 because, as its log says, /etc/web/key.pem cannot be found.",
     ),
     (
         "mounted-file-is-folder",

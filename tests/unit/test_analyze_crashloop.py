@@ -82,7 +82,7 @@ def test_every_rule_has_a_case() -> None:
     tested = {case[0] for case in CASES} | {f"{rule}-by-log" for rule in by_log}
     tested |= {"variable-missing", "variable-missing-by-log"}  # in test_analyze_wordings.py
     tested |= {"blocked-by-policy"}  # in test_analyze_scaling.py
-    tested |= {"image-changed", "no-scheduler"}  # in test_library_api.py
+    tested |= {"image-changed", "no-scheduler", "no-kubelet"}  # in test_library_api.py
     assert tested == {rule.id for rule in CRASHLOOP.spec.findings}
 
 

@@ -188,6 +188,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Service front sends its port 80 to port 9090 of the pods of Deployment web, where nothing listens: connections are refused.",
     ),
     (
+        "service-port-on-loopback",
+        serving(sockets="listen 6379 loopback\n", services=[service(6379)]),
+        "Service front sends its port 80 to port 6379 of the pods of Deployment web, which is open on their loopback address (localhost) only: connections are refused.",
+    ),
+    (
         "service-port-partly-closed",
         serving(services=[service(8080, 9090)]),
         "Service front sends its port 80 to port 9090 of the pods of Deployment web, where nothing listens: connections are refused.",

@@ -46,14 +46,14 @@ def test_the_name_of_an_image_is_no_reason() -> None:
         assert [rule for rule, _ in said("image-pull", one)] == ["image-not-found"]
 
 
-def unscheduled(age_seconds: int, **more: Any) -> tuple[Examination, datetime]:
+def unscheduled(age_seconds: int, node: str = "", **more: Any) -> tuple[Examination, datetime]:
     one = examination(state=ContainerState(), restarts=0, phase="Pending", **more)
     now = datetime(2026, 11, 28, tzinfo=UTC)
     born = ObjectMeta(
         name="web-1", namespace="shop", creation_timestamp=now - timedelta(seconds=age_seconds)
     )
     pod = msgspec.structs.replace(
-        one.pod, metadata=born, spec=msgspec.structs.replace(one.pod.spec, node_name="")
+        one.pod, metadata=born, spec=msgspec.structs.replace(one.pod.spec, node_name=node)
     )
     return msgspec.structs.replace(one, pod=pod), now
 
@@ -64,6 +64,16 @@ def test_a_pod_that_no_scheduler_looks_at() -> None:
          "The pod has waited 45 s for a node, and no scheduler has said anything of it."),
     ]  # fmt: skip
     assert said("pending", *unscheduled(29)) == []
+
+
+def test_a_pod_that_no_kubelet_takes() -> None:
+    assert said("pending", *unscheduled(25, node="node-17")) == [
+        ("no-kubelet",
+         "The pod is for node node-17, and no kubelet has said anything of it: there is no such node, or its kubelet does not run."),
+    ]  # fmt: skip
+    assert said("pending", *unscheduled(15, node="node-17")) == []
+    taken = [PodCondition(type="Initialized", status="True")]
+    assert said("pending", *unscheduled(25, node="node-17", pod_conditions=taken)) == []
 
 
 @pytest.mark.parametrize(
