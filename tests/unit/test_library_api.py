@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from runner.model.examination import Examination
-from runner.model.pod import ContainerState, ObjectMeta
+from runner.model.pod import ContainerState, ObjectMeta, PodCondition
 from runner.model.report import Difference
 from runner.playbook import builtin, resolve
 from tests.unit.examinations import (
