@@ -89,8 +89,8 @@ class EvidenceSpec(Spec):
     """What is read from the API about each pod."""
 
     logs: LogEvidence = LogEvidence()
-    """Log of the target container, or of the instance before if that one died.
-    With it those of up to four other containers of the pod that run or ended with an error
+    """Log of the target container, or of the instance before if that one died; with it those of up
+    to four other containers of the pod that run or ended with an error
     (`logs.neighbours`)."""
     events: bool = True
     """Events about the pod."""
