@@ -76,6 +76,7 @@ class Options(Record, frozen=True, kw_only=True):
     redact_rules: tuple[str, ...] = ()
     no_redact: bool = False
     max_changed: int = 1
+    since_seconds: float = 0.0
 
 
 class Document(Record, frozen=True, kw_only=True):

@@ -190,6 +190,7 @@ def make_selection(
     *,
     all_namespaces: bool,
     trigger: Trigger | None = None,
+    since_seconds: float = 0.0,
 ) -> Selection:
     if trigger is not None and (namespaces or all_namespaces or selector or field_selector):
         raise click.UsageError("--alert says which pods: -n, -A, -l, --field-selector cannot")
@@ -212,6 +213,7 @@ def make_selection(
         label_selector=selector,
         field_selector=field_selector,
         aims=() if trigger is None else trigger.aims(),
+        since_seconds=since_seconds,
     )
 
 
@@ -354,6 +356,8 @@ def nothing_selected(playbooks: Sequence[Playbook], selection: Selection, looked
     names = namespaces_meant(playbooks, selection)
     where = "any namespace" if names is None else f"namespace {', '.join(names)}"
     labels = f" with labels {selection.label_selector}" if selection.label_selector else ""
+    if selection.since_seconds:
+        labels += f" that restarted within the last {selection.since_seconds:g} s"
     meant = " or ".join(p.metadata.name for p in playbooks)
     seen = f"; {plural(looked_at, 'pod')} looked at, none meant by {meant}" if looked_at else ""
     return f"no pod selected in {where}{labels}{seen}"

@@ -118,6 +118,7 @@ def request_of(
             given.field_selector,
             all_namespaces=given.all_namespaces,
             trigger=given.trigger,
+            since_seconds=given.since_seconds,
         ),
         connection=options.Connection(
             kubeconfig=given.kubeconfig,

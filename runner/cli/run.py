@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from runner.cli import options, redaction, sealing
+from runner.cli.duration import Duration
 from runner.cli.execute import execute
 from runner.cli.logs import log_format_option
 from runner.cli.notify import notify_options, otel_installed, read_notify
@@ -31,6 +32,15 @@ from runner.record import Options
 @click.option("--trigger", metavar="FILE", hidden=True, help="What `podmedic serve` stored.")
 @options.routes_option
 @options.selection_options
+@click.option(
+    "--since",
+    "since_seconds",
+    default=0.0,
+    type=Duration(),
+    metavar="TIME",
+    help="Only pods with a container that failed, or was restarted, within so long before now: "
+    "90s, 30m, 2h, 1d.",
+)
 @options.connection_options
 @options.debugger_options
 @options.policy_options

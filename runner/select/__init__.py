@@ -11,6 +11,7 @@ from runner.select.condition import (
     conditions_of,
     container_crash_loops,
     is_healthy,
+    restarted_within,
 )
 from runner.select.labels import selector_may_mean, selector_means, selector_must_mean
 from runner.select.node import node_pool
@@ -43,6 +44,7 @@ __all__ = [
     "node_pool",
     "owner_matches",
     "owner_matches_workload",
+    "restarted_within",
     "revision_hash",
     "sample",
     "selector_may_mean",

@@ -69,6 +69,20 @@ def restarted_after(pod: Pod, name: str, exit_code: int, *, init: bool) -> bool:
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
 
+def restarted_within(pod: Pod, seconds: float, now: datetime) -> bool:
+    """Whether a container of it failed, or ended and was started again, so short a while ago; as
+    far as the API remembers: the last instance of each. One that did its work is none."""
+    since = now - timedelta(seconds=seconds)
+    for status, _ in app_statuses(pod):
+        ended, last = status.state.terminated, status.last_state.terminated
+        if ended is not None and ended.exit_code == 0:
+            ended = None
+        for each in (ended, last):
+            if each is not None and (each.finished_at is None or each.finished_at >= since):
+                return True
+    return False
+
+
 def container_crash_loops(
     pod: Pod, status: ContainerStatus, now: datetime, *, init: bool = False
 ) -> bool:

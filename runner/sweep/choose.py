@@ -15,6 +15,7 @@ from runner.select import (
     controls,
     is_healthy,
     matches,
+    restarted_within,
     sample,
     skip_reason,
     workload_of,
@@ -28,9 +29,12 @@ _MAX_CONTROLS = 10
 class Chosen:
     """Keeps what is meant, and of the rest only healthy pods that may be compared with."""
 
-    def __init__(self, playbooks: Sequence[Playbook], now: datetime) -> None:
+    def __init__(
+        self, playbooks: Sequence[Playbook], now: datetime, since_seconds: float = 0.0
+    ) -> None:
         self._playbooks = playbooks
         self._now = now
+        self._since_seconds = since_seconds
         self._decided = False
         self._pods: dict[str, Pod] = {}
         # By name of the playbook, then uid.
@@ -40,9 +44,11 @@ class Chosen:
 
     def offer(self, pod: Pod, playbooks: Sequence[Playbook]) -> None:
         """A pod that the selectors of these playbooks select."""
+        since = self._since_seconds
+        recent = not since or restarted_within(pod, since, self._now)
         for playbook in playbooks:
             targets = playbook.spec.targets
-            if matches(targets, pod, self._now):
+            if recent and matches(targets, pod, self._now):
                 self._pods[pod.metadata.uid] = pod
                 self._meant[playbook.name][pod.metadata.uid] = None
             elif targets.sample.control and self._may_be_control(pod, playbook):

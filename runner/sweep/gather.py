@@ -132,7 +132,7 @@ async def gather(
     """Raises ClusterError. Pods that no playbook means are dropped page by page. `meant` are the
     pods to look at by uid, where that was decided before."""
     wanted = queries(playbooks, selection)
-    chosen = Chosen(playbooks, now)
+    chosen = Chosen(playbooks, now, selection.since_seconds)
     ready: dict[str, ReadyPod] = {}
     taken: dict[str, Pod] = {}
     looked_at = Counter[str | None]()

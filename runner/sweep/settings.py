@@ -14,7 +14,8 @@ class Selection:
     """What the command line says on top of the playbooks.
 
     `namespaces` None means all of them; empty, those of the playbook or else `default_namespace`.
-    With `aims` only the pods that they mean, each for their playbooks alone.
+    With `aims` only the pods that they mean, each for their playbooks alone; with `since_seconds`
+    only those that restarted within them.
     """
 
     namespaces: tuple[str, ...] | None = ()
@@ -22,12 +23,13 @@ class Selection:
     label_selector: str = ""
     field_selector: str = ""
     aims: tuple[Aim, ...] = ()
+    since_seconds: float = 0.0
 
     @property
     def means_objects(self) -> bool:
         """Whether workloads are judged beside pods: not where something means pods alone."""
         aimed = not self.aims or any(not aim.target.pod for aim in self.aims)
-        return aimed and not self.field_selector
+        return aimed and not self.field_selector and not self.since_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,13 @@ def test_s01_s02_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Pat
         assert "LEDGER_URL" in top["message"]
         assert "LEDGER_URL is not set" in top["evidence"][0]["excerpt"]
 
+        recent = pm.podmedic(
+            lab, "run", "incident-evidence", "-n", touched, "--since=1h", "--dry-run=client",
+            "-o", "name", directory=tmp_path / "out",
+        )  # fmt: skip
+        assert {name[4:10] for name in recent.stdout.split()} == {"ledger"}
+        assert len(recent.stdout.split()) == 40
+
         n = 45
         # The fixed part was 12 before workloads, Services and nodes were read: 8 LISTs, one review;
         # and PodDisruptionBudgets also where the limit of a workload is lifted: one of each;

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import click
 import pytest
 
+from runner.cli.duration import Duration
 from runner.model.examination import TargetCondition as C
 from runner.model.pod import Pod
 from runner.model.report import Workload
@@ -13,12 +15,47 @@ from runner.select import (
     choose_container,
     conditions_of,
     matches,
+    restarted_within,
     skip_reason,
     workload_of,
 )
 from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated, waiting
 
 NOT_READY = {"Ready": "False"}
+CRASHED = {"terminated": {"exitCode": 1, "finishedAt": ago(minutes=10)}}
+DONE = {"terminated": {"exitCode": 0, "finishedAt": ago(minutes=1)}}
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds", "expected"),
+    [
+        (pod(running()), 3600, False),
+        (pod(running(restartCount=1, lastState=CRASHED)), 3600, True),
+        (pod(running(restartCount=1, lastState=CRASHED)), 600, True),
+        (pod(running(restartCount=1, lastState=CRASHED)), 599, False),
+        (pod({"state": CRASHED}), 3600, True),
+        (pod({"state": DONE}), 3600, False),
+        (pod(waiting("CrashLoopBackOff", restartCount=4, lastState=CRASHED)), 3600, True),
+        (pod(waiting("ImagePullBackOff")), 3600, False),
+    ],
+    ids=range(8),
+)
+def test_pods_that_restarted_a_while_ago(given: Pod, seconds: float, expected: bool) -> None:
+    assert restarted_within(given, seconds, NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30m", 1800), ("2h", 7200), ("1d", 86400), ("0s", 0), ("2", 0), ("-1h", 0),
+     ("1.5h", 0), ("9999999s", 0), ("2H", 0), ("", 0)],
+)  # fmt: skip
+def test_spans_of_time(text: str, seconds: float) -> None:
+    found = 0.0
+    try:
+        found = Duration().convert(text, None, None)
+    except click.UsageError as error:
+        assert error.message == f"{text!r} is no time: 90s, 30m, 2h, 1d"
+    assert found == seconds
 
 
 @pytest.mark.parametrize(
