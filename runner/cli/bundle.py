@@ -8,7 +8,7 @@ import click
 
 from runner import record
 from runner.cli.exit_codes import ExitCode
-from runner.cli.main import complain
+from runner.cli.main import complain, tell
 from runner.cli.redaction import own_rules, rules_option
 from runner.cli.request import default_file
 from runner.cli.upload import place_of, send, upload_option
@@ -150,7 +150,7 @@ def seal(
         return ExitCode.NOT_SEALED
     if not quiet:
         signed = "signed" if signer is not None else "not signed: see --key"
-        click.echo(f"Bundle: {target} ({len(manifest.files)} files, {signed})", err=True)
+        tell(f"Bundle: {target} ({len(manifest.files)} files, {signed})")
     return ExitCode.OK
 
 

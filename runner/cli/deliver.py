@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -35,10 +36,11 @@ _OTHER_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """`failed_sinks` are those that did not take the result."""
+    """`failed_sinks` are those that did not take the result. Without `page` it is not stored."""
 
     code: ExitCode
     failed_sinks: tuple[str, ...]
+    page: Path | None
 
 
 async def deliver(
@@ -91,9 +93,7 @@ async def deliver(
     elif request.output is not None:
         with _reader_may_leave():
             click.echo(render(report, request.output), nl=False)
-    if (log := logs.current()) is not None:
-        log.report(report, code, str(request.directory / HTML_NAME) if stored else "")
-    return Delivered(code, tuple(failed))
+    return Delivered(code, tuple(failed), request.directory / HTML_NAME if stored else None)
 
 
 @contextmanager

@@ -231,6 +231,8 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if missing:
             failed = (*delivered.failed_sinks, *missing)
             await export_metrics(request, report, requests, redact.counts, failed)
+        if (log := logs.current()) is not None:
+            log.report(report, code, delivered.page)
         return code
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -67,7 +68,7 @@ class Log:
             container=result.container,
         )
 
-    def report(self, report: Report, code: ExitCode, where: str) -> None:
+    def report(self, report: Report, code: ExitCode, page: Path | None) -> None:
         for finding in report.findings:
             workload = finding.workload
             self.write(
@@ -89,7 +90,8 @@ class Log:
             aborted=report.run.aborted,
             interrupted=report.run.interrupted,
             redacted=report.run.redacted,
-            report=where,
+            # What was sent to an object store and lay in a temporary directory is gone.
+            report=str(page) if page is not None and page.exists() else "",
         )
 
 

@@ -114,6 +114,16 @@ def complain(line: str, level: str = "warning") -> None:
     click.echo(f"podmedic: {one_line(line)}", err=True)
 
 
+def tell(line: str) -> None:
+    """The same for what is no complaint."""
+    from runner.cli import logs  # noqa: PLC0415
+
+    if (log := logs.current()) is not None:
+        log.write("info", line)
+    else:
+        click.echo(line, err=True)
+
+
 def explain(error: Exception) -> tuple[str, ExitCode]:
     """The line and the exit code for what the user can mend; everything else is our bug.
 

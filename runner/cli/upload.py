@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from runner.cli.exit_codes import ExitCode
-from runner.cli.main import complain
+from runner.cli.main import complain, tell
 from runner.storage.place import Place, PlaceError
 
 upload_option = click.option(
@@ -41,5 +41,5 @@ def send(file: Path, url: str, run_id: str, *, quiet: bool) -> ExitCode:
         return ExitCode.NOT_STORED
     if not quiet:
         checked_how = "read back and compared" if done.read_back else "may not be read back here"
-        click.echo(f"Uploaded: {done.url} ({done.bytes} bytes, {checked_how})", err=True)
+        tell(f"Uploaded: {done.url} ({done.bytes} bytes, {checked_how})")
     return ExitCode.OK

@@ -48,7 +48,7 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         outcome = pm.run(
             lab, namespace, playbook(desk, [RULE]), "-o", "ndjson", "-o", "junit,sarif",
-            "--log-format", "json",
+            "--log-format", "json", "--bundle",
             directory=desk / "run",
         )  # fmt: skip
         shutil.copytree(desk / "run", desk / "again")
@@ -121,6 +121,8 @@ def test_the_log_was_json_with_the_ids_of_run_and_pods(directory: Path) -> None:
     found = [line["finding"] for line in lines if "finding" in line]
     assert found == [finding["fingerprint"] for finding in report["findings"]]
     assert (lines[-1]["exitCode"], lines[-1]["level"]) == (1, "info")
+    assert lines[-1]["report"] == str(directory / "report.html")
+    assert [line["level"] for line in lines if line["message"].startswith("Bundle: ")] == ["info"]
     assert not any(PASSWORD in json.dumps(line) for line in lines)
 
 

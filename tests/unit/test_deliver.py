@@ -49,7 +49,7 @@ def test_people_read_the_result_before_a_service_is_told(
     done = _delivered(tmp_path, told, monkeypatch)
     assert read[0].startswith("2 workloads broken, 2 suspicious, 4 healthy, 2 not examined")
     assert read[0].endswith(f"Report: {tmp_path}/report.html\n")
-    assert done == Delivered(ExitCode.FINDINGS, ())
+    assert done == Delivered(ExitCode.FINDINGS, (), tmp_path / "report.html")
 
 
 def test_a_baseline_of_many_runs_tells_what_comes_and_goes(
@@ -85,7 +85,7 @@ def test_a_reader_who_left_keeps_nobody_from_being_told(
 
     heard: list[str] = []
     monkeypatch.setattr(module, "summary", left)
-    assert _delivered(tmp_path, told, monkeypatch) == Delivered(ExitCode.FINDINGS, ())
+    assert _delivered(tmp_path, told, monkeypatch).code is ExitCode.FINDINGS
     assert heard == ["told"]
 
 
@@ -99,7 +99,7 @@ def test_who_did_not_take_it_stands_in_the_metrics_and_changes_no_exit_code(
         tmp_path, lambda: False, monkeypatch,
         quiet=True, metrics_textfile=str(textfile), pushgateway=f"http://127.0.0.1:{port}",
     )  # fmt: skip
-    assert done == Delivered(ExitCode.FINDINGS, ("notify", "pushgateway"))
+    assert (done.code, done.failed_sinks) == (ExitCode.FINDINGS, ("notify", "pushgateway"))
     failed = [line for line in textfile.read_text().splitlines() if line.endswith(" 1.0")]
     assert [line for line in failed if line.startswith("podmedic_sink_failures")] == [
         'podmedic_sink_failures{sink="notify"} 1.0',

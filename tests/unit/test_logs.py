@@ -3,13 +3,14 @@
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from runner.cli import logs
 from runner.cli.exit_codes import ExitCode
 from runner.cli.logs import JsonProgress, Log
-from runner.cli.main import complain
+from runner.cli.main import complain, tell
 from runner.model.report import PodOutcome
 from tests.unit.report_samples import HOSTILE, pod, rich_report, workload
 
@@ -40,14 +41,21 @@ def test_a_pod_has_its_ids_and_those_of_the_run() -> None:
     ]  # fmt: skip
 
 
-def test_the_end_of_a_run() -> None:
+def test_the_end_of_a_run(tmp_path: Path) -> None:
     log, stream = _log()
-    log.report(rich_report(), ExitCode.FINDINGS, "sweep/report.html")
+    page = tmp_path / "report.html"
+    log.report(rich_report(), ExitCode.FINDINGS, page)
+    page.touch()
+    log.report(rich_report(), ExitCode.FINDINGS, page)
+    log.report(rich_report(), ExitCode.NOT_STORED, None)
 
     lines = _lines(stream)
     assert [line.get("finding") for line in lines[:2]] == ["fp-ledger", "fp-orders"]
     assert lines[-1]["message"] == "2 workloads broken, 2 suspicious, 4 healthy, 2 not examined"
-    assert (lines[-1]["exitCode"], lines[-1]["report"]) == (1, "sweep/report.html")
+    ends = [line for line in lines if "exitCode" in line]
+    assert [(line["exitCode"], line["report"]) for line in ends] == [
+        (1, ""), (1, str(page)), (6, ""),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [*HOSTILE, "two\nlines", "\u2028"])
@@ -66,8 +74,9 @@ def test_what_is_complained_of_is_a_line_too(
     monkeypatch.setattr(logs._State, "log", log)
     complain("the disk is full")
     complain("forbidden", "error")
+    tell("Bundle: run.tar.zst")
     assert [(line["level"], line["message"]) for line in _lines(stream)] == [
-        ("warning", "the disk is full"), ("error", "forbidden"),
+        ("warning", "the disk is full"), ("error", "forbidden"), ("info", "Bundle: run.tar.zst"),
     ]  # fmt: skip
     assert capsys.readouterr().err == ""
 
