@@ -85,14 +85,14 @@ def with_ends(report: Report, file: str) -> Report:
     if trigger is None or not trigger.alerts:
         raise click.UsageError("--resolved: no alert started this run")
     try:
-        found = with_resolved(trigger, read_ended(_read(file, "--resolved"), trigger))
+        ended = read_ended(_read(file, "--resolved"), trigger)
     except BodyError as error:
         raise click.UsageError(f"--resolved {file}: {error}") from None
-    if found == trigger:
+    if not any(map(ended, trigger.alerts)):
         raise click.UsageError(
             f"--resolved {file}: tells of the end of no alert that started this run"
         )
-    run = msgspec.structs.replace(report.run, trigger=found)
+    run = msgspec.structs.replace(report.run, trigger=with_resolved(trigger, ended))
     return msgspec.structs.replace(report, run=run)
 
 

@@ -331,6 +331,7 @@ def answer(**fields: Any) -> dict[str, Any]:
 
 def test_a_later_word_of_the_sender_closes_the_story_beside_the_sealed_run(tmp_path: Path) -> None:
     made = report(msgspec.structs.replace(trigger(), id="podmedic-alert-1"))
+    assert made.run.trigger is not None
     run = written(tmp_path, made)
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     gone = body(alert(status="resolved", endsAt="2026-11-23T03:10:00Z"), status="resolved")
@@ -342,6 +343,10 @@ def test_a_later_word_of_the_sender_closes_the_story_beside_the_sealed_run(tmp_p
     assert (shown["firing"], shown["endsAt"], shown["resolvedAt"]) == (
         True, None, "2026-11-23T03:10:00Z",
     )  # fmt: skip
+    # What the run lived to see itself stays, and is no mistake.
+    known = msgspec.structs.replace(made.run.trigger.alerts[0], resolved_at=ENDED)
+    lived = report(msgspec.structs.replace(made.run.trigger, alerts=(known,)))
+    assert told(written(tmp_path / "lived", lived), gone)[0] == 0
     assert 'until <time datetime="2026-11-23T03:10:00' in told(run, gone, "-o", "html")[1]
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
