@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.examine.context import Context
+from runner.examine.watch import newer
 from runner.model.pod import Pod
 from runner.select import Skip
 
@@ -21,19 +22,11 @@ _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
-def _newer(one: Pod, other: Pod) -> Pod:
-    def version(pod: Pod) -> tuple[int, str]:
-        text = pod.metadata.resource_version
-        return len(text), text
-
-    return one if version(one) >= version(other) else other
-
-
 async def when_alone(ctx: Context, pod: Pod) -> Pod:
     """The pod as soon as no other run is at work in it, it goes away, or all is stopped."""
     uid = pod.metadata.uid
     while True:
-        pod = _newer(pod, ctx.hub.latest(uid))
+        pod = newer(pod, ctx.hub.latest(uid))
         until = ctx.taken_until(pod)
         if until is None or ctx.hub.gone(uid) or pod.metadata.deletion_timestamp is not None:
             return pod
@@ -43,7 +36,7 @@ async def when_alone(ctx: Context, pod: Pod) -> Pod:
         await ctx.hub.changed(uid, min(left_seconds, _LOOK_SECONDS))
 
 
-async def _read(ctx: Context, pod: Pod) -> Pod | None:
+async def read(ctx: Context, pod: Pod) -> Pod | None:
     """As it is now, None if it is no more; by a LIST, for a sweep needs no `get` on pods."""
     meta = pod.metadata
     scope = Scope(namespace=meta.namespace, field_selector=f"metadata.name={meta.name}")
@@ -72,7 +65,7 @@ async def add_when_alone(
         pause_seconds = min(_FIRST_PAUSE_SECONDS * 2.0**conflicts, _LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(pause_seconds)
         conflicts += 1
-        found = await _read(ctx, pod)
+        found = await read(ctx, pod)
         if found is None or found.ephemeral_container(body["name"]) is not None:
             # It went away, as the server says by its uid; or an answer was lost, and the same
             # again changes nothing.

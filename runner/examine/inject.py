@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.debt import run_of
-from runner.examine.alone import add_when_alone
+from runner.examine.alone import add_when_alone, read
 from runner.examine.classify import Stage, Verdict, classify, explain_absence
 from runner.examine.context import Context
 from runner.examine.ending import TARGET_DIED, target_end, why_incomplete
@@ -60,6 +61,12 @@ class Injected:
     target_died: bool = False
 
 
+async def _ask(ctx: Context, pod: Pod) -> None:
+    """What became of the pod: the watch may have been silent because the API server was away."""
+    with suppress(ClusterError):
+        ctx.hub.read(pod.metadata.uid, await read(ctx, pod))
+
+
 async def wait_for(
     ctx: Context,
     uid: str,
@@ -74,7 +81,7 @@ async def wait_for(
     clock = asyncio.get_running_loop().time
     began = clock()
     deadline = began + max(ctx.limits.start_seconds, start_seconds)
-    running = False
+    running = asked = False
     while True:
         pod = ctx.hub.latest(uid)
         verdict = classify(pod, name, ctx.hub.events(uid))
@@ -90,8 +97,13 @@ async def wait_for(
             if deadline_seconds is None:
                 return verdict
             deadline = clock() + deadline_seconds + ctx.limits.grace_seconds
+            asked = False
         left = deadline - clock()
         if left <= 0 or not await ctx.hub.changed(uid, left):
+            if not asked:
+                asked = True
+                await _ask(ctx, pod)
+                continue
             if running:
                 return Verdict(Stage.RUNNING, "DeadlineExceeded", (
                     f"container {name} was still running {deadline_seconds or 0:.0f} s "

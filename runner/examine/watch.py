@@ -10,6 +10,14 @@ from runner.model.pod import Event, Pod
 MAX_EVENTS_PER_POD = 64
 
 
+def newer(one: Pod, other: Pod) -> Pod:
+    def version(pod: Pod) -> tuple[int, str]:
+        text = pod.metadata.resource_version
+        return len(text), text
+
+    return one if version(one) >= version(other) else other
+
+
 class _Entry:
     __slots__ = ("changed", "events", "gone", "pod")
 
@@ -84,6 +92,13 @@ class PodHub:
         ):
             entry.pod = pod
             entry.changed.set()
+
+    def read(self, uid: str, pod: Pod | None) -> None:
+        """Take in what a LIST of our own said, None if the pod is no more."""
+        entry = self._entries[uid]
+        entry.gone = entry.gone or pod is None
+        if pod is not None:
+            entry.pod = newer(pod, entry.pod)
 
     def wake(self) -> None:
         """Whoever waits for a change looks again: what else it goes by has changed."""

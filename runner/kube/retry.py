@@ -37,15 +37,16 @@ class FailedAttemptError(Exception):
 class RetryPolicy:
     """How often and how long one request is tried; waiting for the rate limit does not count.
 
-    Without an answer it is tried more often than with one: an API server that restarts refuses
-    connections for half a minute, all of them at once, and costs nothing meanwhile. A server that
-    never answered yet is more likely the wrong one.
+    Without an answer it is tried more often and longer than with one: an API server that is
+    restarted or upgraded refuses connections for minutes, all of them at once, and costs nothing
+    meanwhile. A server that never answered yet is more likely the wrong one.
     """
 
     attempts: int = 5
-    attempts_without_answer: int = 10
+    attempts_without_answer: int = 80
     attempts_before_first_answer: int = 3
     total_seconds: float = 60.0
+    total_seconds_without_answer: float = 200.0
     base_seconds: float = 0.5
     cap_seconds: float = 8.0
 
@@ -56,7 +57,12 @@ class RetryPolicy:
         most = self.attempts
         if failed.error.status is None:
             most = self.attempts_without_answer if answered else self.attempts_before_first_answer
-        return not failed.final and attempts < most and seconds <= self.total_seconds
+        return not failed.final and attempts < most and seconds <= self.bound_seconds(failed)
+
+    def bound_seconds(self, failed: FailedAttemptError) -> float:
+        if failed.error.status is None:
+            return self.total_seconds_without_answer
+        return self.total_seconds
 
 
 def outcome(failures: Sequence[FailedAttemptError]) -> FailedAttemptError:
@@ -128,7 +134,8 @@ class _Trial(Generic[T]):
             self._is_replayed = True
             raise self.failures[0]
         try:
-            async with asyncio.timeout(self._retrier.policy.total_seconds - self._spent_seconds):
+            most = self._retrier.policy.bound_seconds(self.failures[-1])
+            async with asyncio.timeout(most - self._spent_seconds):
                 await self._retrier.budget.wait()
         except TimeoutError:
             self.failures[-1].final = True

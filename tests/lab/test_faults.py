@@ -1,5 +1,7 @@
 """Faults between us and the API server: the sweep completes, and nothing is injected twice."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from lab.handle import Lab
 from lab.proxy import Fault, FaultProxy, Match, service_account_token
 from tests.lab import podmedic as pm
+from tests.lab.waiting import until
 
 SLEEP = pm.SLEEP
 PODS = 4
@@ -112,6 +115,41 @@ def test_s31_watch_expired(
         Fault.expired_watch(path=ALL_PODS, times=1),
         Fault.expired_event(path=ALL_PODS, after_events=1, times=1),
     )  # fmt: skip
+
+
+OUTAGE_SECONDS = 20
+
+
+def test_s31_an_outage_in_mid_run_costs_no_result(
+    lab: Lab, proxy: FaultProxy, shop: str, token: str, tmp_path: Path
+) -> None:
+    """All connections end and none is taken. The containers begin and end meanwhile, and nobody is
+    told: by what is known they did not start in time."""
+    proxy.clear()
+    kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig", token=token, namespace=shop)
+    script = "for i in 1 2 3 4 5 6 7 8; do sleep 1; done; echo done"
+    playbook = pm.playbook(tmp_path, [{"name": "work", "script": script}])
+    before = pm.ephemeral_containers(lab, shop)
+    out = tmp_path / "out"
+    words = ("--max-per-workload=0", "--no-canary", "--start-timeout=5")
+    process = pm.start_run(lab, shop, playbook, "--kubeconfig", kubeconfig, *words, directory=out)
+    most = sum(map(len, before.values())) + PODS
+    until(
+        lambda: sum(map(len, pm.ephemeral_containers(lab, shop).values())) == most,
+        f"{PODS} containers are not there", every_seconds=0.1,
+    )  # fmt: skip
+    proxy.add(Fault.drop_request(times=None))
+    proxy.hang_up()
+    time.sleep(OUTAGE_SECONDS)
+    proxy.clear()
+    _, errors = process.communicate(timeout=OUTAGE_SECONDS + 90)
+    assert (out / "report.json").exists(), errors
+    report = json.loads((out / "report.json").read_bytes())
+    assert [p["outcome"] for p in report["pods"]] == ["passed"] * PODS, errors
+    assert {p["steps"][0]["stdout"] for p in report["pods"]} == {"done\n"}
+    assert (process.returncode, report["run"]["aborted"]) == (0, "")
+    after = pm.ephemeral_containers(lab, shop)
+    assert {name: len(after[name]) - len(before[name]) for name in after} == dict.fromkeys(after, 1)
 
 
 def test_slow_api_server(

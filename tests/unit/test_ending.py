@@ -1,17 +1,21 @@
 """The end of a target that took our container with it, as far as the API still knows it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.examine import Context, PodHub, examine_pod
 from runner.examine.catch import Caught
+from runner.examine.classify import Stage
 from runner.examine.context import Limits
 from runner.examine.ending import TargetEnd, shared_end
-from runner.examine.inject import Injected
+from runner.examine.inject import Injected, wait_for
 from runner.model.pod import ContainerStatus, Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, Selected, plan_pod
@@ -155,3 +159,52 @@ def test_a_pod_that_ended_before_its_turn_gets_nothing(by_then: Pod, reason: str
     assert (result.outcome, result.reason) == (PodOutcome.UNKNOWN, reason)
     assert result.injections == ()
     assert [(s.outcome, s.reason) for s in result.steps] == [(StepOutcome.NOT_EVALUATED, reason)]
+
+
+class _Silent:
+    """A cluster whose watch says nothing; a LIST is answered with these, in order."""
+
+    def __init__(self, *answers: Pod | ClusterError | None) -> None:
+        self._answers = list(answers)
+
+    async def list_pods(self, scope: Scope) -> AsyncIterator[tuple[list[Pod], str]]:
+        assert scope == Scope(namespace="shop", field_selector="metadata.name=web-1")
+        answer = self._answers.pop(0)
+        if isinstance(answer, ClusterError):
+            raise answer
+        yield [] if answer is None else [answer], "9"
+
+
+def _with_ours(**state: Any) -> Pod:
+    status = {"name": "c-1", "state": state}
+    return pod(running(), metadata={"resourceVersion": "9"}, status={
+        "ephemeralContainerStatuses": [status]
+    })  # fmt: skip
+
+
+BEGUN = _with_ours(running={"startedAt": ago(seconds=1)})
+DONE = _with_ours(terminated={"exitCode": 0, "reason": "Completed"})
+AWAY = ClusterError(ErrorReason.UNREACHABLE, "connection refused")
+
+
+@pytest.mark.parametrize(
+    ("answers", "stage"),
+    [
+        ([DONE], Stage.ENDED),
+        ([BEGUN, DONE], Stage.ENDED),
+        ([BEGUN, BEGUN], Stage.RUNNING),
+        ([None], Stage.POD_ENDED),
+        ([pod(running())], Stage.WAITING),
+        ([AWAY], Stage.WAITING),
+    ],
+)
+async def test_s31_what_a_silent_watch_did_not_say_is_asked_for_before_it_is_given_up(
+    answers: list[Pod | ClusterError | None], stage: Stage
+) -> None:
+    """The API server was away for longer than the container may take to start."""
+    hub = PodHub(None)  # type: ignore[arg-type]
+    hub.track(pod(running()))
+    cluster: Any = _Silent(*answers)
+    ctx = replace(context(hub), cluster=cluster, limits=Limits(start_seconds=0.01, grace_seconds=0))
+    verdict = await wait_for(ctx, "u1", "c-1", 1, deadline_seconds=0.01)
+    assert verdict.stage is stage

@@ -1,11 +1,13 @@
 """What is tried again, and what a request came to in the end."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from runner.cluster import ClusterError, ErrorReason
+from runner.kube.backoff import delay_seconds
 from runner.kube.limit import RateLimiter
 from runner.kube.retry import FailedAttemptError, Retrier, RetryPolicy, outcome
 
@@ -65,8 +67,8 @@ async def test_what_is_final_is_not() -> None:
 
 async def test_no_answer_is_borne_longer_unless_there_never_was_one() -> None:
     """An API server that restarts against an address that is wrong."""
-    assert await run(*[LOST] * 9, "ok") == ("ok", 10)
-    assert await run(*[LOST] * 10, "ok") == ("Unreachable", 10)
+    assert await run(*[LOST] * 79, "ok") == ("ok", 80)
+    assert await run(*[LOST] * 80, "ok") == ("Unreachable", 80)
     assert await run(LOST, LOST, "ok", answered=False) == ("ok", 3)
     assert await run(LOST, LOST, LOST, "ok", answered=False) == ("Unreachable", 3)
 
@@ -92,6 +94,20 @@ def test_the_policy_ends_at_its_total() -> None:
 
     assert policy.allows_another(BUSY, 1, 60.0, answered=True)
     assert not policy.allows_another(BUSY, 1, 60.1, answered=True)
+
+
+def test_s31_three_minutes_without_an_api_server_are_borne() -> None:
+    """Whatever chance makes of the pauses; and it ends."""
+    policy, chance = RetryPolicy(), random.Random(31)
+    for _ in range(200):
+        seconds, attempts, pause = 0.0, 1, 0.0
+        while policy.allows_another(LOST, attempts, seconds + pause, answered=True):
+            seconds, attempts = seconds + pause, attempts + 1
+            pause = delay_seconds(
+                attempts, chance.random(),
+                base_seconds=policy.base_seconds, cap_seconds=policy.cap_seconds,
+            )  # fmt: skip
+        assert 180.0 < seconds <= 200.0
 
 
 @pytest.mark.parametrize(
