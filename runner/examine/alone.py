@@ -16,8 +16,6 @@ from runner.select import Skip
 
 # Where pods have no generation, each word of a kubelet is a change.
 _MAX_CONFLICTS = 10
-# The breaker may open while we wait, of which the pod says nothing.
-_LOOK_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 
@@ -32,8 +30,8 @@ async def when_alone(ctx: Context, pod: Pod) -> Pod:
             return pod
         if ctx.stopped() is not None:
             return pod
-        left_seconds = (until - ctx.now()).total_seconds()
-        await ctx.hub.changed(uid, min(left_seconds, _LOOK_SECONDS))
+        # Also woken when the breaker opens.
+        await ctx.hub.changed(uid, (until - ctx.now()).total_seconds())
 
 
 async def read(ctx: Context, pod: Pod) -> Pod | None:
