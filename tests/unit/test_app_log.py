@@ -22,7 +22,7 @@ def read(given: Pod, read_log: Any, **budget: Any) -> tuple[Sequence[LogExcerpt]
         cluster=SimpleNamespace(read_log=read_log),
         hub=SimpleNamespace(latest=lambda _: given),
         limits=SimpleNamespace(log_read_seconds=5),
-        redact=SimpleNamespace(redact_bytes=lambda data: (data, ())),
+        redact=SimpleNamespace(redact_bytes=lambda data: (data.replace(b"hunter2", b"***"), ())),
     )
     name = given.spec.containers[0].name
     return asyncio.run(app_log(cast(Any, ctx), given, name, **budget))
@@ -179,3 +179,14 @@ def test_a_log_that_begins_late_may_have_been_rotated(
     given = pod({"state": {"terminated": ended}, "containerID": "containerd://1"})
     (found,), _ = read(given, kubelet, tail_lines=200, limit_bytes=999, search_bytes=9)
     assert (found.begins_after_seconds, kubelet.times) == (late, asked)
+
+
+def test_what_is_found_passes_the_choke_point_too() -> None:
+    secret = b"connecting with password=hunter2\n"
+    kubelet = Kubelet(secret + with_panic_at(0) + secret)
+    (log,), _ = read(
+        pod(terminated(2)), kubelet, tail_lines=200, limit_bytes=65_536, search_bytes=4 << 20
+    )
+    assert "password=***" in log.earlier
+    assert "password=***" in log.text
+    assert "hunter2" not in log.earlier + log.text
