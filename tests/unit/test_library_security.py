@@ -252,12 +252,33 @@ REPORT = report(
 )  # fmt: skip
 
 
-# As the source of version 0.74 has it, for a first run that may not fetch a database.
+# What trivy 0.74 says on a first run that may not fetch a database.
 NO_DATABASE = (
     "2026-11-29T00:16:00Z\tFATAL\tFatal error\trun error: init error: DB error: database error: "
     "--skip-db-update cannot be specified on the first run\n"
 )
 NO_DATABASE_WORDS = "a database of vulnerabilities, in the image of the debugger or at TRIVY_SERVER"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_trivy_really_writes(shell: list[str], tmp_path: Path) -> None:
+    """Recorded: trivy 0.74 over the list of packages of an Alpine, with a database of two made-up
+    vulnerabilities, one of which has a title that looks like a field."""
+    trivy = tmp_path / "trivy"
+    trivy.write_text(f"#!/bin/sh\ncat {Path(__file__).parent}/trivy_report.json\n")
+    trivy.chmod(0o755)
+    step = step_of(NAME, "scan").model_copy(update={"parse": None})
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert run(step, shell, path=path, PODMEDIC_ROOT=str(tmp_path)).splitlines() == [
+        "vulnerability CRITICAL openssl 3.1.4-r0 3.1.4-r6 CVE-2024-0001",
+        "vulnerability HIGH zlib 1.3-r2 - CVE-2024-0002",
+        "scanned=yes",
+        "critical=1",
+        "critical_fixable=1",
+        "high=1",
+        "high_fixable=0",
+        "medium=0",
+    ]
 
 
 def test_a_scanner_without_a_database_is_a_question() -> None:
