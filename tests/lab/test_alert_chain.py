@@ -267,7 +267,7 @@ def test_from_a_crash_loop_to_one_report(
     assert alert["generatorUrl"].startswith("http://")
     assert "The alert that started this run" in (run / "report.html").read_text()
     assert seconds < MOST_SECONDS
-    # The first thing on disk, before anything is touched; a machine with more to do than it has
-    # cores takes longer to start a pod.
-    patience = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 2)
+    # The first thing on disk, before anything is touched; a machine with eight times more to do
+    # than it has cores takes longer to start a pod.
+    patience = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) / 8)
     assert 0 < (run / "run.json").stat().st_mtime - received < 5 * patience
