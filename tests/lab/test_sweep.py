@@ -65,6 +65,11 @@ def test_s01_s02_forty_crash_loops_and_five_healthy_pods(lab: Lab, tmp_path: Pat
         assert {p["name"]: p["container"] for p in report["pods"]} == {
             name: found[0] for name, found in containers.items()
         }
+        used = [
+            [way["container"] for way in p["strategies"] if way["outcome"] == "used"]
+            for p in report["pods"]
+        ]
+        assert used == [[p["container"]] for p in report["pods"]]
         outcomes = {p["name"]: p["outcome"] for p in report["pods"]}
         assert {o for name, o in outcomes.items() if name.startswith("ledger")} == {"failed"}
         assert {o for name, o in outcomes.items() if name.startswith("web")} == {"passed"}
@@ -225,6 +230,23 @@ def test_s13_much_output_of_many_pods_arrives_whole(
     assert [p["outcome"] for p in outcome.report["pods"]] == ["passed"] * 12
     kept = [p["steps"][0]["attempts"][0]["stdoutInfo"]["keptBytes"] for p in outcome.report["pods"]]
     assert kept == [200000] * 12
+
+    # More than a log may hold: the kubelet would turn it over and lose the beginning.
+    (tmp_path / "flood").mkdir()
+    script = "yes 0123456789abcde | head -c 50000000"
+    steps = [
+        {"name": "flood", "script": script, "timeoutSeconds": 120, "outputLimitBytes": 4194304}
+    ]
+    path = pm.playbook(tmp_path / "flood", steps, deadlineSeconds=150)
+    name = outcome.report["pods"][0]["name"]
+    words = (path, f"--field-selector=metadata.name={name}")
+    outcome = pm.run(lab, namespace, *words, directory=tmp_path / "flood" / "out")
+    (pod,) = outcome.report["pods"]
+    info = pod["steps"][0]["attempts"][0]["stdoutInfo"]
+    told = (info["bytes"], info["keptBytes"], info["truncated"])
+    assert told == (50_000_000, 4_194_304, True), pod
+    first = (b"0123456789abcde\n" * 262_144)[:4_194_304]
+    assert info["sha256"] == hashlib.sha256(first).hexdigest()
 
 
 def test_a_debugger_image_that_does_not_exist_is_said_at_once(
