@@ -265,7 +265,11 @@ async def send(
         return not_allowed(plan, Skip("Policy", forbidden))
     at = {"namespace": pod.metadata.namespace, "pod": pod.metadata.name, "uid": pod.metadata.uid}
 
+    announced = False
+
     async def announce() -> None:
+        nonlocal announced
+        announced = True
         await ctx.record("injecting", container=name, strategy=plan.choice.strategy, **at)
 
     try:
@@ -277,6 +281,8 @@ async def send(
         await ctx.record("refused", container=name, reason=error.reason.value, **at)
         return refused(ctx, plan, name, error)
     if isinstance(added, Skip):
+        if announced:
+            await ctx.record("refused", container=name, reason=added.reason, **at)
         return not_allowed(plan, added)
     patched, warnings = added
     reach("patched")

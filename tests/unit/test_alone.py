@@ -228,3 +228,26 @@ async def test_a_pod_that_ended_before_its_turn_gets_nothing(
         None, PodOutcome.UNKNOWN, reason, message,
     )  # fmt: skip
     assert [step.outcome for step in sent.steps] == [StepOutcome.NOT_EVALUATED]
+
+
+async def test_the_journal_says_of_what_it_announced_that_it_was_not_sent() -> None:
+    """The cap was reached by what another run put there meanwhile."""
+    plan = plan_pod(Selected(pod=pod(running()), playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
+    (injection,) = plan.injections
+    same: Any = SimpleNamespace(redact_text=lambda text: (text, ()))
+    server: Any = _Server([CHANGED], [_view(5, THEIRS, **ENDED)])
+    said: list[tuple[str, object]] = []
+
+    async def record(event: str, **fields: object) -> None:
+        said.append((event, fields.get("reason")))
+
+    ctx = Context(
+        cluster=server, hub=_Hub(_view(1)), redact=same, record=record, store=lambda _: None,
+        stage=lambda _: None, now=lambda: NOW, run_id="r2", limits=Limits(),
+        over_cap=lambda pod: over_cap(pod, DebtLimits(max_containers=1)),
+    )  # fmt: skip
+    built = container_for(plan, injection, name="podmedic-x-1", run_id="r2", program="true")
+    sent = await send(ctx, plan, injection, built)
+    assert isinstance(sent, Injected)
+    assert sent.reason == "EphemeralBudget"
+    assert said == [("injecting", None), ("refused", "EphemeralBudget")]
