@@ -8,7 +8,7 @@ import pytest
 from runner.analyze import judge
 from runner.model.examination import Blocked
 from runner.model.objects import Service, ServicePort, ServiceSpec
-from runner.model.pod import ObjectMeta, PodCondition
+from runner.model.pod import ContainerState, ObjectMeta, PodCondition
 from runner.model.report import StepOutcome, StepResult
 from runner.playbook import resolve
 from tests.unit.examinations import STARTED, event, examination, exited, findings_of, running, step
@@ -58,6 +58,14 @@ def service(*targets: int | str, protocol: str = "TCP", cluster_ip: str = "10.96
 BLOCKED = Blocked(host="db", port=6432, policies=("dns-only",))
 AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
 CASES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "refused-by-kubelet",
+        {
+            "state": ContainerState(), "restarts": 0, "phase": "Pending", "steps": (),
+            "events": [event("SysctlForbidden", 'forbidden sysctl: "kernel.msgmax" not allowlisted', container="")],
+        },
+        'No container of the pod is started, because its node refuses it: forbidden sysctl: "kernel.msgmax" not allowlisted',
+    ),
     (
         # It was well when it was selected.
         "evicted",

@@ -67,13 +67,15 @@ def test_a_pod_that_no_scheduler_looks_at() -> None:
 
 
 def test_a_pod_that_no_kubelet_takes() -> None:
-    assert said("pending", *unscheduled(25, node="node-17")) == [
+    assert said("pending", *unscheduled(31, node="node-17")) == [
         ("no-kubelet",
          "The pod is for node node-17, and no kubelet has said anything of it: there is no such node, or its kubelet does not run."),
     ]  # fmt: skip
-    assert said("pending", *unscheduled(15, node="node-17")) == []
+    assert said("pending", *unscheduled(25, node="node-17")) == []
+    speaks = [event("SysctlForbidden", "forbidden sysctl", container="")]
+    assert said("pending", *unscheduled(31, node="node-17", events=speaks)) == []
     taken = [PodCondition(type="Initialized", status="True")]
-    assert said("pending", *unscheduled(25, node="node-17", pod_conditions=taken)) == []
+    assert said("pending", *unscheduled(31, node="node-17", pod_conditions=taken)) == []
 
 
 @pytest.mark.parametrize(
