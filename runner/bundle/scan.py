@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from runner.bundle.manifest import File
 from runner.redact import Redactor
+from runner.redact.marker import MARKER
 
 MAX_FOUND = 1000
 # Searched at a time, and how much of it is seen twice: a secret may lie where two parts meet.
@@ -24,6 +25,9 @@ _MAX_PAGE_BYTES = 512 << 20
 _MAX_UNPACKED_BYTES = 4 << 30
 _STEP_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+# Of what was redacted, as JSON or XML write it.
+_OPENING = re.compile(rb"(?:[\\\"' >]|&(?:quot|apos|gt|#34|#39|#x27);)+\Z")
+_OPENING_BYTES = 64
 _TAG = re.compile(rb"<[^<>]*>")
 _PACKED = re.compile(rb"[A-Za-z0-9+/]{64,}={0,2}")
 
@@ -117,12 +121,26 @@ class SecretScan:
         self._lines, self._unpack, self._unpacked_bytes, self._begun = 0, None, 0, False
 
     def _search(self, path: str, data: bytes) -> None:
-        _, redactions = self._redactor.redact_bytes(data)
-        for one in redactions:
-            found = Found(path, self._lines + one.line, one.rule, one.length)
-            # The overlap is searched twice.
-            if len(self.found) < MAX_FOUND and found not in self.found[-50:]:
-                self.found.append(found)
+        lines = self._lines
+        for piece in _between_markers(data):
+            _, redactions = self._redactor.redact_bytes(piece)
+            for one in redactions:
+                found = Found(path, lines + one.line, one.rule, one.length)
+                # The overlap is searched twice.
+                if len(self.found) < MAX_FOUND and found not in self.found[-50:]:
+                    self.found.append(found)
+            lines += piece.count(b"\n")
+
+
+def _between_markers(data: bytes) -> Iterator[bytes]:
+    """What was redacted was searched when it was; in a document that quotes it, a rule would take
+    what follows a marker (the end of a line, written out; a tag) for the rest of the value."""
+    start = 0
+    for match in MARKER.finditer(data):
+        cut = max(start, match.start() - _OPENING_BYTES)
+        yield data[start:cut] + _OPENING.sub(b"", data[cut : match.start()])
+        start = match.end()
+    yield data[start:]
 
 
 def _texts(page: bytes) -> Iterator[bytes]:

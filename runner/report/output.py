@@ -1,6 +1,7 @@
 """`-o FORMAT`: the report in every format that there is, on stdout or as files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -8,13 +9,7 @@ import msgspec
 from runner.model.report import PodResult, Report
 from runner.report.document import to_json
 from runner.report.files import OutputError, write_atomically
-from runner.report.findings_csv import to_csv
-from runner.report.html import to_html
-from runner.report.junit import to_junit
-from runner.report.markdown import to_markdown
 from runner.report.plain import cells, one_line
-from runner.report.sarif import to_sarif
-from runner.report.stream import to_ndjson
 
 _COLUMNS = (
     "NAMESPACE", "NAME", "OUTCOME", "REASON", "WORKLOAD", "NODE", "STRATEGY", "EPHEMERAL CONTAINER"
@@ -38,6 +33,16 @@ def write_formats(
             yield path
         except OutputError as error:
             yield error
+
+
+def _of(module: str, function: str) -> Callable[[Report], str]:
+    """Only whoever wants a format pays for what makes it."""
+
+    def written(report: Report) -> str:
+        text: str = getattr(import_module(f"runner.report.{module}"), function)(report)
+        return text
+
+    return written
 
 
 def _json(report: Report) -> str:
@@ -87,12 +92,12 @@ OUTPUTS: dict[str, Callable[[Report], str]] = {
     "yaml": _yaml,
     "name": _name,
     "wide": _wide,
-    "markdown": to_markdown,
-    "html": to_html,
-    "junit": to_junit,
-    "sarif": to_sarif,
-    "csv": to_csv,
-    "ndjson": to_ndjson,
+    "markdown": _of("markdown", "to_markdown"),
+    "html": _of("html", "to_html"),
+    "junit": _of("junit", "to_junit"),
+    "sarif": _of("sarif", "to_sarif"),
+    "csv": _of("findings_csv", "to_csv"),
+    "ndjson": _of("stream", "to_ndjson"),
 }
 FILES = {
     "json": "report.json",

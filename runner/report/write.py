@@ -6,7 +6,6 @@ from runner.killpoints import reach
 from runner.model.report import Report
 from runner.report.document import to_json
 from runner.report.files import write_atomically
-from runner.report.html import to_html
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
@@ -17,4 +16,6 @@ def write(directory: Path, report: Report) -> None:
     Raises OutputError."""
     write_atomically(directory / JSON_NAME, to_json(report))
     reach("report-json-written")
+    from runner.report.html import to_html  # noqa: PLC0415  a command that writes none is quick
+
     write_atomically(directory / HTML_NAME, to_html(report).encode())

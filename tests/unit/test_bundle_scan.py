@@ -23,7 +23,7 @@ from runner.report.output import FILES
 from runner.sweep.owner_events import note_of
 from runner.traces import spans_of
 from tests.unit.bundles import run_directory, verified
-from tests.unit.planted import SHAPED
+from tests.unit.planted import ANYWHERE, BASE62, NAMED, SHAPED, URLS, drawn, password
 from tests.unit.report_samples import pod, report_of, rich_report, step, workload
 from tests.unit.test_verify import command
 
@@ -235,3 +235,23 @@ def test_a_full_disk_costs_the_account_alone(tmp_path: Path) -> None:
     account.add(b"password=hunter2x", Redactor(b"k").redact_text("password=hunter2x")[1])
     account.finish()
     assert isinstance(account.failure, OSError)
+
+
+def test_what_was_redacted_keeps_no_bundle_from_being_sealed() -> None:
+    """In no format: a rule that sees a document and not the text in it would take the end of a
+    line, written out, for the rest of a password."""
+    rng = random.Random("redacted")
+    redact = Redactor(b"another key")
+    said = [ANYWHERE[n % len(ANYWHERE)].format(draw(rng)) for n, draw in enumerate(SHAPED.values())]
+    said += [form.format(password(rng)) for form in NAMED.values()]
+    said += [form.format(drawn(rng, BASE62, 20)) for form in URLS.values()]
+    clean = [redact.redact_text(text)[0] for text in said]
+    steps = [step(f"s{n}", f"{text}\nnext line\n", exit_code=1) for n, text in enumerate(clean)]
+    together = step("all", "\n".join(clean), exit_code=1)
+    for each in (tuple(steps), (together,)):
+        report = report_of(pod("web-0", workload("web"), PodOutcome.FAILED, steps=each))
+        for name, file in FILES.items():
+            assert scanned(file, render(report, name).encode()) == [], name
+    # And what is behind it still does.
+    text = f'{{"log": "PASSWORD=\\"{clean[0]}\\"\\n{"x" * 99}\\nkey {SECRET}\\n"}}'
+    assert [found.rule for found in scanned("report.json", text.encode())] == ["aws-access"]
