@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from runner.bundle.manifest import File
 from runner.redact import Redactor
-from runner.redact.marker import MARKER
 
 MAX_FOUND = 1000
 # Searched at a time, and how much of it is seen twice: a secret may lie where two parts meet.
@@ -25,6 +24,12 @@ _MAX_PAGE_BYTES = 512 << 20
 _MAX_UNPACKED_BYTES = 4 << 30
 _STEP_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b\x08"
+# Markers of ours, also those that were cut where a line was: at their end, or in their middle.
+_CUT = rb"(?:\xe2\x80\xa6|\\u2026)"
+_MARKER = re.compile(
+    rb"\[redacted:[a-z0-9-]{0,32}(?::[0-9a-f]{0,8}\\?\]?)?"
+    rb"|\[[a-z0-9:-]{0,40}" + _CUT + rb"(?:[a-z0-9:-]{0,40}\])?"
+)
 # Of what was redacted, as JSON or XML write it.
 _OPENING = re.compile(rb"(?:[\\\"' >]|&(?:quot|apos|gt|#34|#39|#x27);)+\Z")
 _OPENING_BYTES = 64
@@ -136,7 +141,7 @@ def _between_markers(data: bytes) -> Iterator[bytes]:
     """What was redacted was searched when it was; in a document that quotes it, a rule would take
     what follows a marker (the end of a line, written out; a tag) for the rest of the value."""
     start = 0
-    for match in MARKER.finditer(data):
+    for match in _MARKER.finditer(data):
         cut = max(start, match.start() - _OPENING_BYTES)
         yield data[start:cut] + _OPENING.sub(b"", data[cut : match.start()])
         start = match.end()

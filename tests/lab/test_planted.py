@@ -1,14 +1,19 @@
-"""Secrets planted all over real pods are in nothing that a sweep leaves behind."""
+"""Secrets planted all over real pods are in nothing that a sweep leaves behind or sends."""
 
 import base64
 import gzip
 import json
 import random
 import re
+import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
@@ -93,10 +98,11 @@ def printable(text: str) -> str:
 
 
 def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
-    lab: Lab, namespace: str, tmp_path: Path
+    lab: Lab, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In variables, arguments, logs, files, last words, and what a probe prints: the run directory,
-    decompressed and decoded, both streams, metrics, and what was put into the pods."""
+    """In variables, arguments, logs, files, last words, and what a probe prints: the run directory
+    with every format, decompressed and decoded, both streams, metrics, what was put into the pods,
+    Events, and what a chat, a collector of traces and a Pushgateway are told."""
     lab.images("busybox", "tools")
     plants = Plants()
     pm.apply(lab, namespace, *manifests(plants))
@@ -109,11 +115,16 @@ def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
         "--for=jsonpath={.status.containerStatuses[0].started}=true",
     )  # fmt: skip
     metrics = tmp_path / "podmedic.prom"
-    swept = pm.run(
-        lab, namespace, "triage", "incident-evidence", "--metrics-textfile", metrics,
-        "-o", "markdown", directory=tmp_path / "run",
-    )  # fmt: skip
+    with listener() as (address, heard):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{address}")
+        swept = pm.run(
+            lab, namespace, "triage", "incident-evidence", "--metrics-textfile", metrics,
+            "-o", "markdown", "-o", "html,junit,sarif,csv,ndjson,yaml", "--events",
+            f"--notify=json://{address}/chat", f"--pushgateway={address}", "--otel",
+            directory=tmp_path / "run",
+        )  # fmt: skip
     assert swept.code == 1, swept.stderr
+    assert heard.keys() == {"/chat", "/metrics/job/podmedic", "/v1/traces"}, swept.stderr
     outcomes = {pod["workload"]["name"]: pod["outcome"] for pod in swept.report["pods"]}
     assert set(outcomes.values()) <= {"failed", "warned"}, outcomes
     texts = {
@@ -134,6 +145,12 @@ def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
         for pod in swept.report["pods"]
     } == {name: sorted(made) for name, made in pm.ephemeral_containers(lab, namespace).items()}
     texts["ephemeral containers"] = json.dumps(added).encode()
+    texts["events"] = lab.kubectl(
+        "get", "events.events.k8s.io", "-n", namespace, "-o", "json",
+        "-l", "app.kubernetes.io/name=podmedic",
+    ).encode()  # fmt: skip
+    texts |= {f"sent to {path}": body for path, body in heard.items()}
+    assert b"DiagnosticsFailed" in texts["events"]
     assert b"[redacted:" in texts["report.json"]
     assert b"SETTING_0" in texts["evidence.json.gz"]
 
@@ -145,6 +162,31 @@ def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
     )
 
     assert leaks == [], f"{len(leaks)} of {len(plants.where)}"
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """A server that takes everything; what was sent to each path."""
+    heard: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if body.startswith(b"\x1f\x8b"):
+                body = gzip.decompress(body)
+            heard[self.path] = heard.get(self.path, b"") + body
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}", heard
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def items(lab: Lab, namespace: str) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ from runner.redact import Redactor
 from runner.report import render, to_html
 from runner.report.document import to_json
 from runner.report.output import FILES
+from runner.report.plain import cut as cut_off
+from runner.report.plain import squeezed
 from runner.sweep.owner_events import note_of
 from runner.traces import spans_of
 from tests.unit.bundles import run_directory, verified
@@ -252,6 +254,12 @@ def test_what_was_redacted_keeps_no_bundle_from_being_sealed() -> None:
         report = report_of(pod("web-0", workload("web"), PodOutcome.FAILED, steps=each))
         for name, file in FILES.items():
             assert scanned(file, render(report, name).encode()) == [], name
+    # Nor where a line was cut.
+    marker = redact.redact_text("the new password is hunter2xZ9")[0].rpartition(" ")[2]
+    for width in range(24, 60):
+        for shorten in (cut_off, squeezed):
+            text = shorten(f"the new password is {marker} and so on, and on, and on", width)
+            assert scanned("findings.csv", f'{text},"{text}"\n'.encode()) == [], text
     # And what is behind it still does.
     text = f'{{"log": "PASSWORD=\\"{clean[0]}\\"\\n{"x" * 99}\\nkey {SECRET}\\n"}}'
     assert [found.rule for found in scanned("report.json", text.encode())] == ["aws-access"]
