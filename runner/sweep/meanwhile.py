@@ -35,8 +35,8 @@ class Meanwhile:
 
     def on_pod(self, pod: Pod, gone: bool) -> None:
         uid = pod.metadata.uid
-        # Before anything was sent to it, it is not for us that it ends.
-        if uid not in self._examined or uid not in self._tally.containers:
+        # Before anything of ours is in it, it is not for us that it ends.
+        if uid not in self._examined or uid not in self._tally.entered:
             return
         if gone or pod.metadata.deletion_timestamp is not None:
             return

@@ -31,6 +31,8 @@ class Tally:
     def __init__(self, changed: Callable[[Counter[str]], None]) -> None:
         self.counts: Counter[str] = Counter()
         self.containers: dict[str, str] = {}
+        # Pods in which a container of this run is, an earlier process's too.
+        self.entered: set[str] = set()
         self.on_running: Callable[[str], None] = lambda _: None
         self.on_news: Callable[[], None] = lambda: None
         self._changed = changed
@@ -45,6 +47,7 @@ class Tally:
     def of_pod(self, uid: str, stage: str) -> None:
         reach(stage)
         self.add(stage)
+        self.entered.add(uid)
         if stage == "running":
             self.on_running(uid)
 

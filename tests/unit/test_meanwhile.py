@@ -53,7 +53,7 @@ class _Sweep:
         self.news += 1
 
     def sent(self) -> None:
-        self.tally.containers["u1"] = "podmedic-x-1"
+        self.tally.of_pod("u1", "injected")
 
     def examined(self, before: Pod = WELL, **given: Any) -> Any:
         plan = PodPlan(
