@@ -360,6 +360,18 @@ class Run(Record, frozen=True, kw_only=True):
     redacted: bool = True
 
 
+class Completeness(Record, frozen=True, kw_only=True):
+    """Of a playbook that has no rules: how many of the items that it asks of all its pods (steps,
+    log, events, changes) are there and `whole`, as `percent` rounded down, and what is missing with
+    the reason, the most frequent first, twenty at most."""
+
+    playbook: str
+    asked: int
+    whole: int
+    percent: int
+    missing: tuple[str, ...] = ()
+
+
 class Summary(Record, frozen=True, kw_only=True):
     pods: int
     outcomes: dict[str, int]
@@ -373,6 +385,8 @@ class Summary(Record, frozen=True, kw_only=True):
     ephemeral_containers: int = 0
     # Rules asked of pods, each once for each pod: `evaluated` and `not-evaluated`.
     rules: dict[str, int] = {}
+    # Of playbooks without rules, which collect for people.
+    evidence: tuple[Completeness, ...] = ()
 
 
 class Report(Record, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from runner.report.output import OUTPUTS, render
 from runner.report.plain import one_line, plain
 from runner.report.summary import Verdict, summarize, verdicts
 from runner.report.terminal import summary_text
+from runner.report.view import plural
 from runner.report.write import HTML_NAME, JSON_NAME, write
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "json_schema",
     "one_line",
     "plain",
+    "plural",
     "render",
     "summarize",
     "summary_text",

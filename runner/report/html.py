@@ -17,6 +17,7 @@ import msgspec
 from runner import resources
 from runner.model.report import Report
 from runner.report import details, view
+from runner.report.completeness import evidence_lines
 from runner.report.plain import one_line, plain
 from runner.report.summary import Verdict
 from runner.report.trigger import alerts_shown, trigger_lines
@@ -47,6 +48,7 @@ def to_html(report: Report) -> str:
         unanswered=view.unanswered(report),
         trigger=report.run.trigger,
         started_by=trigger_lines(report),
+        evidence=[*evidence_lines(report.summary.evidence)],
         alerts=alerts_shown(report),
         rows=[_static(row) for row in _shown(rows)[:STATIC_ROWS]],
         hidden_rows=max(len(_shown(rows)) - STATIC_ROWS, 0),

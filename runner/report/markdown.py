@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from runner.model.report import Report
+from runner.report.completeness import evidence_lines
 from runner.report.plain import cut, one_line, squeezed
 from runner.report.story import advice
 from runner.report.summary import Verdict
@@ -63,6 +64,9 @@ def _head(report: Report) -> Iterator[str]:
         yield f"**{escaped(cut(one_line(notice), _MAX_CAUSE))}.**"
         yield ""
     for line in trigger_lines(report):
+        yield escaped(cut(one_line(line), _MAX_CAUSE))
+        yield ""
+    for line in evidence_lines(report.summary.evidence):
         yield escaped(cut(one_line(line), _MAX_CAUSE))
         yield ""
     where = ", ".join(run.namespaces[:5]) + (" …" if len(run.namespaces) > 5 else "")

@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Sequence
 
 from runner.model.report import Report
+from runner.report.completeness import evidence_lines
 from runner.report.plain import cells, cut, one_line, squeezed, wrapped
 from runner.report.story import advice
 from runner.report.summary import Verdict
@@ -42,6 +43,9 @@ def summary_text(report: Report, *, width: int, color: bool, max_lines: int = MA
     for line in trigger_lines(report):
         lines += wrapped(one_line(line), width, most=2)
     lines.append(paint(cut(headline(report.summary), width), _TONES[tone(report)]))
+    # Here only what is missing is news.
+    for line in evidence_lines(e for e in report.summary.evidence if e.percent < 100):
+        lines += wrapped(one_line(line), width, most=3)
     made = rows(report)
     lines += _not_healthy(made, width, max_lines, color=color)
     lines += _healthy(made, width, color=color)

@@ -32,6 +32,7 @@ from runner.model.seen import Seen, SeenPod
 from runner.playbook import Playbook
 from runner.report import summarize
 from runner.select import is_healthy
+from runner.sweep.completeness import completeness
 from runner.sweep.evidence import share_logs
 from runner.sweep.objects import services_of, with_services
 from runner.sweep.outcomes import with_outcomes
@@ -73,11 +74,12 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         ),
         runner_version=__version__,
     )
+    summary = summarize(pods, findings, not_evaluated, _rules_asked(seen, playbooks))
     return Report(
         api_version=API_VERSION,
         kind="Report",
         run=run,
-        summary=summarize(pods, findings, not_evaluated, _rules_asked(seen, playbooks)),
+        summary=msgspec.structs.replace(summary, evidence=completeness(seen, playbooks)),
         pods=pods,
         findings=findings,
         not_evaluated=not_evaluated,
