@@ -1,5 +1,6 @@
 """`lifetime: resident`: one ephemeral container for many sweeps, and nobody waits for it."""
 
+import asyncio
 import json
 import signal
 import time
@@ -95,25 +96,36 @@ def test_other_rights_need_another_container(lab: Lab, namespace: str, tmp_path:
     assert len(carried) == 3
 
 
-def _seconds_to_delete(lab: Lab, namespace: str, app: str) -> float:
+async def _seconds_to_delete(lab: Lab, namespace: str, pod: str) -> float:
     started = time.monotonic()
-    lab.kubectl("delete", "pod", "-n", namespace, "-l", f"app={app}", "--timeout=60s")
+    words = ("delete", "pod", pod, "-n", namespace, "--timeout=60s")
+    await asyncio.to_thread(lab.kubectl, *words)
     return time.monotonic() - started
 
 
-def test_s27_deleting_the_pod_is_not_delayed(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    """Although its grace period is half a minute."""
+async def test_s27_deleting_the_pod_is_not_delayed(
+    lab: Lab, namespace: str, tmp_path: Path
+) -> None:
+    """Although its grace period is half a minute: two seconds at most, beside a twin that is
+    deleted in the same moment; of three, for a busy machine delays either of them."""
     lab.images("busybox")
     spec = {"terminationGracePeriodSeconds": 30}
-    pm.apply(
-        lab, namespace,
-        pm.deployment("web", SLEEP, spec=spec), pm.deployment("bare", SLEEP, spec=spec),
-    )  # fmt: skip
+    twins = [pm.deployment(app, SLEEP, replicas=3, spec=spec) for app in ("web", "bare")]
+    pm.apply(lab, namespace, *twins)
     pm.wait_ready(lab, namespace, "web", "bare")
-    run = pm.run(lab, namespace, resident(tmp_path), "-l", "app=web", directory=tmp_path / "out")
-    assert [len(pod["injections"]) for pod in run.report["pods"]] == [1]
-    bare = _seconds_to_delete(lab, namespace, "bare")
-    assert _seconds_to_delete(lab, namespace, "web") <= bare + 10.0
+    words = (resident(tmp_path), "-l", "app=web", "--max-per-workload=0", "--no-canary")
+    run = await asyncio.to_thread(pm.run, lab, namespace, *words, directory=tmp_path / "out")
+    assert [len(pod["injections"]) for pod in run.report["pods"]] == [1, 1, 1]
+    names = [pod.metadata.name for pod in pm.pods(lab, namespace)]
+    pairs = zip(*([n for n in names if n.startswith(app)] for app in ("web", "bare")), strict=True)
+    more = []
+    for pair in pairs:
+        ours, bare = await asyncio.gather(
+            *(_seconds_to_delete(lab, namespace, name) for name in pair)
+        )
+        more.append(ours - bare)
+    assert min(more) <= 2.0, more
+    assert max(more) < 20.0, more
 
 
 def test_an_interrupted_sweep_says_which_container_it_was_in(
