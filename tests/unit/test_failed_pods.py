@@ -85,6 +85,7 @@ def given_up(*kinds: str) -> Objects:
             Objects(),
             ["web-2"],
         ),
+        ([plan("web-1", SET, reason="SysctlForbidden", minutes_ago=2)], Objects(), ["web-1"]),
         ([plan("load-1", JOB), plan("load-2", JOB, minutes_ago=1)], given_up("Job"), ["load-2"]),
         ([plan("load-1", JOB)], Objects(), []),
     ],
