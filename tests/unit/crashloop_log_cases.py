@@ -354,6 +354,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         'Container app exits with code 1 because the other side does not accept its credentials: password authentication failed for user "shop".',
     ),
     (
+        "authentication-failed",
+        {"log": "request cookie JSESSIONID=[redacted:http-session:46c53178] rejected\n"},
+        "Container app exits with code 1 because the other side does not accept its credentials: [redacted:http-session:46c53178] rejected.",
+    ),
+    (
         "database-missing",
         {"log": 'FATAL:  database "shop" does not exist\n'},
         "Container app exits with code 1 because, as its log says, the server has no database shop.",
