@@ -102,7 +102,8 @@ def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
 ) -> None:
     """In variables, arguments, logs, files, last words, and what a probe prints: the run directory
     with every format, decompressed and decoded, both streams, metrics, what was put into the pods,
-    Events, and what a chat, a collector of traces and a Pushgateway are told."""
+    Events, and what a chat, a collector of traces and a Pushgateway are told. The last look at the
+    bundle finds nothing either."""
     lab.images("busybox", "tools")
     plants = Plants()
     pm.apply(lab, namespace, *manifests(plants))
@@ -119,11 +120,12 @@ def test_s49_nothing_that_a_sweep_leaves_behind_holds_a_planted_secret(
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{address}")
         swept = pm.run(
             lab, namespace, "triage", "incident-evidence", "--metrics-textfile", metrics,
-            "-o", "markdown", "-o", "html,junit,sarif,csv,ndjson,yaml", "--events",
+            "-o", "markdown", "-o", "html,junit,sarif,csv,ndjson,yaml", "--bundle", "--events",
             f"--notify=json://{address}/chat", f"--pushgateway={address}", "--otel",
             directory=tmp_path / "run",
         )  # fmt: skip
     assert swept.code == 1, swept.stderr
+    assert "Bundle: " in swept.stderr
     assert heard.keys() == {"/chat", "/metrics/job/podmedic", "/v1/traces"}, swept.stderr
     outcomes = {pod["workload"]["name"]: pod["outcome"] for pod in swept.report["pods"]}
     assert set(outcomes.values()) <= {"failed", "warned"}, outcomes
