@@ -70,12 +70,15 @@ def _release(lab: Lab, namespace: str) -> None:
     """Finalizers would keep the namespace for ever, and long grace periods for too long."""
     raw = lab.kubectl("get", "pods", "-n", namespace, "-o", "json")
     for pod in json.loads(raw)["items"]:
-        if pod["spec"].get("terminationGracePeriodSeconds", 0) > 60:
+        patient = pod["spec"].get("terminationGracePeriodSeconds", 0) > 60
+        kept = pod["metadata"].get("finalizers")
+        if patient or kept:
             # What owns it would make another one.
-            owners = "deployments,replicasets"
+            owners = "deployments,replicasets,statefulsets"
             lab.kubectl("delete", owners, "--all", "-n", namespace, "--cascade=orphan")
+        if patient:
             lab.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
-        if pod["metadata"].get("finalizers"):
+        if kept:
             lab.kubectl(
                 "patch", "pod", pod["metadata"]["name"], "-n", namespace, "--type=merge",
                 "-p", '{"metadata":{"finalizers":null}}',

@@ -8,7 +8,7 @@ import pytest
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_interruptions import journal_events, wait_injected
-from tests.lab.test_sweep import CRASH, SLEEP
+from tests.lab.test_sweep import CRASH
 from tests.lab.waiting import wait_crashing, wait_enterable
 
 LOOK = [
@@ -69,37 +69,62 @@ def test_s41_an_image_without_a_shell_is_told_and_the_next_strategy_taken(
     assert len(pod["injections"]) == 2
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+@pytest.mark.parametrize(
+    ("spec", "who", "image"),
+    [
+        ({}, ("passed", ""), ("passed", "")),
+        ({"shareProcessNamespace": True}, ("passed", ""), ("not-evaluated", "ImageOutOfReach")),
+        (
+            {"hostPID": True},
+            ("not-evaluated", "NodeProcesses"),
+            ("not-evaluated", "ImageOutOfReach"),
+        ),
+    ],
+    ids=["own", "shared", "host"],
+)
 def test_s42_a_running_target_is_entered(
-    lab: Lab, namespace: str, tmp_path: Path, shared: bool
-) -> None:
+    lab: Lab, namespace: str, tmp_path: Path, spec: dict[str, Any],
+    who: tuple[str, str], image: tuple[str, str],
+) -> None:  # fmt: skip
     """With one PID namespace for the pod its processes are seen, but not by being the first: the
-    image is out of reach there, and that is said."""
+    image is out of reach there, and that is said. Ours outlives the app there."""
     lab.images("busybox")
-    pm.apply(lab, namespace, pm.deployment("web", SLEEP, spec={"shareProcessNamespace": shared}))
+    app = f"trap 'exit 3' TERM; : {namespace}; while :; do sleep 0.5; done"
+    pm.apply(lab, namespace, pm.deployment("web", app, spec=spec))
     pm.wait_ready(lab, namespace, "web")
-    steps = [
+    end = f"""
+        [ -z "$PODMEDIC_ROOT" ] || exit 0
+        for dir in /proc/[0-9]*; do
+          if tr '\\000' ' ' <"$dir/cmdline" 2>/dev/null | grep -q '[:] {namespace};'; then
+            kill "${{dir#/proc/}}"
+          fi
+        done
+        sleep 3; echo on
+    """
+    steps: list[dict[str, Any]] = [
         {
             "name": "who",
             "script": "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
             "needs": {"target": True},
         },
         {"name": "image", "script": 'ls "$PODMEDIC_ROOT/bin/sh"', "needs": {"image": True}},
+        {"name": "end", "script": end},
     ]
     path = pm.playbook(
-        tmp_path, steps,
+        tmp_path, steps, expectsChange=True,
         debugger={"image": "busybox:1.36", "strategy": ["target"], "profile": "general",
                   "securityContext": {"runAsUser": 0}},
     )  # fmt: skip
     wait_enterable(lab, namespace)
-    run = pm.run(lab, namespace, path, "--cap=0", directory=tmp_path / "out")
+    run = pm.run(lab, namespace, path, directory=tmp_path / "out")
     (pod,) = run.report["pods"]
     seen = {step["name"]: (step["outcome"], step["reason"]) for step in pod["steps"]}
     assert attempts(pod) == [("target", "used", "")]
-    assert seen["who"] == ("passed", "")
-    assert "sleep" in pod["steps"][0]["stdout"]
-    expected = ("not-evaluated", "ImageOutOfReach") if shared else ("passed", "")
-    assert seen["image"] == expected
+    assert seen == {"who": who, "image": image, "end": ("passed", "")}
+    assert ("sleep" in pod["steps"][0]["stdout"]) == (who == ("passed", ""))
+    told = [change["after"] for change in pod["harm"]["changes"] if "container" in change["what"]]
+    survived = ["ended with exit code 3 (Error)"] if spec else []
+    assert (pod["steps"][2]["stdout"], told) == ("on\n" if spec else "", survived)
 
 
 def test_what_the_targets_death_cut_off_is_done_by_the_next_strategy(
