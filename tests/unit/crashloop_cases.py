@@ -208,6 +208,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app does not start because its command srv is not in image registry.example.com/shop/web:2.3.",
     ),
     (
+        "post-start-hook-fails",
+        {
+            # The words of the runtime are about the hook's command.
+            "state": waiting("PostStartHookError", 'exec: "/app/hook": stat /app/hook: no such file or directory: unknown'),
+            "events": [event("FailedPostStartHook", "PostStartHook failed")],
+            "log": "serving\n",
+        },
+        "The kubelet ends container app again and again because its postStart hook fails: PostStartHook failed",
+    ),
+    (
         "command-not-executable",
         {"state": waiting("RunContainerError", 'exec: "/etc/passwd": permission denied: unknown')},
         "Container app does not start because its command /etc/passwd cannot be executed: permission denied.",
