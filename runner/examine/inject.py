@@ -219,22 +219,16 @@ class Sent(NamedTuple):
 
 def not_allowed(plan: InjectionPlan, why: Skip) -> Injected:
     """The policy, or the cap on what a pod carries, is against it."""
-    return Injected(
-        injection=None,
-        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, why.reason, why.message),
-        outcome=PodOutcome.SKIPPED,
-        reason=why.reason,
-        message=why.message,
-    )
+    return _not_sent(plan, PodOutcome.SKIPPED, why.reason, why.message)
 
 
-def _too_late(plan: InjectionPlan, over: Verdict) -> Injected:
+def _not_sent(plan: InjectionPlan, outcome: PodOutcome, reason: str, message: str) -> Injected:
     return Injected(
         injection=None,
-        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, over.reason, over.message),
-        outcome=PodOutcome.UNKNOWN,
-        reason=over.reason,
-        message=over.message,
+        steps=steps_lost(plan.steps, StepOutcome.NOT_EVALUATED, reason, message),
+        outcome=outcome,
+        reason=reason,
+        message=message,
     )
 
 
@@ -259,7 +253,7 @@ async def send(
         # While it waited for its turn. The API server would take a container, the kubelet would
         # never start it.
         message = ctx.redact.redact_text(over.message)[0]
-        return _too_late(plan, over._replace(message=message))
+        return _not_sent(plan, PodOutcome.UNKNOWN, over.reason, message)
     forbidden = ctx.forbidden(pod_plan.pod, built.body, plan.choice.strategy)
     if forbidden:
         return not_allowed(plan, Skip("Policy", forbidden))

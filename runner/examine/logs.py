@@ -27,7 +27,7 @@ class End:
 
 def _chunks(
     ctx: Context, pod: Pod, container: str, *, limit_bytes: int,
-    tail_lines: int | None = None, previous: bool = False,
+    tail_lines: int | None = None, previous: bool = False, timestamps: bool = False,
 ) -> AsyncIterator[bytes]:  # fmt: skip
     return ctx.cluster.read_log(
         pod.metadata.namespace,
@@ -36,6 +36,7 @@ def _chunks(
         limit_bytes=limit_bytes,
         previous=previous,
         tail_lines=tail_lines,
+        timestamps=timestamps,
         timeout_seconds=ctx.limits.log_read_seconds,
     )
 
@@ -79,14 +80,8 @@ def _pieces(data: bytes) -> int:
 async def begins_at(ctx: Context, pod: Pod, container: str, *, previous: bool) -> datetime | None:
     """When the first line that is there was written: not the first one of a log that the kubelet
     rotated. Raises ClusterError."""
-    chunks = ctx.cluster.read_log(
-        pod.metadata.namespace,
-        pod.metadata.name,
-        container,
-        limit_bytes=_TIME_BYTES,
-        previous=previous,
-        timestamps=True,
-        timeout_seconds=ctx.limits.log_read_seconds,
+    chunks = _chunks(
+        ctx, pod, container, limit_bytes=_TIME_BYTES, previous=previous, timestamps=True
     )
     line = b"".join([chunk async for chunk in chunks]).decode("ascii", errors="replace")
     try:

@@ -253,11 +253,15 @@ def by_state_of(pod: Pod, plan: InjectionPlan, target: str, now: datetime) -> In
     """The same plan, or by another of its strategies where `pod`, as it is by now, admits the
     chosen one no longer: a sweep takes minutes, and an app that ran when it was listed may be in
     back-off when its turn comes."""
-    strategies = (plan.choice.strategy, *plan.fallback)
-    anew = plan_injection(
-        pod, target, plan.group, strategies, now, plan.bounds, plan.services
-    )  # fmt: skip
-    if not plan.steps or not anew.steps or anew.choice.strategy == plan.choice.strategy:
+    if not plan.steps:
+        return plan
+    strategies, worth = (plan.choice.strategy, *plan.fallback), worth_entering(plan.group)
+    # Nearly always the same: only another one is worth a plan.
+    choice = choose_strategy(pod, target, strategies, now, worth_entering=worth)
+    if choice.strategy == plan.choice.strategy:
+        return plan
+    anew = plan_injection(pod, target, plan.group, strategies, now, plan.bounds, plan.services)
+    if not anew.steps:
         return plan
     refused = (*plan.choice.refused, *anew.choice.refused)
     return replace(anew, choice=anew.choice._replace(refused=refused))
