@@ -95,15 +95,8 @@ def source(module: str, version: str, checksum: str, cache: Path) -> Path:
     """The folder of a Go module's files, for what lies beside its code; `checksum` is that of
     go.sum. Raises LabError."""
     with locks.exclusive(cache / ".build.lock", "downloading", _BUILD_TIMEOUT_SECONDS):
-        done = subprocess.run(
-            [toolchain.go((1, 21), cache), "mod", "download", "-json", f"{module}@{version}"],
-            cwd=cache,
-            env=environment(cache),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_BUILD_TIMEOUT_SECONDS,
-        )
+        command = (toolchain.go((1, 21), cache), "mod", "download", "-json", f"{module}@{version}")
+        done = _go(command, cache, cache)
     if done.returncode != 0:
         raise LabError(f"go mod download {module}@{version} failed:\n{done.stderr or done.stdout}")
     found = json.loads(done.stdout)
@@ -138,16 +131,8 @@ def _build(program: Program, target: Path, cache: Path) -> None:
     started = time.monotonic()
     try:
         output = str(scratch / program.name)
-        flags = ["-trimpath", "-ldflags", program.link_flags]
-        done = subprocess.run(
-            [compiler, "build", *flags, "-o", output, program.package],
-            cwd=folder,
-            env=environment(cache),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_BUILD_TIMEOUT_SECONDS,
-        )
+        flags = ("-trimpath", "-ldflags", program.link_flags)
+        done = _go((compiler, "build", *flags, "-o", output, program.package), folder, cache)
         if done.returncode != 0:
             last = "\n".join(done.stderr.splitlines()[-10:])
             raise LabError(f"go build {program.package} failed:\n{last}")
@@ -156,6 +141,20 @@ def _build(program: Program, target: Path, cache: Path) -> None:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _say(f"  {program.name} built in {time.monotonic() - started:.0f} s")
+
+
+def _go(
+    command: Sequence[str | Path], folder: Path, cache: Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(cache),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_BUILD_TIMEOUT_SECONDS,
+    )
 
 
 def environment(cache: Path) -> dict[str, str]:

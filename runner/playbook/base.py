@@ -1,9 +1,9 @@
 """What every part of a document of ours has in common."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic.alias_generators import to_camel
 
 
@@ -24,6 +24,37 @@ class Spec(BaseModel):
 
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields that people know from elsewhere and that cannot be here, each with the reason."""
+
+
+class Document(Spec):
+    """A whole file. It knows where it was read and what stood there; one that holds without a file
+    has neither."""
+
+    api_version: Literal["podmedic.io/v1alpha1"]
+    """Version of this format."""
+
+    _source: str = PrivateAttr(default="")
+    _sha256: str = PrivateAttr(default="")
+    _text: str = PrivateAttr(default="")
+
+    @property
+    def source(self) -> str:
+        """Where it was read from: a path, or `built-in`."""
+        return self._source
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bytes that were read, hexadecimal."""
+        return self._sha256
+
+    @property
+    def text(self) -> str:
+        """The file as it was read."""
+        return self._text
+
+    def was_read(self, source: str, text: str, sha256: str) -> None:
+        """For those who read it."""
+        self._source, self._text, self._sha256 = source, text, sha256
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

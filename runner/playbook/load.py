@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from runner.playbook import checks, document
-from runner.playbook.base import Spec
+from runner.playbook.base import Document, Spec
 from runner.playbook.checks import Loc, Problem
 from runner.playbook.document import MapNode, Node, Scalar
 from runner.playbook.errors import (
@@ -23,7 +23,7 @@ from runner.playbook.spec import API_VERSION, Playbook
 from runner.playbook.use import SECTIONS, borrow, rule_places
 from runner.resources import directory
 
-Model = TypeVar("Model", bound=pydantic.BaseModel)
+Model = TypeVar("Model", bound=Document)
 
 _SUFFIXES = (".yaml", ".yml")
 _KINDS = {
@@ -64,7 +64,7 @@ _OTHER_WORDS = {
 
 def load(text: str, path: str) -> Playbook:
     """Raises PlaybookErrors; `path` is what its lines begin with."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    digest = _digest(text)
 
     def read(name: str) -> Node:
         """The tree of a built-in playbook, which thereby is part of this one."""
@@ -83,10 +83,12 @@ def load(text: str, path: str) -> Playbook:
     places: dict[str, str] = {}
     playbook = load_document(text, path, Playbook, "playbook", checks.check, prepare)
     playbook._places = places  # noqa: SLF001
-    playbook._source = path  # noqa: SLF001
-    playbook._sha256 = digest.hexdigest()  # noqa: SLF001
-    playbook._text = text  # noqa: SLF001
+    playbook.was_read(path, text, digest.hexdigest())
     return playbook
+
+
+def _digest(text: str) -> "hashlib._Hash":
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass"))
 
 
 def _shown(path: str, files: Mapping[str, Path]) -> str:
@@ -126,6 +128,7 @@ def load_document(
     errors.extend(reader.error(problem) for problem in check(value))
     if errors or made is None:
         raise PlaybookErrors(errors)
+    made.was_read(path, text, _digest(text).hexdigest())
     return made
 
 
@@ -173,7 +176,7 @@ def resolve(name_or_path: str) -> Playbook:
     files = {path.stem: path for path in builtin()}
     if name_or_path in files:
         playbook = load_file(files[name_or_path])
-        playbook._source = "built-in"  # noqa: SLF001
+        playbook.was_read("built-in", playbook.text, playbook.sha256)
         return playbook
     if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
         return load_file(name_or_path)

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from runner.model.examination import TargetCondition
 from runner.model.report import Confidence, Severity
 from runner.playbook import fields
-from runner.playbook.base import Spec
+from runner.playbook.base import Document, Spec
 from runner.playbook.conditions import Condition
 from runner.playbook.debugger import Debugger
 from runner.playbook.parsing import Parse
@@ -275,11 +275,9 @@ class Metadata(Spec):
     """The question it answers."""
 
 
-class Playbook(Spec):
+class Playbook(Document):
     """One file: which pods to examine, what to run in them, and what it means."""
 
-    api_version: Literal["podmedic.io/v1alpha1"]
-    """Version of this format."""
     kind: Literal["Playbook"]
     """Always `Playbook`."""
     metadata: Metadata
@@ -287,9 +285,6 @@ class Playbook(Spec):
     spec: PlaybookSpec
     """Which pods, which commands, which judgements."""
 
-    _source: str = PrivateAttr(default="")
-    _sha256: str = PrivateAttr(default="")
-    _text: str = PrivateAttr(default="")
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
@@ -331,21 +326,6 @@ class Playbook(Spec):
     def reads_objects(self) -> bool:
         """Whether it judges by workloads and Services, not by pods alone."""
         return bool(self.spec.workloads) or self.compares_services or self._asks("services")
-
-    @property
-    def source(self) -> str:
-        """Where it was read from: a path, or `built-in`."""
-        return self._source
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the file's bytes, hexadecimal."""
-        return self._sha256
-
-    @property
-    def text(self) -> str:
-        """The file as it was read."""
-        return self._text
 
     def place(self, rule: str) -> str:
         """FILE:LINE of the rule of that id, which may be borrowed from another playbook."""

@@ -1,12 +1,11 @@
 """The format of a Policy: what the administrator allows, whatever a playbook asks for."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from runner.playbook.base import Spec
+from runner.playbook.base import Document, Spec
 from runner.playbook.fields import Capability, DnsLabel
 from runner.playbook.load import load_document, read_text
 from runner.playbook.schema import json_schema as schema_of
@@ -126,31 +125,16 @@ class Metadata(Spec):
     """Whose it is, and why."""
 
 
-class Policy(Spec):
+class Policy(Document):
     """One file: what podmedic may do. The administrator's word wins over every playbook and every
     option."""
 
-    api_version: Literal["podmedic.io/v1alpha1"]
-    """Version of this format."""
     kind: Literal["Policy"]
     """Always `Policy`."""
     metadata: Metadata
     """What it is called."""
     spec: PolicySpec = PolicySpec()
     """What is allowed."""
-
-    _sha256: str = PrivateAttr(default="")
-    _text: str = PrivateAttr(default="")
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the file's bytes, hexadecimal; empty for the one that holds without a file."""
-        return self._sha256
-
-    @property
-    def text(self) -> str:
-        """The file as it was read; empty for the one that holds without a file."""
-        return self._text
 
 
 DEFAULT = Policy.model_validate(
@@ -182,10 +166,7 @@ def load_policy(path: str | Path) -> Policy:
 
 def read_policy(text: str, path: str) -> Policy:
     """Raises PlaybookErrors; `path` is what its lines begin with."""
-    policy = load_document(text, path, Policy, "policy")
-    policy._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
-    policy._text = text  # noqa: SLF001
-    return policy
+    return load_document(text, path, Policy, "policy")
 
 
 PARTS = (

@@ -1,13 +1,12 @@
 """The format of Routes: which alerts start which playbooks, on which pods."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, ConfigDict, Field
 
-from runner.playbook.base import Spec, listed, mapping
+from runner.playbook.base import Document, Spec, listed, mapping
 from runner.playbook.checks import Problem
 from runner.playbook.errors import did_you_mean
 from runner.playbook.fields import DnsLabel, Kind, misplaced
@@ -111,11 +110,9 @@ class Metadata(Spec):
     """Whose they are, and what for."""
 
 
-class Routes(Spec):
+class Routes(Document):
     """One file: which alerts start which playbooks on which pods."""
 
-    api_version: Literal["podmedic.io/v1alpha1"]
-    """Version of this format."""
     kind: Literal["Routes"]
     """Always `Routes`."""
     metadata: Metadata
@@ -123,21 +120,9 @@ class Routes(Spec):
     spec: RoutesSpec
     """From alerts to playbooks."""
 
-    _source: str = PrivateAttr(default="")
-    _sha256: str = PrivateAttr(default="")
-
-    @property
-    def source(self) -> str:
-        """The file's path; empty for the routes that hold without a file."""
-        return self._source
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256
-
     def playbooks_of(self, route: Route) -> tuple[str, ...]:
         """As `podmedic run` takes them: a path is one from where the file is."""
-        folder = Path(self._source).parent if self._source else Path()
+        folder = Path(self.source).parent if self.source else Path()
         return tuple(
             str(folder / name) if _is_path(name) and not Path(name).is_absolute() else name
             for name in route.playbooks
@@ -233,10 +218,7 @@ def load_routes(path: str | Path) -> Routes:
 
 def read_routes(text: str, path: str) -> Routes:
     """Raises PlaybookErrors; `path` is what its lines begin with."""
-    routes = load_document(text, path, Routes, "routes file", _check)
-    routes._source = path  # noqa: SLF001
-    routes._sha256 = hashlib.sha256(text.encode()).hexdigest()  # noqa: SLF001
-    return routes
+    return load_document(text, path, Routes, "routes file", _check)
 
 
 PARTS = (
