@@ -87,7 +87,7 @@ async def deliver(
         if stored and not request.quiet and logs.current() is None:
             click.echo(f"Report: {request.directory / HTML_NAME}", err=request.output is not None)
     failed = await _tell(request, report, comparison, objects)
-    failed += await export_metrics(request, report, requests, redactions, failed)
+    failed += await asyncio.to_thread(export_metrics, request, report, requests, redactions, failed)
     if stream is not None:
         stream.finish(report)
     elif request.output is not None:
@@ -158,7 +158,7 @@ def summary(report: Report) -> str:
     )
 
 
-async def export_metrics(
+def export_metrics(
     request: Request,
     report: Report,
     requests: Mapping[tuple[str, str], int],
@@ -166,21 +166,9 @@ async def export_metrics(
     failed_sinks: Sequence[str],
 ) -> list[str]:
     """After the others, so that they say what else failed; what fails here is said. A Pushgateway
-    among `failed_sinks` is not asked again."""
+    among `failed_sinks` is not asked again. It blocks: for a thread."""
     if request.metrics_textfile is None and request.pushgateway is None:
         return []
-    return await asyncio.to_thread(
-        _export_metrics, request, report, requests, redactions, failed_sinks
-    )
-
-
-def _export_metrics(
-    request: Request,
-    report: Report,
-    requests: Mapping[tuple[str, str], int],
-    redactions: Mapping[str, int],
-    failed_sinks: Sequence[str],
-) -> list[str]:
     from runner import metrics  # noqa: PLC0415
 
     def registry() -> "CollectorRegistry":

@@ -230,7 +230,9 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now())
         if missing:
             failed = (*delivered.failed_sinks, *missing)
-            await export_metrics(request, report, requests, redact.counts, failed)
+            await asyncio.to_thread(
+                export_metrics, request, report, requests, redact.counts, failed
+            )
         if (log := logs.current()) is not None:
             log.report(report, code, delivered.page)
         return code

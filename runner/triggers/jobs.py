@@ -258,10 +258,6 @@ def _volume() -> dict[str, Any]:
     return {"name": _VOLUME, "downwardAPI": {"items": [{"path": FILE, "fieldRef": field}]}}
 
 
-def _is_map(value: object) -> bool:
-    return isinstance(value, dict)
-
-
 def _map(value: dict[str, Any], key: str) -> dict[str, Any]:
     found = value.get(key)
     if not isinstance(found, dict):

@@ -11,7 +11,6 @@ from tests.lab.test_sweep import SLEEP
 
 WORKLOADS = Path(__file__).parents[2] / "lab" / "workloads" / "broken"
 KINDS = ("daemonsets.apps", "deployments.apps", "jobs.batch", "statefulsets.apps")
-OPTIONAL = ("apps", "batch", "discovery.k8s.io")
 
 
 def apply(lab: Lab, namespace: str, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,16 +11,14 @@ from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.debt import DebtLimits, over_cap
 from runner.examine import alone
 from runner.examine.alone import add_when_alone
-from runner.examine.context import Context, Limits
 from runner.examine.inject import Injected, send
 from runner.examine.watch import PodHub
 from runner.model.pod import Pod
-from runner.model.report import PodOutcome, StepOutcome
-from runner.plan import Selected, container_for, plan_pod
-from runner.playbook import load
+from runner.plan import container_for
 from runner.select import Skip
 from runner.sweep.others import Others
 from tests.unit.pods import NOW, ago, pod, running
+from tests.unit.turns import context, plan_of
 
 BODY = {"name": "podmedic-ours-1", "image": "tools:1"}
 CHANGED = ClusterError(ErrorReason.CONFLICT, "the object has been modified", status=409)
@@ -87,7 +84,6 @@ class _Hub(PodHub):
 async def _added(
     server: _Server, hub: _Hub, *, max_containers: int = 9, stopped: Sequence[Skip | None] = ()
 ) -> tuple[Pod, Sequence[str]] | Skip:
-    server_: Any = server
     nothing: Any = None
 
     async def announce() -> None:
@@ -95,9 +91,8 @@ async def _added(
 
     others = Others("r2", nothing, nothing, lambda: None, lambda: NOW)
     answers = iter(stopped)
-    ctx = Context(
-        cluster=server_, hub=hub, redact=nothing, record=nothing, store=lambda _: None,
-        stage=lambda _: None, now=lambda: NOW, run_id="r2", limits=Limits(),
+    ctx = context(
+        hub, cluster=server, run_id="r2",
         over_cap=lambda pod: over_cap(pod, DebtLimits(max_containers=max_containers)),
         stopped=lambda: next(answers, None), taken_until=others.until,
     )  # fmt: skip
@@ -185,65 +180,18 @@ async def test_one_that_never_starts_is_waited_for_once_and_not_with_each_word_o
     assert waits == [120, 70, 1, None]
 
 
-PLAYBOOK = """
-apiVersion: podmedic.io/v1alpha1
-kind: Playbook
-metadata: {name: probe}
-spec:
-  debugger: {image: "tools:1", strategy: [shared]}
-  steps: [{name: who, run: [id]}]
-"""
-
-
-@pytest.mark.parametrize(
-    ("metadata", "phase", "reason", "message"),
-    [
-        (
-            {"deletionTimestamp": ago(seconds=1)},
-            "Running",
-            "Terminating",
-            "the pod is being deleted",
-        ),
-        ({}, "Succeeded", "Finished", "phase Succeeded"),
-    ],
-)
-async def test_a_pod_that_ended_before_its_turn_gets_nothing(
-    metadata: dict[str, Any], phase: str, reason: str, message: str
-) -> None:
-    """It is not asked of the API server either."""
-    playbook = load(PLAYBOOK, "p.yaml")
-    plan = plan_pod(Selected(pod=pod(running()), playbooks=(playbook,)), NOW)
-    (injection,) = plan.injections
-    hub = _Hub(pod(running(), metadata=metadata, phase=phase))
-    nothing: Any = None
-    same: Any = SimpleNamespace(redact_text=lambda text: (text, ()))
-    ctx = Context(
-        cluster=nothing, hub=hub, redact=same, record=nothing, store=lambda _: None,
-        stage=lambda _: None, now=lambda: NOW, run_id="r2", limits=Limits(),
-    )  # fmt: skip
-    built = container_for(plan, injection, name="podmedic-x-1", run_id="r2", program="true")
-    sent = await send(ctx, plan, injection, built)
-    assert isinstance(sent, Injected)
-    assert (sent.injection, sent.outcome, sent.reason, sent.message) == (
-        None, PodOutcome.UNKNOWN, reason, message,
-    )  # fmt: skip
-    assert [step.outcome for step in sent.steps] == [StepOutcome.NOT_EVALUATED]
-
-
 async def test_the_journal_says_of_what_it_announced_that_it_was_not_sent() -> None:
     """The cap was reached by what another run put there meanwhile."""
-    plan = plan_pod(Selected(pod=pod(running()), playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
+    plan = plan_of(pod(running()))
     (injection,) = plan.injections
-    same: Any = SimpleNamespace(redact_text=lambda text: (text, ()))
-    server: Any = _Server([CHANGED], [_view(5, THEIRS, **ENDED)])
+    server = _Server([CHANGED], [_view(5, THEIRS, **ENDED)])
     said: list[tuple[str, object]] = []
 
     async def record(event: str, **fields: object) -> None:
         said.append((event, fields.get("reason")))
 
-    ctx = Context(
-        cluster=server, hub=_Hub(_view(1)), redact=same, record=record, store=lambda _: None,
-        stage=lambda _: None, now=lambda: NOW, run_id="r2", limits=Limits(),
+    ctx = context(
+        _Hub(_view(1)), cluster=server, record=record, run_id="r2",
         over_cap=lambda pod: over_cap(pod, DebtLimits(max_containers=1)),
     )  # fmt: skip
     built = container_for(plan, injection, name="podmedic-x-1", run_id="r2", program="true")

@@ -1,21 +1,19 @@
 """Strategy `catch` without a window: a value with a reason, in time."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from runner.examine.catch import run_catch
-from runner.examine.context import Context, Limits
+from runner.examine.context import Limits
 from runner.examine.inject import unreached
-from runner.examine.watch import PodHub
 from runner.model.pod import Pod
 from runner.model.report import PodOutcome, StepOutcome
-from runner.plan import PodPlan, Selected, plan_pod
-from runner.playbook import load
+from runner.plan import PodPlan
 from runner.select import Skip
 from tests.unit.pods import NOW, crashed_before, pod, waiting
+from tests.unit.turns import context, hub_of, plan_of
 
 FAILED = "failed to create containerd task: OCI runtime create failed: runc create failed"
 STARTING = "unable to start container process"
@@ -37,34 +35,13 @@ CRASHED = pod(
 )
 
 
-class Untouched:
-    """Any request to the cluster is a failure of the test."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{name} was asked of the cluster")
-
-
-def context(
-    hub: PodHub, catch_seconds: float, stopped: Callable[[], Skip | None] = lambda: None
-) -> Context:
-    async def record(event: str, **fields: object) -> None:
-        raise AssertionError(event)
-
-    nothing: Any = Untouched()
-    return Context(
-        cluster=nothing, hub=hub, redact=nothing, record=record, store=lambda _: None,
-        stage=lambda _: None, now=lambda: NOW, run_id="r1",
-        limits=Limits(catch_seconds=catch_seconds), stopped=stopped,
-    )  # fmt: skip
-
-
 def caught(given: Pod, catch_seconds: float) -> tuple[Any, PodPlan]:
-    plan = plan_pod(Selected(pod=given, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
-    hub = PodHub(Untouched())
-    hub.track(given)
+    plan = plan_of(given, PLAYBOOK)
+    hub = hub_of(given)
 
     async def run() -> Any:
-        return await run_catch(context(hub, catch_seconds), plan, plan.injections[0], 1)
+        ctx = context(hub, limits=Limits(catch_seconds=catch_seconds))
+        return await run_catch(ctx, plan, plan.injections[0], 1)
 
     return asyncio.run(run()), plan
 
@@ -94,21 +71,19 @@ def test_a_pod_that_is_being_deleted_is_not_waited_for() -> None:
         waiting("CrashLoopBackOff", lastState=crashed_before(), imageID="web@sha256:aa"),
         metadata={"deletionTimestamp": NOW.isoformat()},
     )
-    plan = plan_pod(Selected(pod=CRASHED, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
-    hub = PodHub(Untouched())
-    hub.track(gone)
-    result = asyncio.run(run_catch(context(hub, 60.0), plan, plan.injections[0], 1))
+    plan = plan_of(CRASHED, PLAYBOOK)
+    hub = hub_of(gone)
+    result = asyncio.run(run_catch(context(hub), plan, plan.injections[0], 1))
     assert (result.injected.outcome, result.injected.reason) == (PodOutcome.UNKNOWN, "Terminating")
     assert not result.injected.unreached
 
 
 async def test_the_breaker_ends_the_waiting_for_a_window() -> None:
     """Minutes before the window that it waits for, in which nothing may be sent any more."""
-    plan = plan_pod(Selected(pod=CRASHED, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
-    hub = PodHub(Untouched())
-    hub.track(CRASHED)
+    plan = plan_of(CRASHED, PLAYBOOK)
+    hub = hub_of(CRASHED)
     opened: list[Skip] = []
-    ctx = context(hub, 370.0, lambda: opened[0] if opened else None)
+    ctx = context(hub, stopped=lambda: opened[0] if opened else None)
     waits = asyncio.create_task(run_catch(ctx, plan, plan.injections[0], 1))
     await asyncio.sleep(0)
     assert not waits.done()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ import msgspec
 import pytest
 
 from runner.cluster import ClusterError, ErrorReason, Scope
-from runner.examine import Context, PodHub, examine_pod
+from runner.examine import Context, examine_pod
 from runner.examine.catch import Caught
 from runner.examine.classify import Stage
 from runner.examine.context import Limits
@@ -18,27 +17,11 @@ from runner.examine.ending import TargetEnd, shared_end
 from runner.examine.inject import Injected, wait_for
 from runner.model.pod import ContainerStatus, Pod
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
-from runner.plan import InjectionPlan, PodPlan, Selected, plan_pod
-from runner.playbook import load
+from runner.plan import InjectionPlan, PodPlan
 from tests.unit.pods import NOW, ago, pod, running, terminated
+from tests.unit.turns import context, hub_of, plan_of
 
 ENDED = {"exitCode": 3, "reason": "Error"}
-
-
-class Same:
-    def redact_text(self, text: str) -> tuple[str, tuple[()]]:
-        return text, ()
-
-    def redact_argv(self, words: Any) -> tuple[Any, tuple[()]]:
-        return tuple(words), ()
-
-
-def context(hub: PodHub) -> Context:
-    nothing: Any = None
-    return Context(
-        cluster=nothing, hub=hub, redact=Same(), record=nothing, store=lambda _: None,  # type: ignore[arg-type]
-        stage=lambda _: None, now=lambda: NOW, run_id="r1", limits=Limits(),
-    )  # fmt: skip
 
 
 def life(began: float, ended: float) -> dict[str, Any]:
@@ -77,9 +60,8 @@ def test_the_next_way_is_chosen_by_what_the_pod_is_once_the_target_has_ended(
     """The runtime said first that there is nobody to enter; the status came after it."""
     subject = pod(running())
     text = PLAYBOOK.replace("[target]", "[target, catch]")
-    plan = plan_pod(Selected(pod=subject, playbooks=(load(text, "p.yaml"),)), NOW)
-    hub = PodHub(None)  # type: ignore[arg-type]
-    hub.track(subject)
+    plan = plan_of(subject, text)
+    hub = hub_of(subject)
     dead = pod({"state": life(60, 0), "containerID": "containerd://1", "restartCount": 1})
 
     async def lost(*_: object) -> Injected:
@@ -116,9 +98,8 @@ def test_what_an_earlier_process_sent_was_not_this_ones_try(
 ) -> None:
     """The target died with it, and lives again: then it is entered once more, by a new name."""
     subject = pod(running())
-    plan = plan_pod(Selected(pod=subject, playbooks=(load(PLAYBOOK, "p.yaml"),)), NOW)
-    hub = PodHub(None)  # type: ignore[arg-type]
-    hub.track(subject)
+    plan = plan_of(subject, PLAYBOOK)
+    hub = hub_of(subject)
     numbers: list[int] = []
 
     async def sent(_: Context, __: PodPlan, one: InjectionPlan, number: int) -> Injected:
@@ -152,9 +133,8 @@ def test_what_an_earlier_process_sent_was_not_this_ones_try(
 def test_a_pod_that_ended_before_its_turn_gets_nothing(by_then: Pod, reason: str) -> None:
     """The API server would take the container: any request, and any line of the journal, fails."""
     text = PLAYBOOK.replace("[target]", "[target, shared]")
-    plan = plan_pod(Selected(pod=pod(running()), playbooks=(load(text, "p.yaml"),)), NOW)
-    hub = PodHub(None)  # type: ignore[arg-type]
-    hub.track(by_then)
+    plan = plan_of(pod(running()), text)
+    hub = hub_of(by_then)
     result = asyncio.run(examine_pod(context(hub), plan, with_logs=False)).result
     assert (result.outcome, result.reason) == (PodOutcome.UNKNOWN, reason)
     assert result.injections == ()
@@ -202,9 +182,7 @@ async def test_s31_what_a_silent_watch_did_not_say_is_asked_for_before_it_is_giv
     answers: list[Pod | ClusterError | None], stage: Stage
 ) -> None:
     """The API server was away for longer than the container may take to start."""
-    hub = PodHub(None)  # type: ignore[arg-type]
-    hub.track(pod(running()))
-    cluster: Any = _Silent(*answers)
-    ctx = replace(context(hub), cluster=cluster, limits=Limits(start_seconds=0.01, grace_seconds=0))
+    limits = Limits(start_seconds=0.01, grace_seconds=0)
+    ctx = context(hub_of(pod(running())), cluster=_Silent(*answers), limits=limits)
     verdict = await wait_for(ctx, "u1", "c-1", 1, deadline_seconds=0.01)
     assert verdict.stage is stage

@@ -20,7 +20,6 @@ def capture(*peers: str, data: int = 400, resent: int = 0, too_big: int = 0) -> 
     return {"capture": totals + "".join(f"peer {peer}\n" for peer in peers)}
 
 
-AT = "10.0.0.9:80"
 CASES: list[Case] = [
     (capture("reset 10.0.0.9 80 2", "resent 10.0.0.9 80 9", "zero-window-here 10.0.0.9 80 2",
              resent=9), []),

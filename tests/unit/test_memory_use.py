@@ -7,19 +7,11 @@ import msgspec
 import pytest
 
 from runner.cluster import Access, ClusterError, ErrorReason
-from runner.plan import PodPlan, Selected, plan_pod
-from runner.playbook import load
+from runner.plan import PodPlan
 from runner.sweep.memory import MemoryUse, list_usage, with_headroom
 from tests.unit.pods import NOW, pod, running
+from tests.unit.turns import PROBE, plan_of
 
-PLAYBOOK = """
-apiVersion: podmedic.io/v1alpha1
-kind: Playbook
-metadata: {name: probe}
-spec:
-  debugger: {image: "web:1", strategy: STRATEGY}
-  steps: [{name: who, run: [id]}]
-"""
 FORBIDDEN = "memory in use: forbidden: list pods.metrics.k8s.io"
 
 
@@ -28,8 +20,7 @@ def planned(namespace: str = "shop", strategy: str = "[shared]", limit: str = "9
     subject = pod(
         running(imageID="web@sha256:aa"), metadata={"namespace": namespace}, container=limits
     )
-    playbook = load(PLAYBOOK.replace("STRATEGY", strategy), "p.yaml")
-    return plan_pod(Selected(pod=subject, playbooks=(playbook,)), NOW)
+    return plan_of(subject, PROBE.replace("[shared]", strategy))
 
 
 class _Cluster:

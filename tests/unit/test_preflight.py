@@ -9,12 +9,11 @@ import pytest
 from runner.cluster import ClusterError, ErrorReason
 from runner.model.node import Node
 from runner.model.pod import Pod
-from runner.plan import Selected, plan_pod
-from runner.playbook import load
 from runner.policy import DEFAULT
 from runner.preflight import Verdict, has_image, memory_limit_bytes, notes, predict, too_tight
 from runner.sweep.preflight import ask_server, with_dry_runs
 from tests.unit.pods import NOW, ago, pod, running, waiting
+from tests.unit.turns import NoSecrets, plan_of
 
 BODY: dict[str, Any] = {"name": "podmedic-x-1", "image": "busybox:1.36"}
 NEVER = BODY | {"imagePullPolicy": "Never"}
@@ -196,16 +195,6 @@ def test_without_a_metrics_api_a_pod_with_little_memory_gets_nothing_while_its_a
     assert too_tight(pod(waiting("CrashLoopBackOff"), container=tiny), None, NOW) == ""
 
 
-PROBE = """
-apiVersion: podmedic.io/v1alpha1
-kind: Playbook
-metadata: {name: probe}
-spec:
-  debugger: {image: "tools:1", strategy: [shared]}
-  steps: [{name: who, run: [id]}]
-"""
-
-
 @pytest.mark.parametrize(
     ("answer", "verdict", "sent"),
     [
@@ -220,15 +209,8 @@ async def test_what_could_not_be_asked_is_no_refusal(
     """The two pods are of one kind: what the API server says of one holds for both."""
     owner = {"ownerReferences": [{"kind": "ReplicaSet", "name": "web-5", "controller": True}]}
     labels = {"labels": {"pod-template-hash": "5"}}
-    playbook = load(PROBE, "p.yaml")
     plans = [
-        plan_pod(
-            Selected(
-                pod=pod(running(), metadata={"name": name, "uid": name, **owner, **labels}),
-                playbooks=(playbook,),
-            ),
-            NOW,
-        )
+        plan_of(pod(running(), metadata={"name": name, "uid": name, **owner, **labels}))
         for name in ("web-5-a", "web-5-b")
     ]
 
@@ -240,9 +222,7 @@ async def test_what_could_not_be_asked_is_no_refusal(
     server: Any = Server()
     found = await ask_server(server, plans, DEFAULT, "r1")
     assert [one.verdict for one in found.values()] == [verdict]
-    outside: Any = SimpleNamespace(
-        cluster=server, redact=SimpleNamespace(redact_text=lambda text: (text, ()))
-    )
+    outside: Any = SimpleNamespace(cluster=server, redact=NoSecrets())
     judged = await with_dry_runs(outside, plans, DEFAULT, "r1")
     assert [bool(plan.injections[0].steps) for plan in judged] == [sent, sent]
 

@@ -8,10 +8,10 @@ import pytest
 
 from runner.injection import ServiceMap
 from runner.model.objects import EndpointSlice, Objects, Service
-from runner.plan import PodPlan, Selected, by_state_of, plan_as, plan_pod, program_of
-from runner.playbook import load
+from runner.plan import PodPlan, by_state_of, plan_as, program_of
 from runner.sweep.objects import with_backends
 from tests.unit.pods import NOW, pod, running, terminated
+from tests.unit.turns import plan_of
 
 
 def service(name: str, namespace: str = "shop", **spec: Any) -> Service:
@@ -107,14 +107,14 @@ def test_no_more_than_fits() -> None:
     assert 3900 < len(text) <= 4096
 
 
-def plan_of(script: str) -> PodPlan:
+def planned(script: str) -> PodPlan:
     text = (
         "apiVersion: podmedic.io/v1alpha1\nkind: Playbook\nmetadata: {name: p}\nspec:\n"
         f"  steps:\n  - {{name: ask, script: {script!r}}}\n  - {{name: other, run: ['true']}}\n"
     )
     env = [{"name": "PEER", "value": "web:80"}]
     given = pod(running(), container={"env": env}, metadata={"namespace": "shop"})
-    return plan_pod(Selected(pod=given, playbooks=(load(text, "p.yaml"),)), NOW)
+    return plan_of(given, text)
 
 
 def handed(plan: PodPlan) -> bool:
@@ -123,7 +123,7 @@ def handed(plan: PodPlan) -> bool:
 
 def test_a_step_that_names_the_variable_gets_it() -> None:
     objects = Objects(services=SERVICES, endpoint_slices=SLICES)
-    (plan,) = with_backends([plan_of('echo "$PODMEDIC_SERVICES"')], objects)
+    (plan,) = with_backends([planned('echo "$PODMEDIC_SERVICES"')], objects)
     assert handed(plan)
     (first,) = plan.injections
     # Also where the app fell before its turn and is reached by another strategy.
@@ -134,13 +134,13 @@ def test_a_step_that_names_the_variable_gets_it() -> None:
     assert handed(replace(plan, injections=(fallen,)))
     again = plan_as(plan.pod, plan.target, first, first.choice)
     assert again.services == first.services
-    (plain,) = with_backends([plan_of("echo")], objects)
+    (plain,) = with_backends([planned("echo")], objects)
     assert not handed(plain)
 
 
 def test_where_services_may_not_be_listed_the_step_is_not_run() -> None:
     objects = Objects(unknown={"services": "forbidden: list services"})
-    (plan,) = with_backends([plan_of('echo "$PODMEDIC_SERVICES"')], objects)
+    (plan,) = with_backends([planned('echo "$PODMEDIC_SERVICES"')], objects)
     (injection,) = plan.injections
     assert [(n.step, n.reason, n.message) for n in injection.not_run] == [
         ("ask", "ServicesUnknown", "forbidden: list services")
