@@ -10,12 +10,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from runner.cli import logs, options
 from runner.cli.deliver import deliver, export_metrics
@@ -36,14 +35,16 @@ from runner.cli.rundir import (
 )
 from runner.cli.sealing import sealed
 from runner.cli.streamed import Streamed
+from runner.cluster import Cluster
 from runner.examine import Examined
 from runner.examine.kept import FILE_NAME as KEPT_NAME
 from runner.examine.kept import read_kept
 from runner.killpoints import reach
 from runner.model.objects import Objects
+from runner.model.seen import Seen
 from runner.plan import PodPlan
 from runner.progress import Progress, progress
-from runner.record import Place, RecordError, RunRecord, difference
+from runner.record import RecordError, RunRecord, difference
 from runner.report.files import OutputError, growing_file, write_atomically
 from runner.report.view import plural
 from runner.sweep import (
@@ -60,9 +61,8 @@ from runner.sweep import (
     sweep,
     with_ends,
 )
+from runner.sweep.gather import Gathered
 from runner.sweep.plans import with_debt, with_policy
-
-T = TypeVar("T")
 
 
 def _now() -> datetime:
@@ -92,20 +92,16 @@ class _Blobs:
 async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCode:
     """`going_on` is the run that is to be finished; without one it is the killed run in the same
     directory, if that was the same work, else a new one."""
-    # Imported here: `run --help` and a misspelt playbook need neither.
-    from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
-
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _on_signal, stop, number)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(request.connection))
-        place: Place | None = None
-        if going_on is not None:
-            place = await place_of(cluster)
-            if other := difference(going_on.cluster, place):
-                raise RecordError(other)
+        if going_on is not None and (
+            other := difference(going_on.cluster, await place_of(cluster))
+        ):
+            raise RecordError(other)
         identity = identity_of(request, cluster.description)
         run = going_on
         if run is None:
@@ -150,16 +146,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 raise why
             complain(str(why))
         if request.dry_run is not None:
-            budget = request.budget
-            plans = with_debt(with_policy(plans, budget.policy), budget.debt, started_at)
-            code = code_of(gathered.absent, allow_empty=request.allow_empty)
-            if plans and gathered.absent.missing:
-                complain(str(gathered.absent))
-            if request.dry_run == "client":
-                print_plans(plans, request.output)
-                return code
-            asked = await server_dry_run(cluster, plans, budget.policy, request.output)
-            return max(asked, code)
+            return await _dry_run(request, cluster, gathered, plans, started_at)
         files = RunDirectory(request.directory, run_id, _now, afresh=run is None)
         stack.callback(files.close)
         redact.account.open(request.directory / REDACTIONS_NAME, afresh=run is None)
@@ -171,7 +158,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 run_id=run_id,
                 started_at=started_at,
                 identity=identity,
-                cluster=place or await place_of(cluster),
+                cluster=await place_of(cluster),
                 default_namespace=default_namespace,
                 pods=pod_records(plans),
                 actor=await actor_of(cluster),
@@ -204,38 +191,75 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         redact.account.finish()
         if not request.redaction.is_on:
             seen = unredacted(seen)
-        report = report_of(seen, request.playbooks)
-        requests = dict(cluster.requests_sent)
-        delivered = await deliver(
-            request, seen, report, requests, redact.counts, cluster.objects, stream
+        return await _conclude(
+            request, run_id, seen, cluster, _Written(files, blobs, redact, stream)
         )
-        code = delivered.code
-        reach("report-written")
-        if blobs.failure is not None:
-            complain(f"{blobs.failure}; outputs are missing beside the report")
-            code = ExitCode.NOT_STORED
-        if redact.account.failure is not None:
-            reason = redact.account.failure.strerror
-            complain(f"{request.directory / REDACTIONS_NAME} could not be written: {reason}")
-            code = ExitCode.NOT_STORED
-        if request.exit_zero and code is ExitCode.FINDINGS:
-            code = ExitCode.OK
-        left = left_undone(report)
-        try:
-            await files.finish(code, left)
-        except OSError as error:
-            complain(f"the journal could not be finished: {error.strerror}")
-        if (code is ExitCode.NOT_STORED or left) and not request.sealing.is_temporary:
-            complain(_how_to_finish(request.directory, code, left))
-        code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now())
-        if missing:
-            failed = (*delivered.failed_sinks, *missing)
-            await asyncio.to_thread(
-                export_metrics, request, report, requests, redact.counts, failed
-            )
-        if (log := logs.current()) is not None:
-            log.report(report, code, delivered.page)
+
+
+async def _dry_run(
+    request: Request, cluster: Cluster, gathered: Gathered, plans: Sequence[PodPlan], now: datetime
+) -> ExitCode:
+    """What would be done; with `server`, also what the API server would say to it."""
+    # Imported here: a sweep needs neither.
+    from runner.cli.plan import print_plans, server_dry_run  # noqa: PLC0415
+
+    budget = request.budget
+    plans = with_debt(with_policy(plans, budget.policy), budget.debt, now)
+    code = code_of(gathered.absent, allow_empty=request.allow_empty)
+    if plans and gathered.absent.missing:
+        complain(str(gathered.absent))
+    if request.dry_run == "client":
+        print_plans(plans, request.output)
         return code
+    return max(await server_dry_run(cluster, plans, budget.policy, request.output), code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Where the run was written to while it went on."""
+
+    files: RunDirectory
+    blobs: _Blobs
+    redact: LazyRedactor
+    stream: Streamed | None
+
+    def failures(self, directory: Path) -> Iterator[str]:
+        if self.blobs.failure is not None:
+            yield f"{self.blobs.failure}; outputs are missing beside the report"
+        if (failure := self.redact.account.failure) is not None:
+            yield f"{directory / REDACTIONS_NAME} could not be written: {failure.strerror}"
+
+
+async def _conclude(
+    request: Request, run_id: str, seen: Seen, cluster: Cluster, written: _Written
+) -> ExitCode:
+    """From what was seen to the exit code: report, journal, seal; what fails hides no other."""
+    report = report_of(seen, request.playbooks)
+    requests, redactions = dict(cluster.requests_sent), written.redact.counts
+    delivered = await deliver(
+        request, seen, report, requests, redactions, cluster.objects, written.stream
+    )
+    code = delivered.code
+    reach("report-written")
+    for failure in written.failures(request.directory):
+        complain(failure)
+        code = ExitCode.NOT_STORED
+    if request.exit_zero and code is ExitCode.FINDINGS:
+        code = ExitCode.OK
+    left = left_undone(report)
+    try:
+        await written.files.finish(code, left)
+    except OSError as error:
+        complain(f"the journal could not be finished: {error.strerror}")
+    if (code is ExitCode.NOT_STORED or left) and not request.sealing.is_temporary:
+        complain(_how_to_finish(request.directory, code, left))
+    code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now())
+    if missing:
+        failed = (*delivered.failed_sinks, *missing)
+        await asyncio.to_thread(export_metrics, request, report, requests, redactions, failed)
+    if (log := logs.current()) is not None:
+        log.report(report, code, delivered.page)
+    return code
 
 
 def _keeping(
