@@ -224,11 +224,11 @@ async def _serve(settings: _Settings) -> ExitCode:
     async with cluster:
         metrics = Metrics()
         configuration = Configuration(settings.config, settings.load, metrics)
-        template = settings.config.template
+        prefix = settings.config.template.prefix
         store = JobStore(cluster.objects, settings.namespace or cluster.default_namespace)
         releaser = Releaser(
             store, cluster.objects, settings.limits, metrics,
-            name=f"{template.prefix}-serve", identity=secrets.token_hex(4), now=_now,
+            name=f"{prefix}-serve", identity=secrets.token_hex(4), now=_now,
         )  # fmt: skip
         _gauges(metrics, store, releaser)
         acceptor = Acceptor(
@@ -251,9 +251,9 @@ async def _serve(settings: _Settings) -> ExitCode:
             listener = Listener(runner, listening, settings.tls)
             await listener.start()
             log("listening", port=listening.getsockname()[1], namespace=store.namespace)
-            tasks = [store.follow(), listener.renew(), configuration.renew(reload)]
-            if not template.managed_elsewhere:
-                tasks.append(releaser.run(stop))
+            tasks = [
+                store.follow(), listener.renew(), configuration.renew(reload), releaser.run(stop),
+            ]  # fmt: skip
             await _until_stopped(stop, [asyncio.create_task(each) for each in tasks])
             await runner.cleanup()
             log("stopped")

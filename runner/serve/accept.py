@@ -209,5 +209,6 @@ def run_value(job: Job) -> dict[str, Any]:
         "releasedAt": job.released_at,
         "endedAt": end.last_transition_time if end is not None else None,
         "message": end.message if end is not None and end.type == "Failed" else "",
+        "coveredBy": job.covered_by,
         "resolved": job.resolved,
     }

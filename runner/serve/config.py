@@ -87,8 +87,8 @@ def _version(file: Path) -> object:
 
 def _require_same_queue(now: Template, new: Template) -> None:
     """Raises ConfigError for what a process that runs cannot change."""
-    if (now.prefix, now.managed_elsewhere) != (new.prefix, new.managed_elsewhere):
+    if now.prefix != new.prefix:
         raise ConfigError(
-            "the job template has another metadata.name or Kueue label: the Lease is named after "
-            "it, so restart serve"
+            "the job template has another metadata.name: the Lease is named after it, so restart "
+            "serve"
         )

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,12 +13,20 @@ from runner.serve.log import log
 from runner.serve.metrics import Metrics
 from runner.serve.store import JobStore
 from runner.sweep.lease import Claim, Lease, Timing
+from runner.triggers.election import Listed, to_cover
+from runner.triggers.jobs import Job
 from runner.triggers.queue import Limits, to_release
 
 # A replica that was killed is missed for so long, in the worst case.
 TIMING = Timing(duration_seconds=6.0, deadline_seconds=5.0, renew_seconds=2.0, retry_seconds=1.0)
 _TICK_SECONDS = 1.0
 _PATCH_SECONDS = 3.0
+_LIST_SECONDS = 5.0
+# A Job whose release was refused waits for so long.
+_HOLD_SECONDS = 30.0
+_OF_ONE_JOB = (
+    ErrorReason.FORBIDDEN, ErrorReason.ADMISSION, ErrorReason.POD_SECURITY, ErrorReason.INVALID,
+)  # fmt: skip
 
 
 class Releaser:
@@ -31,6 +40,7 @@ class Releaser:
         name: str,
         identity: str,
         now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.leads = False
         self._store = store
@@ -44,6 +54,8 @@ class Releaser:
             run_id=identity,
         )
         self._now = now
+        self._clock = clock
+        self._refused: dict[str, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises ClusterError for what waiting cannot mend."""
@@ -80,25 +92,71 @@ class Releaser:
         log("leads", lease=self._claim.name)
         while not (lost.is_set() or stop.is_set()):
             self._store.changed.clear()
-            for job in to_release(self._store.jobs, self._limits, self._now()):
-                if lost.is_set() or stop.is_set():
-                    break
-                reach("run-releasing")
-                try:
-                    async with asyncio.timeout(_PATCH_SECONDS):
-                        await self._store.release(job, self._now())
-                except TimeoutError:
-                    log("release-failed", run=job.name, message="no answer")
-                    break
-                except ClusterError as error:
-                    if error.reason is not ErrorReason.CONFLICT:
-                        raise
-                    break  # it changed: look at all of them again
-                self._metrics.released()
-                log("released", run=job.name)
+            await self.look(lambda: lost.is_set() or stop.is_set())
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_SECONDS):
                     await _either(self._store.changed, lost, stop)
+
+    async def look(self, is_over: Callable[[], bool]) -> None:
+        """Lets begin what may begin now. Raises ClusterError that is not about one Job.
+
+        Of Jobs that have an alert in common the one that is released first runs it, and whoever
+        releases must know which that is, though another replica may take itself for the holder of
+        the Lease, too, and its requests may arrive late. So, for each Job: what was known of it
+        (1), then a list of all Jobs (2), then a change to every other one that has its alerts and
+        has not begun (3), then its release, which the API server refuses if it changed since 1 (4).
+        Of two Jobs that are released so, the list of one came after that of the other, and saw it:
+        either begun, or it was changed before its release, which was refused. A change alone takes
+        nothing away: whoever is killed between two of these leaves two Jobs that wait.
+        """
+        for job, by in to_cover(self._store.jobs):
+            if await self._is_done(job, self._store.cover(job, by)):
+                log("covered", run=job.name, by=[each.name for each in by][:5])
+        batch = to_release(self._store.jobs, self._limits, self._now(), self._held())
+        if not batch:
+            return
+        try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                listed = await self._store.listed()
+        except TimeoutError:
+            log("release-failed", message="no answer to the list of Jobs")
+            return
+        for job in batch:
+            if is_over() or not await self._is_done(job, self._begin(job, listed)):
+                return
+
+    async def _begin(self, job: Job, listed: Sequence[Listed]) -> None:
+        taken = await self._store.taken(job, listed)
+        reach("run-releasing")
+        if job.alerts and taken >= job.alerts:
+            return  # nothing is left for it, which the next look writes down
+        await self._store.release(job, self._now(), taken)
+        self._metrics.released()
+        log("released", run=job.name, **({"taken": len(taken)} if taken else {}))
+
+    def _held(self) -> frozenset[str]:
+        now = self._clock()
+        self._refused = {name: at for name, at in self._refused.items() if at > now}
+        return frozenset(self._refused)
+
+    async def _is_done(self, job: Job, request: Awaitable[None]) -> bool:
+        """False where all Jobs are to be looked at again. Raises ClusterError that is not about
+        this Job."""
+        try:
+            async with asyncio.timeout(_PATCH_SECONDS):
+                await request
+        except TimeoutError:
+            log("release-failed", run=job.name, message="no answer")
+            return False
+        except ClusterError as error:
+            if error.reason in (ErrorReason.CONFLICT, ErrorReason.NOT_FOUND):
+                return False
+            if error.reason not in _OF_ONE_JOB:
+                raise
+            # Others are not to wait for what a policy of the cluster refuses.
+            self._refused[job.name] = self._clock() + _HOLD_SECONDS
+            log("release-failed", run=job.name, message=error.message)
+        return True
 
 
 async def _either(*events: asyncio.Event) -> None:

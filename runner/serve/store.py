@@ -2,8 +2,9 @@
 and restarts see the same queue."""
 
 import asyncio
+import secrets
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import msgspec
 
 from runner.cluster import ClusterError, ErrorReason, ObjectEvent, Resource, WatchedObjects
-from runner.triggers.jobs import LABEL, RELEASED_AT, RESOLVED, Job
+from runner.triggers.election import Listed, begin_body, cover_body, rivals, trim
+from runner.triggers.jobs import FENCE, LABEL, RESOLVED, Job, trigger_of_job
 
 JOBS = Resource(plural="jobs", group="batch")
 _READ_SECONDS = 10.0
@@ -104,16 +106,51 @@ class JobStore:
             return self._know_written(found), False
         return self._know_written(made), True
 
-    async def release(self, job: Job, now: datetime) -> None:
-        """Raises ClusterError: CONFLICT when it changed since."""
-        body = {
-            "metadata": {
-                "resourceVersion": job.metadata.resource_version,
-                "annotations": {RELEASED_AT: now.isoformat()},
-            },
-            "spec": {"suspend": False},
-        }
-        await self._patch(job, body)
+    async def listed(self) -> Sequence[Listed]:
+        """All there are at this moment, by their metadata. Raises ClusterError."""
+        return await self._objects.list(
+            JOBS, self.namespace, Listed, label_selector=LABEL, metadata_only=True
+        )
+
+    async def taken(self, job: Job, listed: Sequence[Listed]) -> frozenset[str]:
+        """The alerts of `job` that run elsewhere. Any rival that has not begun is changed: who
+        looked at it before can no longer release it. Raises ClusterError."""
+        found: set[str] = set()
+        for each in rivals(job, listed):
+            rival = self.get(each.name)
+            same = rival is not None and rival.metadata.uid == each.metadata.uid
+            if rival is None or not same or not rival.begun:
+                # Never the same words: a patch that changes nothing would keep nobody out.
+                told = {FENCE: f"{job.name} {secrets.token_hex(8)}"}
+                body = {"metadata": {"uid": each.metadata.uid, "annotations": told}}
+                rival = self._know_written(
+                    await self._objects.patch(JOBS, each.name, self.namespace, body, Job)
+                )
+            if rival.begun:
+                found |= rival.alerts & job.alerts
+        return frozenset(found)
+
+    async def release(self, job: Job, now: datetime, taken: Collection[str] = ()) -> None:
+        """Lets it begin without the alerts that were taken. Raises ClusterError: CONFLICT when it
+        changed since."""
+        body = begin_body(job, now)
+        if taken:
+            trigger = trigger_of_job(await self.manifest(job.name) or {})
+            if trigger is None:
+                raise ClusterError(ErrorReason.INVALID, "the Job has no alerts that can be read")
+            trim(body, trigger, taken)
+        await self._patch(job, _at_version(body, job))
+
+    async def cover(self, job: Job, by: Sequence[Job]) -> None:
+        """Writes down that it has nothing to run. Raises ClusterError: CONFLICT when it changed
+        since."""
+        try:
+            await self._patch(job, _at_version(cover_body(by, owned=True), job))
+        except ClusterError as error:
+            # Some clusters let only those who may delete an object say who owns it.
+            if error.reason not in (ErrorReason.FORBIDDEN, ErrorReason.INVALID):
+                raise
+            await self._patch(job, _at_version(cover_body(by, owned=False), job))
 
     async def resolve(self, job: Job, ended: Mapping[str, datetime]) -> None:
         """Writes down which of its alerts ended, by fingerprint. Raises ClusterError."""
@@ -150,3 +187,8 @@ class JobStore:
                 raise
         found: Mapping[str, Any] = msgspec.json.decode(raw)
         return found
+
+
+def _at_version(body: dict[str, Any], job: Job) -> dict[str, Any]:
+    body["metadata"]["resourceVersion"] = job.metadata.resource_version
+    return body

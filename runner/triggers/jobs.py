@@ -22,6 +22,9 @@ LABEL = "podmedic.io/trigger"
 ALERTS = "podmedic.io/alerts"
 ABOUT = "podmedic.io/about"
 RELEASED_AT = "podmedic.io/released-at"
+COVERED_BY = "podmedic.io/covered-by"
+FENCE = "podmedic.io/fence"
+QUEUE = "podmedic.io/queue-name"
 RESOLVED = "resolved.podmedic.io/"
 TRIGGER = "podmedic.io/trigger"
 KUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -43,13 +46,17 @@ _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIXES = re.compile(rf"(-[{_RANDOM}]{{6,10}})?-[{_RANDOM}]{{5}}$|-[0-9]{{1,5}}$")
 
 
-class _Meta(Value, frozen=True, kw_only=True):
+class Meta(Value, frozen=True, kw_only=True):
     name: str = ""
     uid: str = ""
     resource_version: str = ""
     creation_timestamp: datetime | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def ids(self, annotation: str) -> frozenset[str]:
+        """Of an annotation that is a list."""
+        return frozenset(filter(None, self.annotations.get(annotation, "").split(",")))
 
 
 class _Spec(Value, frozen=True, kw_only=True):
@@ -73,7 +80,7 @@ class _Status(Value, frozen=True, kw_only=True):
 class Job(Value, frozen=True, kw_only=True):
     """As much of a Job as the queue is made of."""
 
-    metadata: _Meta = _Meta()
+    metadata: Meta = Meta()
     spec: _Spec = _Spec()
     status: _Status = _Status()
 
@@ -88,27 +95,47 @@ class Job(Value, frozen=True, kw_only=True):
         return next((c for c in ends if c.status == "True"), None)
 
     @property
+    def begun(self) -> bool:
+        """Whether it was ever released, or handed to Kueue: its alerts are its own from then on."""
+        meta = self.metadata
+        return (
+            not self.spec.suspend or RELEASED_AT in meta.annotations or KUEUE_LABEL in meta.labels
+        )
+
+    @property
+    def queue(self) -> str:
+        """Kueue's, which releases it; empty where we do."""
+        return self.metadata.annotations.get(QUEUE, "")
+
+    @property
+    def covered_by(self) -> tuple[str, ...]:
+        """The runs that took all of its alerts before it began: it never will."""
+        return tuple(sorted(self.metadata.ids(COVERED_BY)))
+
+    @property
     def state(self) -> str:
         if self.end is not None:
             return "succeeded" if self.end.type == "Complete" else "failed"
+        if self.covered_by:
+            return "covered"
         if self.spec.suspend:
             return "queued"
         return "running" if self.status.active else "starting"
 
     @property
     def alerts(self) -> frozenset[str]:
-        return frozenset(filter(None, self.metadata.annotations.get(ALERTS, "").split(",")))
+        return self.metadata.ids(ALERTS)
 
     @property
     def about(self) -> frozenset[str]:
-        return frozenset(filter(None, self.metadata.annotations.get(ABOUT, "").split(",")))
+        return self.metadata.ids(ABOUT)
 
     @property
     def released_at(self) -> datetime | None:
         """None while it waits. A Job that somebody else released counts from its start."""
         if self.spec.suspend:
             return None
-        text = self.metadata.annotations.get(RELEASED_AT, "")
+        text = "" if self.queue else self.metadata.annotations.get(RELEASED_AT, "")
         with suppress(ValueError):
             at = datetime.fromisoformat(text)
             # Whoever may write there may write nonsense.
@@ -197,10 +224,9 @@ class Template:
                 "early would be run again"
             )
         spec.setdefault("activeDeadlineSeconds", _DEFAULT_DEADLINE_SECONDS)
-        self.labels = _map(metadata, "labels")
+        # Kueue takes a Job as soon as it has the label: not before it is known what the Job runs.
+        self._queue = str(_map(metadata, "labels").pop(KUEUE_LABEL, ""))
         self._containers()
-        # Whoever manages queues of Jobs releases them.
-        self.managed_elsewhere = KUEUE_LABEL in self.labels
 
     def _containers(self) -> list[dict[str, Any]]:
         pod = _map(_map(_map(self._manifest, "spec"), "template"), "spec")
@@ -221,12 +247,8 @@ class Template:
         metadata, spec = _map(made, "metadata"), _map(made, "spec")
         metadata["name"] = name
         _map(metadata, "labels")[LABEL] = trigger.source
-        started = [alert for alert in trigger.alerts if alert.aim is not None]
         _map(metadata, "annotations").update(
-            {
-                ALERTS: ",".join(sorted(map(alert_id, started))),
-                ABOUT: ",".join(sorted({about(aim) for aim in trigger.aims()})),
-            }
+            index_of(trigger) | ({QUEUE: self._queue} if self._queue else {})
         )
         spec["suspend"] = True
         template = _map(spec, "template")
@@ -241,6 +263,16 @@ class Template:
         mount = {"name": _VOLUME, "mountPath": FOLDER, "readOnly": True}
         first["volumeMounts"] = [*first.get("volumeMounts", []), mount]
         return made
+
+
+def index_of(trigger: Trigger | None) -> dict[str, str]:
+    """What the queue reads of a trigger, as annotations of its Job."""
+    alerts = () if trigger is None else trigger.alerts
+    aims = () if trigger is None else trigger.aims()
+    return {
+        ALERTS: ",".join(sorted(alert_id(each) for each in alerts if each.aim is not None)),
+        ABOUT: ",".join(sorted({about(aim) for aim in aims})),
+    }
 
 
 def trigger_of_job(job: Mapping[str, Any]) -> Trigger | None:
@@ -266,9 +298,9 @@ def _map(value: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def known_ids(jobs: Iterable[Job]) -> dict[str, str]:
-    """The run of every alert that has one; of several the first."""
+    """The run of every alert that has one; of several the one that has begun, or the first."""
     found: dict[str, str] = {}
-    for job in sorted(jobs, key=lambda job: job.name):
+    for job in sorted(jobs, key=lambda job: (not job.begun, job.name)):
         for each in job.alerts:
             found.setdefault(each, job.name)
     return found

@@ -1,6 +1,6 @@
 """What may be started now, decided from the Jobs that the API server has. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,10 @@ def sort_alerts(
         for each in job.about
     }
     fresh, known, cooling = [], [], []
+    unique: dict[str, Alert] = {}
     for alert in alerts:
+        unique.setdefault(alert_id(alert), alert)
+    for alert in unique.values():
         if alert.aim is None or not alert.firing:
             continue
         if run := runs.get(alert_id(alert)):
@@ -63,7 +66,7 @@ def is_full(jobs: Collection[Job], limits: Limits) -> bool:
 
 def queued(jobs: Collection[Job]) -> list[Job]:
     """Those that wait, the oldest first."""
-    waiting = (job for job in jobs if job.spec.suspend and job.end is None)
+    waiting = (job for job in jobs if job.state == "queued")
     return sorted(waiting, key=lambda job: (_made_at(job), job.name))
 
 
@@ -75,11 +78,17 @@ def failed(jobs: Collection[Job]) -> int:
     return sum(job.state == "failed" for job in jobs)
 
 
-def to_release(jobs: Collection[Job], limits: Limits, now: datetime) -> list[Job]:
-    """Those that may begin now, the oldest first."""
+def to_release(
+    jobs: Collection[Job], limits: Limits, now: datetime, held: Container[str] = ()
+) -> list[Job]:
+    """Those that may begin now, the oldest first: all that Kueue is to release, which has limits of
+    its own, and as many others as there is room for. Not those that are `held`, by name, and none
+    that somebody suspended again."""
+    waiting = [job for job in queued(jobs) if not job.begun and job.name not in held]
     lately = sum(1 for job in jobs if (at := job.released_at) is not None and at > now - _MINUTE)
     room = min(limits.runs_per_minute - lately, limits.runs - in_flight(jobs))
-    return queued(jobs)[: max(room, 0)]
+    ours = [job for job in waiting if not job.queue]
+    return [job for job in waiting if job.queue] + ours[: max(room, 0)]
 
 
 def _made_at(job: Job) -> datetime:

@@ -113,4 +113,4 @@ def test_the_name_of_the_queue_stays(served: Served, capsys: pytest.CaptureFixtu
     assert served.look() == ("triage", False)
     ((event, message),) = said(capsys)
     assert event == "config-not-reloaded"
-    assert message.startswith("the job template has another metadata.name or Kueue label: ")
+    assert message.startswith("the job template has another metadata.name: ")

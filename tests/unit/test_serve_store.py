@@ -25,6 +25,19 @@ from tests.unit.alerts import LABELS, RECEIVED, alert, body
 from tests.unit.test_trigger_jobs import TEMPLATE
 
 
+def merged(target: Any, patch: Any) -> Any:
+    """A JSON merge patch, RFC 7386."""
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), value)
+    return found
+
+
 class Jobs:
     """Stores what is created; its watch says what a test puts into `events`."""
 
@@ -32,17 +45,17 @@ class Jobs:
         self.stored: dict[str, dict[str, Any]] = {}
         self.events: asyncio.Queue[ObjectEvent[Job]] = asyncio.Queue()
         self.failing: ClusterError | None = None
-        self._version = 0
+        self.version = 0
 
     def job(self, name: str) -> Job:
         return msgspec.convert(self.stored[name], Job)
 
     def _store(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
-        self._version += 1
+        self.version += 1
         body["metadata"] |= {
             "uid": f"uid-{name}",
-            "resourceVersion": str(self._version),
-            "creationTimestamp": RECEIVED.isoformat(),
+            "resourceVersion": str(self.version),
+            "creationTimestamp": body["metadata"].get("creationTimestamp", RECEIVED.isoformat()),
         }
         self.stored[name] = body
         return body
@@ -63,6 +76,8 @@ class Jobs:
     ) -> Any:
         if name not in self.stored:
             raise ClusterError(ErrorReason.NOT_FOUND, "gone", status=404)
+        if as_ is msgspec.Raw:
+            return msgspec.Raw(msgspec.json.encode(self.stored[name]))
         return msgspec.convert(self.stored[name], as_)
 
     async def list(
@@ -81,9 +96,11 @@ class Jobs:
         wanted = body["metadata"].get("resourceVersion")
         if wanted not in (None, found["metadata"]["resourceVersion"]):
             raise ClusterError(ErrorReason.CONFLICT, "changed", status=409)
-        found["metadata"]["annotations"] |= body["metadata"].get("annotations", {})
-        found["spec"] |= body.get("spec", {})
-        return msgspec.convert(self._store(name, found), as_)
+        begun = not found["spec"]["suspend"]
+        if begun and "template" in body.get("spec", {}):
+            raise ClusterError(ErrorReason.INVALID, "field is immutable", status=422)
+        changed = merged(found, body)
+        return msgspec.convert(self._store(name, changed), as_)
 
     async def watch(
         self, resource: Resource, namespace: str | None, as_: type[Any],

@@ -184,13 +184,6 @@ def test_a_job_gives_its_trigger_back() -> None:
     assert trigger_of_job({"spec": {"template": None}}) is None
 
 
-def test_kueue_releases_what_it_manages() -> None:
-    template = copy.deepcopy(TEMPLATE)
-    assert not Template(template, 300).managed_elsewhere
-    template["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "diagnostics"
-    assert Template(template, 300).managed_elsewhere
-
-
 def _changed(**changes: Any) -> dict[str, Any]:
     template = copy.deepcopy(TEMPLATE)
     template.update({k: v for k, v in changes.items() if k in ("kind", "metadata")})
@@ -382,3 +375,8 @@ def test_alerts_that_have_a_run_and_workloads_that_cool_down() -> None:
         "web-0", "web-1",
     ]  # fmt: skip
     assert second.fingerprint != first.fingerprint
+
+
+def test_an_alert_that_is_told_twice_is_one() -> None:
+    found = sort_alerts([one(), one(annotations={})], [], Limits(), RECEIVED)
+    assert found.fresh == (one(),)
