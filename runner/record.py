@@ -4,7 +4,7 @@ its options, its playbooks and policy as they were, the cluster, the pods it sel
 
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -77,6 +77,8 @@ class Options(Record, frozen=True, kw_only=True):
     no_redact: bool = False
     max_changed: int = 1
     since_seconds: float = 0.0
+    retain_seconds: float = 0.0
+    retain_mode: Literal["governance", "compliance"] = "governance"
 
 
 class Document(Record, frozen=True, kw_only=True):

@@ -11,8 +11,9 @@ from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain, tell
 from runner.cli.redaction import own_rules, rules_option
 from runner.cli.request import default_file
-from runner.cli.upload import place_of, send, upload_option
+from runner.cli.upload import Kept, check_upload, send, upload_options
 from runner.cli.verify import read_key
+from runner.storage import Mode
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
@@ -54,7 +55,7 @@ _MAX_TOLD = 20
     help="Take them along even if they hold what looks like secrets.",
 )
 @rules_option
-@upload_option
+@upload_options
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 def bundle(
     directory: Path,
@@ -64,6 +65,8 @@ def bundle(
     unchecked_artifacts: bool,
     redact_rules: tuple[str, ...],
     upload: str | None,
+    retain_seconds: float,
+    retain_mode: Mode,
     quiet: bool,
 ) -> int:
     """Seal the run in the directory RUN: manifest with the hash of every file, journal, what was
@@ -75,8 +78,8 @@ def bundle(
     target = file or default_file(directory)
     codec = codec_of(target)
     signer = signer_from(key_file)
-    if upload is not None:
-        place_of(upload, target.name)
+    kept = Kept(retain_seconds, retain_mode)
+    check_upload(upload, target.name, kept)
     code = seal(
         directory,
         target,
@@ -89,7 +92,7 @@ def bundle(
     )
     if upload is None or code is not ExitCode.OK:
         return code
-    return send(target, upload, record.read(directory).run, quiet=quiet)
+    return send(target, upload, record.read(directory).run, kept, quiet=quiet)
 
 
 def codec_of(path: Path) -> "Codec":

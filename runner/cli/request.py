@@ -1,6 +1,6 @@
 """What `podmedic run` was asked to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import click
 from runner.cli import options
 from runner.cli.notify import Notify
 from runner.cli.redaction import own_rules
+from runner.cli.upload import Kept
 from runner.debt import DebtLimits
 from runner.examine import Limits
 from runner.playbook import Playbook
@@ -37,6 +38,7 @@ class Sealing:
     bundle: str | None = None
     key: Path | None = None
     upload: str | None = None
+    kept: Kept = field(default_factory=Kept)
     keep: int = 0
     is_temporary: bool = False
 
@@ -169,6 +171,7 @@ def request_of(
         sealing=Sealing(
             bundle=given.bundle,
             upload=given.upload,
+            kept=Kept(given.retain_seconds, given.retain_mode),
             keep=given.keep,
             is_temporary=is_temporary,
             key=None if given.key is None else Path(given.key),

@@ -16,7 +16,7 @@ from runner.cli.logs import log_format_option
 from runner.cli.notify import notify_options, otel_installed, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
 from runner.cli.request import DEFAULT_DIRECTORY, request_of
-from runner.cli.upload import upload_option
+from runner.cli.upload import upload_options
 from runner.model.trigger import Trigger
 from runner.record import Options
 
@@ -157,7 +157,7 @@ from runner.record import Options
 @click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
 @sealing.bundle_option
 @sealing.key_option
-@upload_option
+@upload_options
 @sealing.keep_option
 @redaction.rules_option
 @redaction.no_redact_option

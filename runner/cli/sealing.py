@@ -14,7 +14,7 @@ import click
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.cli.request import DEFAULT_DIRECTORY, Request
-from runner.cli.upload import place_of, send
+from runner.cli.upload import Kept, check_upload, send
 from runner.record import RecordError
 from runner.report.files import OutputError
 
@@ -51,8 +51,9 @@ def checked(given: Mapping[str, Any]) -> str | None:
     if given["key"] is not None:
         signer_from(Path(given["key"]))
     target: str | None = given["bundle"]
+    kept = Kept(given["retain_seconds"], given["retain_mode"])
+    check_upload(given["upload"], "run.tar.zst", kept)
     if given["upload"] is not None:
-        place_of(given["upload"], "run.tar.zst")
         target = target or ""
     if target:
         try:
@@ -124,7 +125,7 @@ def _sealed(request: Request, run_id: str) -> tuple[ExitCode, tuple[str, ...]]:
         complain(f"the run is not sealed: {error}; {again} does that later")
         return ExitCode.NOT_STORED, ()
     if sealing.upload is not None and target is not None:
-        sent = send(target, sealing.upload, run_id, quiet=request.quiet)
+        sent = send(target, sealing.upload, run_id, sealing.kept, quiet=request.quiet)
         if sent is not ExitCode.OK:
             return sent, ("bundle",)
         if sealing.is_temporary:

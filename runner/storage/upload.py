@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.storage.place import Place
+from runner.storage.retain import RetainError, Retention, retain
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
@@ -38,17 +39,22 @@ class UploadError(Exception):
 @dataclass(frozen=True, slots=True)
 class Uploaded:
     """`read_back`: the object was fetched again and is byte for byte the file. Where that is not
-    allowed, the store has checked what it got."""
+    allowed, the store has checked what it got. `retention_seen`: the store was asked for it."""
 
     url: str
     bytes: int
     read_back: bool
+    retention: Retention | None = None
+    retention_seen: bool = False
 
 
-def upload(path: Path, place: Place) -> Uploaded:
+def upload(path: Path, place: Place, retention: Retention | None = None) -> Uploaded:
     """Multipart where it is large; each request is tried again for two minutes at most. Raises
-    UploadError; the object is then what it was before, or absent."""
-    import obstore  # noqa: PLC0415  (the extra `cloud`; nobody else waits for it)
+    UploadError; the object is then what it was before, or absent, unless the error says that it is
+    there and not retained."""
+    # The extra `cloud`; nobody else waits for it.
+    import obstore  # noqa: PLC0415
+    from obstore.store import S3Store  # noqa: PLC0415
 
     size, sha256 = _hashed(path)
     store = _store(place)
@@ -60,7 +66,7 @@ def upload(path: Path, place: Place) -> Uploaded:
     if place.scheme == "file":
         attributes = {}
     try:
-        obstore.put(
+        put = obstore.put(
             store,
             place.key,
             path,
@@ -70,7 +76,24 @@ def upload(path: Path, place: Place) -> Uploaded:
         )
     except Exception as error:
         raise UploadError(f"cannot upload to {place.url}: {told(error, place.scheme)}") from error
-    return Uploaded(place.url, size, _is_the_same(store, place, size, sha256))
+    # First: what is not what was sent must go, and could not.
+    try:
+        read_back = _is_the_same(store, place, size, sha256)
+    except UploadError as error:
+        raise error if retention is None else UploadError(f"{error}; nothing was locked") from error
+    if retention is None:
+        return Uploaded(place.url, size, read_back)
+    try:
+        if not isinstance(store, S3Store):
+            raise RetainError("only S3 locks one object")  # noqa: TRY301
+        signed = obstore.sign(store, "PUT", place.key, timedelta(minutes=1))
+        seen = retain(signed, put["version"], retention)
+    except Exception as error:
+        why = str(error) if isinstance(error, RetainError) else told(error, place.scheme)
+        raise UploadError(
+            f"{place.url} was written and is NOT LOCKED, anybody who may delete it can: {why}"
+        ) from error
+    return Uploaded(place.url, size, read_back, retention, seen)
 
 
 def _store(place: Place) -> "ObjectStore":

@@ -1,13 +1,17 @@
 """Bundles on their way to a real S3 server: whole there or not there, and one line if not."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lab.handle import Lab
+from runner.storage import Retention
+from runner.storage.retain import RetainError, retain
 from tests.lab import podmedic as pm
 from tests.lab import s3
 from tests.unit.bundles import run_directory
@@ -157,6 +161,96 @@ def test_a_bucket_with_a_default_retention_keeps_what_it_got(store: s3.S3, tmp_p
     version = store.ask("HEAD", path)[1]["x-amz-version-id"]
     status, _, said = store.ask("DELETE", path, f"versionId={version}")
     assert (status, "object protected by object lock" in said) == (403, True), said
+
+
+@pytest.fixture(scope="module")
+def lockable(server: s3.S3) -> str:
+    """A bucket where objects can be locked, and are not by default."""
+    status, _, said = server.ask("PUT", "/lockable", x_amz_bucket_object_lock_enabled="true")
+    assert status == 200, said
+    return "lockable"
+
+
+def retention(store: s3.S3, bucket: str) -> tuple[str, str, datetime]:
+    """Version, mode and end of what was sent last."""
+    version = store.ask("HEAD", f"/{bucket}/{KEY}")[1]["x-amz-version-id"]
+    status, _, said = store.ask("GET", f"/{bucket}/{KEY}", f"retention=&versionId={version}")
+    mode, until = re.search("<Mode>(.*?)</Mode>", said), re.search("Date>(.*?)</R", said)
+    assert status == 200, said
+    assert mode is not None
+    assert until is not None
+    return version, mode[1], datetime.fromisoformat(until[1])
+
+
+@pytest.mark.parametrize("mode", ["governance", "compliance"])
+def test_what_was_sent_is_locked_for_as_long_as_was_asked(
+    store: s3.S3, lockable: str, tmp_path: Path, mode: str
+) -> None:
+    """Nobody deletes that version or shortens its time; sent again it is another version."""
+    run_directory(tmp_path / "run")
+    sent = ("bundle", "run", "--upload", f"s3://{lockable}/runs", "--retain", "90d")
+    words = () if mode == "governance" else ("--retain-mode", mode)
+    before = datetime.now(UTC) + timedelta(days=90, seconds=-1)
+    store.faults.answer, store.faults.times = s3.answer("503 Slow Down", "SlowDown"), 1
+    code, said = podmedic(store, tmp_path, *sent, *words)
+    first, kept_as, until = retention(store, lockable)
+    assert (code, kept_as) == (0, mode.upper())
+    assert before <= until <= datetime.now(UTC) + timedelta(days=90)
+    assert said[2:] == [f"Retained: {mode}, until {until:%Y-%m-%dT%H:%M:%SZ}"]
+    assert podmedic(store, tmp_path, *sent, *words)[0] == 0
+    assert retention(store, lockable)[0] != first
+    path, version = f"/{lockable}/{KEY}", f"versionId={first}"
+    status, _, told = store.ask("DELETE", path, version)
+    assert (status, "object protected by object lock" in told) == (403, True), told
+    sooner = Retention("compliance", until - timedelta(days=1)).document
+    status, _, told = store.ask("PUT", path, f"retention=&{version}", sooner)
+    assert (status, "AccessDenied" in told) == (403, True), told
+    assert store.ask("GET", path, version)[0] == 200
+
+
+def test_what_could_not_be_locked_is_told(store: s3.S3, tmp_path: Path) -> None:
+    """The object is there and anybody may delete it: never silently."""
+    run_directory(tmp_path / "run")
+    sent = ("bundle", "run", "-q", "--upload", URL, "--retain", "1d")
+    code, (line,) = podmedic(store, tmp_path, *sent)
+    assert code == 6
+    assert line.startswith(
+        f"podmedic: {URL}/{RUN}.tar.zst was written and is NOT LOCKED, anybody who may delete it "
+        "can: the store says "
+    )
+    assert line.endswith("; the bundle is kept in run.tar.zst")
+    assert store.objects() == {KEY: (tmp_path / "run.tar.zst").read_bytes()}
+
+
+def test_what_is_kept_for_longer_is_well(
+    store: s3.S3, lockable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a bucket's default: what is asked for would shorten it, and is met."""
+    path, now = f"/{lockable}/{KEY}", datetime.now(UTC).replace(microsecond=0)
+    assert store.ask("PUT", path, body=b"a bundle")[0] == 200
+    version = store.ask("HEAD", path)[1]["x-amz-version-id"]
+    longer = Retention("compliance", now + timedelta(days=2))
+    assert store.ask("PUT", path, f"retention=&versionId={version}", longer.document)[0] == 200
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    where = f"{store.environment['AWS_ENDPOINT_URL']}{path}?X-Amz-Credential=w/1/{s3.REGION}/s3/x"
+    assert retain(where, version, Retention("governance", now + timedelta(days=1)))
+    assert retention(store, lockable) == (version, "COMPLIANCE", longer.until)
+    assert retain(where, version, Retention("compliance", now + timedelta(days=3)))
+    assert retention(store, lockable) == (version, "COMPLIANCE", now + timedelta(days=3))
+    # One that has never heard of it would take the next request for another object.
+    store.faults.answer, store.faults.times = s3.answer("200 OK"), 1
+    with pytest.raises(RetainError, match=r"^the store knows no retention of objects: "):
+        retain(where, version, longer)
+    store.faults.answer, store.faults.times = s3.answer("503 Slow Down", "SlowDown"), 2
+    assert retain(where, version, longer)
+    assert store.faults.times == 0
+    with pytest.raises(RetainError, match=r"^the store says NoSuchVersion: "):
+        retain(where, "01KBKMEQV9QXVZ0000000000Z0", longer)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(RetainError, match=r"^the store says SignatureDoesNotMatch: ") as error:
+        retain(where, version, longer)
+    assert "wrong" not in str(error.value)
 
 
 def test_a_sweep_without_a_volume(lab: Lab, namespace: str, store: s3.S3, tmp_path: Path) -> None:

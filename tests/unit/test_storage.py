@@ -9,7 +9,8 @@ import pytest
 
 from runner import journal, record
 from runner.bundle.retention import prune
-from runner.storage import Place, PlaceError, UploadError, upload
+from runner.storage import Place, PlaceError, Retention, UploadError, upload
+from runner.storage.retain import retention_of
 from runner.storage.upload import told
 from tests.unit.bundles import bundle, run_directory
 from tests.unit.report_samples import report_of
@@ -144,6 +145,51 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     assert command("bundle", run, "--upload", "s3://b") == (
         4, "", "podmedic: s3://b: takes obstore: pip install 'podmedic[cloud]'\n"
     )  # fmt: skip
+
+
+REFUSED = "podmedic sets a retention for objects of s3:// alone"
+UNRETAINED = {
+    "": "--retain is for what is sent: name a place by --upload s3://…",
+    "gs://b/a.tar.zst": f"{REFUSED}; of gs:// the bucket's own retention policy does that",
+    "az://b/c/a.tar.zst": f"{REFUSED}; of az:// the container's own immutability policy does that",
+    "file:///srv/a.tar.zst": f"{REFUSED}; a folder has none",
+}
+
+
+@pytest.mark.parametrize("url", UNRETAINED)
+def test_a_retention_that_cannot_be_set_is_refused_before_anything_is_done(
+    tmp_path: Path, url: str
+) -> None:
+    run = run_directory(tmp_path / "run")
+    words = ("--upload", url) if url else ()
+    said = f"--retain: {url}: {UNRETAINED[url]}" if url else UNRETAINED[url]
+    answer = (4, "", f"podmedic: {said}\n")
+    assert command("bundle", run, "--retain", "90d", *words) == answer
+    nowhere = ("--kubeconfig", "none", "-n", "shop")
+    assert command("run", *nowhere, "--retain", "90d", *words) == answer
+    assert names(tmp_path) == ["run"]
+
+
+def test_a_retention_is_met_by_what_keeps_for_as_long_and_as_strictly() -> None:
+    wanted = Retention("governance", NOW.replace(microsecond=5))
+    strict = Retention("compliance", NOW)
+    assert wanted.is_met_by(Retention("governance", NOW))
+    assert wanted.is_met_by(strict)
+    assert not wanted.is_met_by(Retention("governance", NOW - timedelta(seconds=1)))
+    assert not strict.is_met_by(Retention("governance", NOW + timedelta(days=9)))
+
+
+def test_what_a_store_says_of_a_retention() -> None:
+    for wanted in (Retention("governance", NOW), Retention("compliance", NOW)):
+        assert retention_of(wanted.document.decode()) == wanted
+    for text in ("", "<Mode>GOVERNANCE</Mode>", "<html>", NOTHING.replace("2026", "x"), OTHER):
+        assert retention_of(text) is None
+    # Of one that heard nothing of time zones.
+    assert retention_of(NOTHING) == Retention("governance", NOW)
+
+
+NOTHING = "<Mode>GOVERNANCE</Mode><RetainUntilDate>2026-11-30T00:00:00</RetainUntilDate>"
+OTHER = NOTHING.replace("GOVERNANCE", "NONE")
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
