@@ -60,7 +60,6 @@ def podmedic(
             env=environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
             cwd=directory.parent,
             capture_output=True,
-            text=True,
             check=False,
             timeout=timeout_seconds,
         )
@@ -69,7 +68,7 @@ def podmedic(
             arguments, environment=environment(lab), folder=directory.parent,
             timeout_seconds=timeout_seconds,
         )  # fmt: skip
-    return Outcome(done.returncode, done.stdout, done.stderr, directory)
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode(), directory)
 
 
 def run(

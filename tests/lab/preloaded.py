@@ -38,7 +38,7 @@ def call(
     environment: Mapping[str, str],
     folder: Path,
     timeout_seconds: float,
-) -> subprocess.CompletedProcess[str]:
+) -> subprocess.CompletedProcess[bytes]:
     """As `subprocess.run([COMMAND, *arguments])` with both streams captured, and nothing to read.
     Raises subprocess.TimeoutExpired."""
     words = [str(each) for each in arguments]
@@ -61,7 +61,7 @@ def call(
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
         raise subprocess.TimeoutExpired(words, timeout_seconds, stdout, stderr)
-    return subprocess.CompletedProcess(words, int(code), stdout.decode(), stderr.decode())
+    return subprocess.CompletedProcess(words, int(code), stdout, stderr)
 
 
 def _read(descriptors: Sequence[int], deadline: float) -> list[bytes]:

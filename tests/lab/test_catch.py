@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab.test_strategies import attempts
@@ -104,18 +102,18 @@ def test_s18_an_oom_is_not_taken_for_the_targets_death(
     assert len([a for a in attempts(pod) if a[0] == "catch"]) == 1
 
 
-@pytest.mark.parametrize("then", [(), ("shared",)], ids=["alone", "with-shared"])
-def test_catch_is_refused_where_it_makes_no_sense(
-    lab: Lab, namespace: str, tmp_path: Path, then: tuple[str, ...]
-) -> None:
+def test_catch_is_refused_where_it_makes_no_sense(lab: Lab, namespace: str, tmp_path: Path) -> None:
     """No step needs the target: nobody waits for it."""
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("short", SHORT))
     wait_restarted(lab, namespace, "short")
     net = {"name": "net", "run": ["cat", "/etc/resolv.conf"]}
-    pod = examined(lab, namespace, catch(tmp_path, net, then=then), tmp_path / "out")
-    assert attempts(pod)[1] == ("catch", "refused", "NotNeeded")
-    assert pod["steps"][0]["outcome"] == ("passed" if then else "not-evaluated")
+    ways: tuple[tuple[str, ...], ...] = ((), ("shared",))
+    for then, outcome in zip(ways, ("not-evaluated", "passed"), strict=True):
+        path = catch(tmp_path, net, then=then)
+        pod = examined(lab, namespace, path, tmp_path / f"out{len(then)}")
+        assert attempts(pod)[1] == ("catch", "refused", "NotNeeded")
+        assert pod["steps"][0]["outcome"] == outcome
 
 
 def test_an_image_that_cannot_be_had_is_said_before_any_window(

@@ -33,8 +33,8 @@ def test_containers_tells_who_what_and_the_way_out(
     before = pod_json(lab, namespace)
     name = before["metadata"]["name"]
     probe = pm.playbook(tmp_path, [{"name": "hello", "run": ["echo", "hello"]}])
-    run = pm.run(lab, namespace, probe, directory=out)
-    assert run.code == 0, run.stderr
+    run = pm.run(lab, namespace, probe, "-o", "name", directory=out)
+    assert (run.code, run.stdout) == (0, f"pod/{name}\n"), run.stderr
     grown = size(pod_json(lab, namespace)) - size(before)
     lab.kubectl(
         "debug", name, "-n", namespace, "--image=busybox:1.36", "--profile=restricted",

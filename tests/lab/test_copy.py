@@ -131,26 +131,6 @@ def test_the_copy_of_a_run_that_was_killed_goes_with_the_next(
     assert skipped["foreign"] == "Copy"
 
 
-def test_a_run_that_goes_on_finds_its_copy_again(lab: Lab, namespace: str, tmp_path: Path) -> None:
-    lab.images("busybox")
-    crashing(lab, namespace)
-    steps: list[dict[str, Any]] = [
-        QUICK,
-        {"name": "wait", "run": ["sleep", "8"], "timeoutSeconds": 20},
-    ]
-    path, directory = copying(tmp_path, *steps), tmp_path / "out"
-    process = pm.start_run(lab, namespace, path, directory=directory)
-    name = running_copy(lab, namespace)["metadata"]["name"]
-    pm.kill(process, signal.SIGKILL)
-    run = pm.run(lab, namespace, path, directory=directory)
-    pod = next(p for p in run.report["pods"] if p["workload"]["name"] == "ledger")
-    assert [(s["name"], s["outcome"]) for s in pod["steps"]] == [
-        ("quick", "passed"), ("wait", "passed"),
-    ]  # fmt: skip
-    assert [(i["container"], i["reused"]) for i in pod["injections"]] == [(name, True)]
-    assert copies(lab, namespace) == []
-
-
 def test_a_copy_without_a_shell_is_told_and_the_next_strategy_taken(
     lab: Lab, namespace: str, tmp_path: Path
 ) -> None:

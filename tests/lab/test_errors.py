@@ -1,6 +1,6 @@
 """Mistakes cost one clear line and the documented exit code, and no pod is changed.
 
-The exit code is one of a process: it is podmedic itself that is called here.
+An exit code is one of a process: for each of them podmedic itself is called here.
 """
 
 import subprocess
@@ -68,7 +68,7 @@ def test_a_wrong_selector_is_not_asked_of_the_cluster(
     tmp_path: Path, option: str, selector: str, why: str
 ) -> None:
     words = ("run", option, selector, "-o", tmp_path / "out")
-    outcome = pm.podmedic(None, *words, directory=tmp_path / "out", itself=True)
+    outcome = pm.podmedic(None, *words, directory=tmp_path / "out")
     assert (outcome.code, outcome.stdout) == (4, "")
     assert one_line(outcome.stderr) == f"podmedic: {option} {selector!r}: {why}"
 
@@ -277,7 +277,7 @@ def test_report_directory_that_cannot_be_written(lab: Lab, shop: str, tmp_path: 
 )
 def test_wrong_arguments(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     """None of them reaches a cluster: there is none."""
-    outcome = pm.podmedic(None, "run", *arguments, directory=tmp_path / "out", itself=True)
+    outcome = pm.podmedic(None, "run", *arguments, directory=tmp_path / "out")
     assert outcome.code == 4
     assert said in one_line(outcome.stderr)
 
@@ -286,7 +286,7 @@ def test_steps_too_long_to_be_sent(tmp_path: Path) -> None:
     """Said by validate and before anything is asked of a cluster."""
     path = pm.playbook(tmp_path, [{"name": "long", "script": "# " + "x" * 110_000}])
     for command in ("validate", "plan", "run"):
-        outcome = pm.podmedic(None, command, path, directory=tmp_path / "out", itself=True)
+        outcome = pm.podmedic(None, command, path, directory=tmp_path / "out")
         assert outcome.code == 4
         assert "the steps of probe cannot be sent" in one_line(outcome.stderr)
 

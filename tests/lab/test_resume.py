@@ -11,7 +11,7 @@ from runner.killpoints import POINTS
 from tests.lab import podmedic as pm
 from tests.lab.test_interruptions import SLEEP, TOGETHER, journal_events, wait_injected
 
-PODS = 4
+PODS = 3
 
 
 def resume(lab: Lab, directory: Path, *arguments: str, kill_at: str = "") -> pm.Outcome:

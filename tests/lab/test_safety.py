@@ -130,11 +130,16 @@ def test_s07_a_wrong_image_reaches_one_pod_and_no_other(
     reasons = Counter(pod["reason"] for pod in run.report["pods"])
     assert reasons == {"ErrImagePull": 1, "CanaryFailed": 5}
     tried = next(pod for pod in run.report["pods"] if pod["reason"] == "ErrImagePull")
+    assert (tried["outcome"], {s["outcome"] for s in tried["steps"]}) == (
+        "error", {"not-evaluated"},
+    )  # fmt: skip
+    assert "not found" in tried["message"]
     assert "Failed" in {event["reason"] for event in tried["harm"]["events"]}
     assert {event["container"] for event in tried["harm"]["events"]} == {tried["container"]}
     held = next(pod for pod in run.report["pods"] if pod["reason"] == "CanaryFailed")
     assert "busybox:no-such-tag" in held["message"]
     (finding,) = run.report["findings"]
+    assert run.code == 1
     assert "LEDGER_URL" in finding["message"]
     assert len(finding["pods"]) == 6
 

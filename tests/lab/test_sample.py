@@ -53,6 +53,7 @@ EXPECTED = [
 
 
 def test_a_sample_with_a_control(lab: Lab, shop: str, tmp_path: Path) -> None:
+    """And a run that was killed goes on with the same sample."""
     file = pm.playbook(tmp_path, [STEP], findings=[RULE], targets=TARGETS)
     out = tmp_path / "out"
     run = pm.run(lab, shop, file, directory=out)
@@ -63,14 +64,11 @@ def test_a_sample_with_a_control(lab: Lab, shop: str, tmp_path: Path) -> None:
     again = pm.podmedic(None, "analyze", out, "-o", "json", "-q", directory=out)
     assert again.stdout == (out / "report.json").read_text()
 
-
-def test_a_killed_run_goes_on_with_the_same_sample(lab: Lab, shop: str, tmp_path: Path) -> None:
-    file = pm.playbook(tmp_path, [STEP], findings=[RULE], targets=TARGETS)
-    out = tmp_path / "out"
-    pm.run(lab, shop, file, directory=out, kill_at="result-kept")
-    assert not (out / "report.json").exists()
-    run = pm.podmedic(lab, "resume", out, directory=out)
+    killed = tmp_path / "killed"
+    pm.run(lab, shop, file, directory=killed, kill_at="result-kept")
+    assert not (killed / "report.json").exists()
+    run = pm.podmedic(lab, "resume", killed, directory=killed)
     assert told(run) == EXPECTED, run.stderr
     assert {name: len(made) for name, made in pm.ephemeral_containers(lab, shop).items()} == {
-        "web-0": 1, "web-1": 0, "web-2": 1, "web-3": 1, "web-4": 0,
+        "web-0": 2, "web-1": 0, "web-2": 2, "web-3": 2, "web-4": 0,
     }  # fmt: skip

@@ -4,7 +4,6 @@ import hashlib
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from lab.handle import Lab
 from runner.model.pod import Pod
 from tests.lab import podmedic as pm
+from tests.lab import preloaded
 from tests.lab.test_sweep import CRASH, SLEEP
 from tests.lab.waiting import PATIENCE_SECONDS, until, wait_crashing, wait_enterable
 
@@ -20,11 +20,19 @@ MARKED = "sleep 86400 & " + SLEEP
 
 
 def shell(
-    lab: Lab, namespace: str, pod: str, *arguments: str, stdin: bytes | None = None
-) -> subprocess.CompletedProcess[bytes]:
+    lab: Lab, namespace: str, pod: str, *arguments: str, stdin: bytes | None = None,
+    itself: bool = False,
+) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
+    """With `stdin`, or `itself`, it is the command and no preloaded process."""
+    words = ("shell", pod, "-n", namespace, *IMAGE, *arguments)
+    environment = pm.environment(lab)
+    if stdin is None and not itself:
+        return preloaded.call(
+            words, environment=environment, folder=Path.cwd(), timeout_seconds=120
+        )
     return subprocess.run(
-        [pm.COMMAND, "shell", pod, "-n", namespace, *IMAGE, *arguments],
-        env=pm.environment(lab), input=stdin, capture_output=True, check=False, timeout=120,
+        [pm.COMMAND, *words], env=environment, input=stdin, capture_output=True, check=False,
+        timeout=120,
     )  # fmt: skip
 
 
@@ -68,7 +76,7 @@ def test_the_exit_code_and_the_bytes_are_those_of_the_command(
     script = (
         r"printf 'a\r\nb\000\377'; echo why >&2; ps | grep -q '[8]6400' && echo seen >&2; exit 7"
     )
-    done = shell(lab, namespace, web, "--command", script)
+    done = shell(lab, namespace, web, "--command", script, itself=True)
     assert (done.returncode, done.stdout) == (7, b"a\r\nb\0\xff")
     assert done.stderr == b"why\nseen\n"
     wait_ended(lab, namespace)
@@ -147,13 +155,7 @@ def test_a_command_that_takes_too_long_is_ended(lab: Lab, namespace: str, web: s
         b"podmedic: the command's exit code is not known: the command did not end within 3 s and "
         b"was ended (Timeout)\n"
     )
-    wait_ended(lab, namespace)
-    assert not lingering(lab, namespace, web)
-
-
-def test_timeout_0_leaves_the_command_the_time_of_its_container(
-    lab: Lab, namespace: str, web: str
-) -> None:
+    # With 0 it has the time of its container.
     done = shell(lab, namespace, web, "--timeout", "0", "--command", "sleep 2; exit 7")
     assert (done.returncode, done.stderr) == (7, b"")
     done = shell(
@@ -166,6 +168,7 @@ def test_timeout_0_leaves_the_command_the_time_of_its_container(
         done.stderr,
     ), done.stderr
     wait_ended(lab, namespace)
+    assert not lingering(lab, namespace, web)
 
 
 def lingering(lab: Lab, namespace: str, pod: str) -> bool:
@@ -174,25 +177,20 @@ def lingering(lab: Lab, namespace: str, pod: str) -> bool:
     return "sleep 600" in processes
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_command_in_the_pod(
-    lab: Lab, namespace: str, web: str, number: signal.Signals
-) -> None:
-    """With kubectl exec it goes on."""
-    process = start_shell(lab, namespace, web, "--command", "echo up; sleep 600")
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"up\n"
-    assert lingering(lab, namespace, web)
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr) == (
-        255, b"podmedic: interrupted; the command and its container were ended\n",
-    )  # fmt: skip
-    wait_ended(lab, namespace)
-    assert not lingering(lab, namespace, web)
-
-
-def test_a_reader_that_leaves_ends_the_command(lab: Lab, namespace: str, web: str) -> None:
+def test_who_leaves_ends_the_command_in_the_pod(lab: Lab, namespace: str, web: str) -> None:
+    """By a signal, or because nobody reads on. With kubectl exec it goes on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = start_shell(lab, namespace, web, "--command", "echo up; sleep 600")
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        assert lingering(lab, namespace, web)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stderr) == (
+            255, b"podmedic: interrupted; the command and its container were ended\n",
+        )  # fmt: skip
+        wait_ended(lab, namespace)
+        assert not lingering(lab, namespace, web)
     process = start_shell(lab, namespace, web, "--command", "yes")
     assert process.stdout is not None
     assert process.stdout.readline() == b"y\n"
@@ -220,25 +218,6 @@ def test_s48_a_killed_podmedic_leaves_a_container_that_ends_by_itself(
     assert not lingering(lab, namespace, web)
 
 
-@pytest.mark.parametrize("strategy", ["target", "shared"])
-def test_a_container_that_waits_does_not_delay_the_deletion_of_its_pod(
-    lab: Lab, namespace: str, web: str, strategy: str
-) -> None:
-    """Also while its command runs, and the command is told from one that ended by itself."""
-    process = start_shell(
-        lab, namespace, web, "--strategy", strategy, "--command", "echo up; sleep 600"
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"up\n"
-    began = time.monotonic()
-    lab.kubectl("delete", "pod", web, "-n", namespace, "--grace-period=30", "--timeout=60s")
-    # What ignores SIGTERM would be waited for all of the half minute.
-    assert time.monotonic() - began < 20
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode in (137, 255), stderr
-    assert stderr.startswith(b"podmedic: ")
-
-
 def test_125_says_that_nothing_was_run(lab: Lab, namespace: str, web: str, tmp_path: Path) -> None:
     """One line with the reason, and no pod changed."""
     before = pm.generations(lab, namespace)
@@ -246,6 +225,11 @@ def test_125_says_that_nothing_was_run(lab: Lab, namespace: str, web: str, tmp_p
     policy.write_text(
         "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: strict}\n"
         "spec: {images: {allow: ['ghcr.io/*']}, security: {profiles: [restricted]}}\n"
+    )
+    shut = tmp_path / "shut.yaml"
+    shut.write_text(
+        "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: shut}\n"
+        f"spec: {{namespaces: {{deny: [{namespace}]}}}}\n"
     )
     cases: list[tuple[list[str], str]] = [
         (["gone", "--command", "true"], f"there is no pod gone in namespace {namespace}"),
@@ -260,6 +244,10 @@ def test_125_says_that_nothing_was_run(lab: Lab, namespace: str, web: str, tmp_p
         ([web, "--policy", str(policy), "--command", "true"],
          "image busybox:1.36 is not allowed: ghcr.io/* (policy/image)"),
         ([web, "--kubeconfig", "/no/such", "--command", "true"], "/no/such"),
+        ([web, "--policy", str(shut), "--command", "true"],
+         f"namespace {namespace} is not allowed by policy shut"),
+        ([web, "--start-timeout", "0", "--command", "true"],
+         "'0' is no time in which anything could begin"),
         (["coredns", "-n", "kube-system", "--command", "true"], "there is no pod coredns"),
     ]  # fmt: skip
     for arguments, words in cases:
@@ -282,50 +270,6 @@ def test_the_debt_cap_and_an_image_that_does_not_come(lab: Lab, namespace: str, 
     assert capped.returncode == 125
     assert b"the cap is 1" in capped.stderr
     assert len(the_pod(lab, namespace).spec.ephemeral_containers) == 1
-
-
-@pytest.mark.parametrize("strategy", ["target", "shared"])
-def test_a_container_that_starts_too_late_does_not_stay(
-    lab: Lab, namespace: str, web: str, strategy: str
-) -> None:
-    """It was given up after the time that is told, and ends because nobody comes to it."""
-    where = ("--strategy", strategy, "--start-timeout", "0.1")
-    done = shell(lab, namespace, web, *where, "--command", "true")
-    assert done.returncode == 125
-    assert re.fullmatch(
-        rb"podmedic: container (podmedic-\S+) does not run: the kubelet \D+-?\S+ did not [a-z ]+"
-        rb" within 0\.[1-4] s.* \((NotSeenByKubelet|StartTimeout)\); container \1 stays in the "
-        rb"pod's spec and, should it start later, ends within 30 s because nobody comes\n",
-        done.stderr,
-    ), done.stderr
-    wait_ended(lab, namespace, seconds=60)
-    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
-    assert status.state.terminated is not None
-    assert status.state.terminated.exit_code == 0
-    assert not lingering(lab, namespace, web)
-    refused = shell(lab, namespace, web, "--start-timeout", "0", "--command", "true")
-    assert refused.returncode == 125
-    assert b"'0' is no time in which anything could begin" in refused.stderr
-
-
-def test_a_command_outlasts_the_time_in_which_somebody_must_come(
-    lab: Lab, namespace: str, web: str
-) -> None:
-    """Also one that runs another program, in the processes of the target."""
-    done = shell(lab, namespace, web, "--command", "exec sleep 40")
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-def test_a_protected_namespace(lab: Lab, namespace: str, web: str, tmp_path: Path) -> None:
-    """The policy that holds without a file."""
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(
-        "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nmetadata: {name: strict}\n"
-        f"spec: {{namespaces: {{deny: [{namespace}]}}}}\n"
-    )
-    done = shell(lab, namespace, web, "--policy", str(policy), "--command", "true")
-    assert done.returncode == 125
-    assert f"namespace {namespace} is not allowed by policy strict".encode() in done.stderr
 
 
 def test_the_group_of_the_target_can_be_named(lab: Lab, namespace: str) -> None:

@@ -1,29 +1,35 @@
 """`podmedic shell POD` at a terminal."""
 
 import json
+import re
 import signal
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from itertools import product
 from pathlib import Path
-
-import pytest
 
 from lab.handle import Lab
 from lab.proxy import Fault, FaultProxy, service_account_token
 from tests.lab import podmedic as pm
 from tests.lab.pty_session import Sitting, sitting
-from tests.lab.test_shell import IMAGE, ended, shell, the_pod, wait_ended, web
+from tests.lab.test_shell import IMAGE, ended, shell, start_shell, the_pod, wait_ended, web
 
 __all__ = ["web"]
 DETACH = "\x1dd"
 # Says when it is the shell's foreground program; the line that is typed does not say so.
 FOREGROUND = "sh -c 'echo be\"\"gun; exec sleep {}'\n"
-STRATEGIES = pytest.mark.parametrize("strategy", ["target", "shared"])
+STRATEGIES = ("target", "shared")
 
 
 def sit(lab: Lab, namespace: str, pod: str, *arguments: str) -> AbstractContextManager[Sitting]:
     argv: list[str | Path] = [pm.COMMAND, "shell", pod, "-n", namespace, *IMAGE, *arguments]
     return sitting(argv, pm.environment(lab) | {"TERM": "xterm"})
+
+
+def ends(lab: Lab, namespace: str) -> list[int]:
+    """Exit codes of those of ours that have ended."""
+    statuses = the_pod(lab, namespace).status.ephemeral_container_statuses
+    return [s.state.terminated.exit_code for s in statuses if s.state.terminated is not None]
 
 
 def come_back(
@@ -33,15 +39,20 @@ def come_back(
     return sitting(argv, pm.environment(lab) | {"TERM": "xterm"}, columns=90, rows=20)
 
 
-@STRATEGIES
-@pytest.mark.parametrize("image", ["busybox:1.36", "ghcr.io/podmedic/tools:0.1.0"])
-def test_a_session_from_its_prompt_to_its_exit_code(
-    lab: Lab, namespace: str, web: str, strategy: str, image: str
-) -> None:
+def test_a_session_from_its_prompt_to_its_exit_code(lab: Lab, namespace: str, web: str) -> None:
     """Of ash and of bash: size, its change, Ctrl-C, job control, the exit code, the terminal restored,
     and no process left to the app."""
     lab.images("tools")
-    with sit(lab, namespace, web, "--image", image, "--strategy", strategy) as at:
+    for image, strategy in product(("busybox:1.36", "ghcr.io/podmedic/tools:0.1.0"), STRATEGIES):
+        _session(lab, namespace, web, "--image", image, "--strategy", strategy)
+    wait_ended(lab, namespace)
+    assert ends(lab, namespace) == [9] * 4
+    processes = lab.kubectl("exec", web, "-n", namespace, "-c", "app", "--", "ps")
+    assert "sleep 50" not in processes
+
+
+def _session(lab: Lab, namespace: str, web: str, *words: str) -> None:
+    with sit(lab, namespace, web, *words) as at:
         before = at.modes
         at.expect(r"`exit` ends it, Ctrl-\] then d leaves it running")
         at.expect(r"[$#] ")
@@ -67,60 +78,80 @@ def test_a_session_from_its_prompt_to_its_exit_code(
         at.run("exit 9", "")
         assert at.exit_code() == 9
         assert at.modes == before
-    wait_ended(lab, namespace)
-    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
-    assert status.state.terminated is not None
-    assert status.state.terminated.exit_code == 9
-    processes = lab.kubectl("exec", web, "-n", namespace, "-c", "app", "--", "ps")
-    assert "sleep 50" not in processes
 
 
-@STRATEGIES
-def test_a_shell_that_was_left_goes_on_until_its_ttl(
-    lab: Lab, namespace: str, web: str, strategy: str
-) -> None:
-    with sit(lab, namespace, web, "--strategy", strategy, "--ttl", "20") as at:
-        at.expect(r"[$#] ")
-        at.run("echo here", "here")
-        at.type(DETACH)
-        assert at.exit_code() == 0
-        told = at.expect(r"podmedic: detached; (.*)\r\n")[1].decode()
-        assert f"`podmedic attach {web} -n {namespace}` comes back to it" in told
+def test_a_shell_that_was_left_goes_on_until_its_ttl(lab: Lab, namespace: str, web: str) -> None:
+    for strategy in STRATEGIES:
+        with sit(lab, namespace, web, "--strategy", strategy, "--ttl", "20") as at:
+            at.expect(r"[$#] ")
+            at.run("echo here", "here")
+            at.type(DETACH)
+            assert at.exit_code() == 0
+            told = at.expect(r"podmedic: detached; (.*)\r\n")[1].decode()
+            assert f"`podmedic attach {web} -n {namespace}` comes back to it" in told
     assert not ended(lab, namespace)
     wait_ended(lab, namespace)
-    (status,) = the_pod(lab, namespace).status.ephemeral_container_statuses
-    assert status.state.terminated is not None
-    lived = status.state.terminated.finished_at - status.state.terminated.started_at  # type: ignore[operator]
-    assert 19 <= lived.total_seconds() <= 26
+    for status in the_pod(lab, namespace).status.ephemeral_container_statuses:
+        assert status.state.terminated is not None
+        lived = status.state.terminated.finished_at - status.state.terminated.started_at  # type: ignore[operator]
+        assert 19 <= lived.total_seconds() <= 26
 
 
-@STRATEGIES
-def test_a_shell_that_starts_too_late_does_not_stay(
-    lab: Lab, namespace: str, web: str, strategy: str
-) -> None:
-    with sit(lab, namespace, web, "--strategy", strategy, "--start-timeout", "0.1") as at:
-        at.expect("should it start later, ends within 30 s because nobody comes")
-        assert at.exit_code() == 125
+def test_what_starts_too_late_does_not_stay(lab: Lab, namespace: str, web: str) -> None:
+    """It was given up after the time that is told, and ends because nobody comes to it. A command
+    outlasts the time in which somebody must come, also one that runs another program."""
+    long = start_shell(lab, namespace, web, "--command", "echo up; exec sleep 40")
+    assert long.stdout is not None
+    assert long.stdout.readline() == b"up\n"
+    for strategy in STRATEGIES:
+        words = ("--strategy", strategy, "--start-timeout", "0.1")
+        late = shell(lab, namespace, web, *words, "--command", "true")
+        assert late.returncode == 125
+        assert re.fullmatch(
+            rb"podmedic: container (podmedic-\S+) does not run: the kubelet \D+-?\S+ did not"
+            rb" [a-z ]+ within 0\.[1-4] s.* \((NotSeenByKubelet|StartTimeout)\); container \1 stays"
+            rb" in the pod's spec and, should it start later, ends within 30 s because nobody"
+            rb" comes\n",
+            late.stderr,
+        ), late.stderr
+        with sit(lab, namespace, web, *words) as at:
+            at.expect("should it start later, ends within 30 s because nobody comes")
+            assert at.exit_code() == 125
+    _, stderr = long.communicate(timeout=120)
+    assert (long.returncode, stderr) == (0, b"")
     wait_ended(lab, namespace, seconds=60)
+    assert ends(lab, namespace) == [0] * 5
     processes = lab.kubectl(
         "exec", web, "-n", namespace, "-c", "app", "--", "ps", "-o", "stat,args"
     )
     assert not [line for line in processes.splitlines() if line.startswith("Z")], processes
 
 
-@STRATEGIES
-def test_a_shell_does_not_delay_the_deletion_of_its_pod(
-    lab: Lab, namespace: str, web: str, strategy: str
-) -> None:
-    """Not even while a program runs in its foreground; an interactive shell ignores SIGTERM."""
-    with sit(lab, namespace, web, "--strategy", strategy) as at:
-        at.expect(r"[$#] ")
-        at.type("sleep 500\n")
-        at.expect("sleep 500")
+def test_nothing_of_ours_delays_the_deletion_of_its_pod(lab: Lab, namespace: str, web: str) -> None:
+    """Not even what runs by then: an interactive shell ignores SIGTERM, and what ignores it is
+    waited for all of the half minute. A command is told from one that ended by itself."""
+    with ExitStack() as stack:
+        commands, terminals = [], []
+        for strategy in STRATEGIES:
+            words = ("--strategy", strategy)
+            process = start_shell(lab, namespace, web, *words, "--command", "echo up; sleep 600")
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            commands.append(process)
+            at = stack.enter_context(sit(lab, namespace, web, *words))
+            at.expect(r"[$#] ")
+            at.type("sleep 500\n")
+            at.expect("sleep 500")
+            terminals.append(at)
         began = time.monotonic()
         lab.kubectl("delete", "pod", web, "-n", namespace, "--grace-period=30", "--timeout=60s")
         assert time.monotonic() - began < 20
-        assert at.exit_code() != 0
+        for at in terminals:
+            assert at.exit_code() != 0
+    for process in commands:
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode in (137, 255), stderr
+        assert stderr.startswith(b"podmedic: ")
 
 
 def test_a_terminal_that_hangs_up_leaves_the_shell(lab: Lab, namespace: str, web: str) -> None:
@@ -146,19 +177,20 @@ def test_a_signal_leaves_the_shell_and_restores_the_terminal(
         at.expect(r"podmedic: interrupted; container \S+ goes on until then")
 
 
-def test_without_a_terminal_it_says_what_to_do(lab: Lab, namespace: str, web: str) -> None:
-    done = shell(lab, namespace, web, stdin=b"")
+def test_without_a_terminal_it_says_what_to_do(lab: Lab) -> None:
+    """Before a cluster is asked."""
+    done = shell(lab, "shop", "web", stdin=b"")
     assert (done.returncode, done.stdout) == (125, b"")
     assert done.stderr.decode() == (
         "podmedic: stdin is not a terminal: --command TEXT runs one command, -i --command sh a "
         "script from stdin\n"
     )
     with sitting(
-        ["/bin/sh", "-c", f"{pm.COMMAND} shell {web} | cat; exit 7"], pm.environment(lab)
+        ["/bin/sh", "-c", f"{pm.COMMAND} shell web | cat; exit 7"], pm.environment(lab)
     ) as at:
         assert at.exit_code() == 7
         at.expect("stdout is not a terminal")
-    bad = shell(lab, namespace, web, "--detach-keys", "ctrl-")
+    bad = shell(lab, "shop", "web", "--detach-keys", "ctrl-")
     assert bad.returncode == 125
     assert b"a character or ctrl-KEY is expected" in bad.stderr
 
@@ -185,37 +217,35 @@ def test_no_zombie_is_left_to_the_app(lab: Lab, namespace: str) -> None:
     assert "Z" not in states
 
 
-@STRATEGIES
-def test_attach_comes_back_to_the_same_shell(
-    lab: Lab, namespace: str, web: str, strategy: str
-) -> None:
+def test_attach_comes_back_to_the_same_shell(lab: Lab, namespace: str, web: str) -> None:
     """With its variables and its running program, the last lines, the size of the new terminal,
     and the shell's exit code."""
-    with sit(lab, namespace, web, "--strategy", strategy) as at:
-        at.expect(r"[$#] ")
-        at.run("left=behind; printf 'a\\033[31mred\\n'", "red")
-        at.type("cat\n")
-        at.expect("cat\r\n")
-        time.sleep(1)  # until it reads, not the shell
-        at.type("one\n")
-        at.expect("one\r\none\r\n")
-        at.type(DETACH)
-        assert at.exit_code() == 0
-    with come_back(lab, namespace, web) as at:
-        at.expect(
-            r"`exit` ends it, Ctrl-\] then d leaves it running; it ends by itself in 3\d\d\d s"
-        )
-        at.expect(r"\| ared\r\n")
-        at.type("two\n")
-        at.expect("two\r\ntwo\r\n")
-        at.type("\x04")
-        at.expect(r"[$#] ")
-        at.run("echo still $left", "still behind")
-        at.run("stty size", "20 90")
-        at.type("exit 5\n")
-        assert at.exit_code() == 5
-    assert len(the_pod(lab, namespace).spec.ephemeral_containers) == 1
-    wait_ended(lab, namespace)
+    for number, strategy in enumerate(STRATEGIES, 1):
+        with sit(lab, namespace, web, "--strategy", strategy) as at:
+            at.expect(r"[$#] ")
+            at.run("left=behind; printf 'a\\033[31mred\\n'", "red")
+            at.type("cat\n")
+            at.expect("cat\r\n")
+            time.sleep(1)  # until it reads, not the shell
+            at.type("one\n")
+            at.expect("one\r\none\r\n")
+            at.type(DETACH)
+            assert at.exit_code() == 0
+        with come_back(lab, namespace, web) as at:
+            at.expect(
+                r"`exit` ends it, Ctrl-\] then d leaves it running; it ends by itself in 3\d\d\d s"
+            )
+            at.expect(r"\| ared\r\n")
+            at.type("two\n")
+            at.expect("two\r\ntwo\r\n")
+            at.type("\x04")
+            at.expect(r"[$#] ")
+            at.run("echo still $left", "still behind")
+            at.run("stty size", "20 90")
+            at.type("exit 5\n")
+            assert at.exit_code() == 5
+        assert len(the_pod(lab, namespace).spec.ephemeral_containers) == number
+        wait_ended(lab, namespace)
     with come_back(lab, namespace, web) as at:
         assert at.exit_code() == 125
         at.expect(

@@ -29,7 +29,7 @@ def test_it_says_and_ends_as_the_command(tmp_path: Path, words: tuple[str, ...])
     )
     done = subprocess.run(
         [pm.COMMAND, *words], env=pm.environment(None), cwd=tmp_path, capture_output=True,
-        text=True, check=False, timeout=60,
+        check=False, timeout=60,
     )  # fmt: skip
     assert (called.returncode, called.stdout, called.stderr) == (
         done.returncode, done.stdout, done.stderr,
@@ -40,8 +40,8 @@ def test_it_has_the_environment_and_the_folder_that_were_given(tmp_path: Path) -
     (tmp_path / "config").write_text("{}")
     environment = pm.environment(None) | {"KUBECONFIG": "config"}
     called = preloaded.call(["plan"], environment=environment, folder=tmp_path, timeout_seconds=60)
-    assert (called.returncode, called.stdout) == (4, "")
-    assert "config" in called.stderr
+    assert (called.returncode, called.stdout) == (4, b"")
+    assert b"config" in called.stderr
 
 
 def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
