@@ -71,6 +71,10 @@ class Options(Record, frozen=True, kw_only=True):
     # Empty: beside the directory.
     bundle: str | None = None
     key: str | None = None
+    sigstore: bool = False
+    # Not called a token: what holds one would look like a secret to us.
+    identity_file: str | None = None
+    trust_config: str | None = None
     upload: str | None = None
     keep: int = 0
     redact_rules: tuple[str, ...] = ()

@@ -37,5 +37,5 @@ fi
 echo "making .venv (about a minute the first time)" >&2
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-.venv/bin/python -m pip install --quiet --editable '.[notify,otel,cloud]' --group dev
+.venv/bin/python -m pip install --quiet --editable '.[notify,otel,cloud,sigstore]' --group dev
 echo "$wanted" >"$stamp"

@@ -10,13 +10,13 @@ from typing import BinaryIO, Protocol
 from runner.bundle.codec import Codec, seal_of
 from runner.bundle.manifest import (
     FILE_NAME,
-    SIGNATURE_NAME,
     SUMS_NAME,
     File,
     Manifest,
     encode,
     sums,
 )
+from runner.bundle.signing import name_of
 
 BLOCK_BYTES = 512
 END = bytes(2 * BLOCK_BYTES)
@@ -53,7 +53,7 @@ def own_files(manifest: Manifest, envelope: bytes) -> list[tuple[str, bytes]]:
     list for `sha256sum -c`."""
     files = [(FILE_NAME, encode(manifest))]
     if envelope:
-        files.append((SIGNATURE_NAME, envelope))
+        files.append((name_of(envelope), envelope))
     digests = [(name, sha256(data)) for name, data in files]
     return [*files, (SUMS_NAME, sums(manifest, digests))]
 

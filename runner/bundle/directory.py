@@ -17,6 +17,7 @@ from runner.bundle.manifest import (
     MAX_FILES,
     OWN_NAMES,
     SIGNATURE_NAME,
+    SIGSTORE_NAME,
     SUMS_NAME,
     File,
     Manifest,
@@ -30,6 +31,8 @@ from runner.model.names import why_not_portable
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
+
+    from runner.bundle.signing import Identity
 
 _MAX_DEPTH = 16
 _MAX_FOREIGN = 1000
@@ -163,7 +166,7 @@ def changed_since(directory: Path, files: list[File]) -> list[str]:
     return [file.path for file in found[0].files if now.get(file.path) != file]
 
 
-def verify_directory(directory: Path, key: "Key | None") -> Verdict:
+def verify_directory(directory: Path, whose: "Key | Identity | None") -> Verdict:
     """All that is wrong, not only the first of it. Raises OSError."""
     verdict = Verdict()
     try:
@@ -176,8 +179,15 @@ def verify_directory(directory: Path, key: "Key | None") -> Verdict:
         return verdict
     manifest, data = found
     verdict.manifest, verdict.manifest_sha256 = manifest, sha256(data)
-    envelope = _own(directory, SIGNATURE_NAME, signing.MAX_BYTES)
-    check_envelope(verdict, envelope, key)
+    found_signatures = {
+        name: data
+        for name in (SIGNATURE_NAME, SIGSTORE_NAME)
+        if (data := _own(directory, name, signing.MAX_BYTES))
+    }
+    envelope = next(iter(found_signatures.values()), b"")
+    for name in found_signatures.keys() - {signing.name_of(envelope)}:
+        verdict.add(f"{name}: was added or renamed")
+    check_envelope(verdict, envelope, whose)
     expected = own_files(manifest, envelope)[-1][1]
     if _own(directory, SUMS_NAME, len(expected)) != expected:
         verdict.add(f"{SUMS_NAME}: was changed or removed")

@@ -26,6 +26,7 @@ from runner.bundle.directory import (
 )
 from runner.bundle.manifest import File, Manifest
 from runner.bundle.scan import Found, SecretScan
+from runner.bundle.signing import SigningError
 from runner.bundle.verify import verify_bundle
 from runner.record import RecordError
 from runner.redact import Redactor
@@ -35,6 +36,8 @@ from runner.report.files import OutputError, growing_file, write_atomically
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
+
+    from runner.bundle.signing import KeylessSigner
 
 _MAX_REPORT_BYTES = 1 << 30
 
@@ -50,9 +53,9 @@ class Sealed:
 
 
 def describe(
-    directory: Path, signer: "CryptoSigner | None", *, without: Sequence[str] = ()
+    directory: Path, signer: "CryptoSigner | KeylessSigner | None", *, without: Sequence[str] = ()
 ) -> Sealed:
-    """`without`: beginnings of paths that are to be left out. Raises RecordError."""
+    """`without`: beginnings of paths that are to be left out. Raises RecordError, OutputError."""
     found = record.read(directory)
     try:
         with open_plain(directory / JSON_NAME) as file:
@@ -91,11 +94,19 @@ def describe(
     return Sealed(manifest, _signed(manifest, signer), chain.broken_at)
 
 
-def _signed(manifest: Manifest, signer: "CryptoSigner | None") -> bytes:
+def _signed(manifest: Manifest, signer: "CryptoSigner | KeylessSigner | None") -> bytes:
     if signer is None:
         return b""
     digest = sha256(manifests.encode(manifest))
-    return signing.sign(signer, signing.manifest_statement(manifest, digest))
+    return _sign(signer, signing.manifest_statement(manifest, digest))
+
+
+def _sign(signer: "CryptoSigner | KeylessSigner", statement: bytes) -> bytes:
+    """Raises OutputError."""
+    try:
+        return signing.sign(signer, statement)
+    except SigningError as error:
+        raise OutputError(f"cannot sign: {error}") from error
 
 
 class SecretsFoundError(Exception):
@@ -111,7 +122,7 @@ def write_bundle(
     path: Path,
     codec: Codec,
     sealed: Sealed,
-    signer: "CryptoSigner | None",
+    signer: "CryptoSigner | KeylessSigner | None",
     redactor: Redactor | None = None,
     *,
     unchecked: Sequence[str] = (),
@@ -124,7 +135,7 @@ def write_bundle(
     def sign(archive_sha256: str) -> bytes:
         if signer is None:
             return b""
-        return signing.sign(signer, signing.archive_statement(digest, archive_sha256))
+        return _sign(signer, signing.archive_statement(digest, archive_sha256))
 
     def open_file(file: File) -> BinaryIO:
         try:
@@ -148,7 +159,7 @@ def _look_through(
     written: BinaryIO,
     path: Path,
     sealed: Sealed,
-    signer: "CryptoSigner | None",
+    signer: "CryptoSigner | KeylessSigner | None",
     redactor: Redactor | None,
     unchecked: tuple[str, ...],
 ) -> None:
@@ -159,8 +170,7 @@ def _look_through(
             scan(file, chunk)
 
     size_bytes = os.fstat(written.fileno()).st_size
-    key = None if signer is None else signer.public_key
-    verdict = verify_bundle(written, size_bytes, key, listen)
+    verdict = verify_bundle(written, size_bytes, signing.by(signer), listen)
     # A chain that was broken before is told by whoever asked for the bundle.
     wrong = [] if sealed.broken_at else verdict.problems
     if wrong:
@@ -174,7 +184,7 @@ def _look_through(
         raise SecretsFoundError(scan.found)
 
 
-def write_beside(directory: Path, signer: "CryptoSigner | None") -> None:
+def write_beside(directory: Path, signer: "CryptoSigner | KeylessSigner | None") -> None:
     """The run directory gets a manifest of its own. Raises OutputError, RecordError."""
     sealed = describe(directory, signer)
     # The manifest last: where there is one, what belongs to it is there too.

@@ -1,10 +1,13 @@
 """Signatures: a DSSE envelope around an in-toto statement. The cryptography is securesystemslib's;
-this says what is signed and that there is one spelling of it."""
+this says what is signed and that there is one spelling of it. Without a key the envelope lies in a
+bundle of sigstore: runner.bundle.keyless."""
 
+import base64
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.bundle.manifest import Manifest
+from runner.bundle.manifest import SIGNATURE_NAME, SIGSTORE_NAME, Manifest
 
 if TYPE_CHECKING:
     # At run time where it is needed: a run whose bundle nobody signs does not wait for it.
@@ -20,8 +23,49 @@ _MAX_KEY_BYTES = 16 * 1024
 MAX_BYTES = 1024 * 1024
 
 
+# What podmedic writes is sorted, so the first key tells the two kinds from each other.
+_KEYLESS_BEGINNING = b'{"dsseEnvelope":'
+_REWRITTEN = "is not as podmedic writes it: something was added or changed"
+_OF_SOMETHING_ELSE = (
+    "does not state what is here: it belongs to something else, or that was changed"
+)
+_KEYLESS_PARTS = {"dsseEnvelope", "mediaType", "verificationMaterial"}
+
+
 class KeyFileError(Exception):
     """What was read is no key that can be used; one line."""
+
+
+class SigningError(Exception):
+    """There is no signature, for a reason outside of podmedic; one line."""
+
+
+class Identity(ABC):
+    """Whose signature counts where there is no key to ask."""
+
+    @abstractmethod
+    def problem_of(self, envelope: bytes) -> str:
+        """Why this was not signed by them; empty if it was. What is signed is not looked at."""
+
+
+class KeylessSigner(ABC):
+    @abstractmethod
+    def sign(self, statement: bytes) -> bytes:
+        """The sigstore bundle, as `problem_of` takes it. Raises SigningError."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> Identity:
+        """Who has signed, once something was signed."""
+
+
+def is_keyless(envelope: bytes) -> bool:
+    return envelope.startswith(_KEYLESS_BEGINNING)
+
+
+def name_of(envelope: bytes) -> str:
+    """The file that the signature of a manifest lies in."""
+    return SIGSTORE_NAME if is_keyless(envelope) else SIGNATURE_NAME
 
 
 def generate(kind: KeyType) -> tuple[bytes, bytes]:
@@ -112,7 +156,7 @@ def archive_statement(manifest_sha256: str, archive_sha256: str) -> bytes:
 
 
 def _statement(subjects: dict[str, str], predicate_type: str, predicate: dict[str, Any]) -> bytes:
-    return _canonical(
+    return canonical(
         {
             "_type": STATEMENT,
             "subject": [
@@ -124,42 +168,79 @@ def _statement(subjects: dict[str, str], predicate_type: str, predicate: dict[st
     )
 
 
-def _canonical(value: object) -> bytes:
+def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def sign(signer: "CryptoSigner", statement: bytes) -> bytes:
-    """The envelope."""
+def sign(signer: "CryptoSigner | KeylessSigner", statement: bytes) -> bytes:
+    """The envelope. Raises SigningError."""
+    if isinstance(signer, KeylessSigner):
+        return signer.sign(statement)
     from securesystemslib.dsse import Envelope  # noqa: PLC0415
 
     envelope = Envelope(statement, PAYLOAD_TYPE, {})
     envelope.sign(signer)
-    return _canonical(envelope.to_dict()) + b"\n"
+    return canonical(envelope.to_dict()) + b"\n"
 
 
-def problem_of(envelope: bytes, statement: bytes, key: "Key | None") -> str:
-    """Why the envelope is not one of ours around this statement, signed by this key if there is
-    one to check by; empty if it is."""
+def by(signer: "CryptoSigner | KeylessSigner | None") -> "Key | Identity | None":
+    """By what its signatures are verified."""
+    if signer is None:
+        return None
+    return signer.identity if isinstance(signer, KeylessSigner) else signer.public_key
+
+
+def problem_of(envelope: bytes, statement: bytes, whose: "Key | Identity | None") -> str:
+    """Why the envelope is not one of ours around this statement, signed by this key or identity if
+    there is one to check by; empty if it is."""
+    if is_keyless(envelope):
+        return _keyless_problem(envelope, statement, whose)
+    if isinstance(whose, Identity):
+        return "was made with a key, not with sigstore: name the public key by --key"
     from securesystemslib.dsse import Envelope  # noqa: PLC0415
     from securesystemslib.exceptions import Error as LibraryError  # noqa: PLC0415
 
     try:
         found = Envelope.from_dict(json.loads(envelope))
-        same = _canonical(found.to_dict()) + b"\n" == envelope
+        same = canonical(found.to_dict()) + b"\n" == envelope
     except Exception as error:  # noqa: BLE001  (whatever hostile JSON makes the library raise)
         return f"is not a DSSE envelope: {_told(error)}"
     if not same:
-        return "is not as podmedic writes it: something was added or changed"
+        return _REWRITTEN
     if found.payload_type != PAYLOAD_TYPE or found.payload != statement:
-        return "does not state what is here: it belongs to something else, or that was changed"
+        return _OF_SOMETHING_ELSE
     if len(found.signatures) != 1:
         return f"has {len(found.signatures)} signatures instead of one"
-    if key is None:
+    if whose is None:
         return ""
     try:
-        found.verify([key], 1)
+        found.verify([whose], 1)
     except (LibraryError, ValueError):
-        if key.keyid not in found.signatures:
+        if whose.keyid not in found.signatures:
             return "was signed by another key than the given one"
         return "has a signature that is wrong: it or what was signed was changed"
     return ""
+
+
+def _keyless_problem(envelope: bytes, statement: bytes, whose: "Key | Identity | None") -> str:
+    """What is around the statement is read as plain JSON: to see that it belongs to something else
+    takes no sigstore."""
+    try:
+        found = json.loads(envelope)
+        same = canonical(found) + b"\n" == envelope and found.keys() == _KEYLESS_PARTS
+        inner = found["dsseEnvelope"]
+        stated = inner["payloadType"], base64.b64decode(inner["payload"], validate=True)
+    except Exception as error:  # noqa: BLE001  (whatever hostile JSON raises)
+        return f"is not a sigstore bundle: {_told(error)}"
+    if not same:
+        return _REWRITTEN
+    if stated != (PAYLOAD_TYPE, statement):
+        return _OF_SOMETHING_ELSE
+    if whose is None:
+        return ""
+    if not isinstance(whose, Identity):
+        return (
+            "was made with sigstore, not with a key: name who should have signed by "
+            "--sigstore-identity and --sigstore-issuer"
+        )
+    return whose.problem_of(envelope)

@@ -23,6 +23,7 @@ from runner.bundle.manifest import (
     MAX_BYTES,
     OWN_NAMES,
     SIGNATURE_NAME,
+    SIGSTORE_NAME,
     SUMS_NAME,
     File,
     Manifest,
@@ -34,6 +35,8 @@ from runner.journal import Chain, ChainReader
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
+
+    from runner.bundle.signing import Identity
 
 # So many times more than the file itself may come out of it, and this much in any case.
 MAX_RATIO = 2000
@@ -47,13 +50,14 @@ Listen = Callable[[File, bytes], None]
 @dataclass(slots=True)
 class Verdict:
     """`problems` are lines that say which file and what is wrong; none: all is as it was sealed.
-    `is_signed`: there is a signature, whoever made it; `is_checked`: it was made by the given
-    key."""
+    `is_signed`: there is a signature, whoever made it (`is_keyless`: with sigstore); `is_checked`:
+    it was made by the given key or identity."""
 
     problems: list[str] = field(default_factory=list)
     manifest: Manifest | None = None
     manifest_sha256: str = ""
     is_signed: bool = False
+    is_keyless: bool = False
     is_checked: bool = False
 
     def add(self, problem: str) -> None:
@@ -66,7 +70,7 @@ class _WrongError(Exception):
 
 
 def verify_bundle(
-    file: BinaryIO, size_bytes: int, key: "Key | None", listen: Listen | None = None
+    file: BinaryIO, size_bytes: int, whose: "Key | Identity | None", listen: Listen | None = None
 ) -> Verdict:
     """Raises OSError. `listen` hears the content of every file, wrong or not."""
     verdict = Verdict()
@@ -74,9 +78,9 @@ def verify_bundle(
     try:
         stream = Unpacked.open(file, digest)
         reader = _Reader(stream, verdict, listen)
-        reader.run(size_bytes, key)
+        reader.run(size_bytes, whose)
         seal = stream.rest()
-        _check_seal(stream, digest, seal, verdict, key)
+        _check_seal(stream, digest, seal, verdict, whose)
     except (DamagedError, _WrongError) as error:
         verdict.add(str(error))
     verdict.is_checked = verdict.is_checked and not verdict.problems
@@ -99,9 +103,9 @@ class _Reader:
         self._listen = listen
         self._chain = ChainReader()
 
-    def run(self, size_bytes: int, key: "Key | None") -> None:
+    def run(self, size_bytes: int, whose: "Key | Identity | None") -> None:
         manifest = self.manifest(size_bytes)
-        self._envelope_and_sums(manifest, key)
+        self._envelope_and_sums(manifest, whose)
         for number, file in enumerate(manifest.files):
             self._expect_header(header_of(file.path, file.bytes, manifest), number, manifest)
             self._content(file)
@@ -140,20 +144,20 @@ class _Reader:
         self._expect_padding(FILE_NAME, len(data))
         return manifest
 
-    def _envelope_and_sums(self, manifest: Manifest, key: "Key | None") -> None:
+    def _envelope_and_sums(self, manifest: Manifest, whose: "Key | Identity | None") -> None:
         verdict = self._verdict
         head = self._read(BLOCK_BYTES, "the file after the manifest")
         info = _header(head)
         envelope = b""
-        if info is not None and info.name == SIGNATURE_NAME:
+        if info is not None and info.name in {SIGNATURE_NAME, SIGSTORE_NAME}:
             if not 0 < info.size <= signing.MAX_BYTES:
-                raise _WrongError(f"{SIGNATURE_NAME} is said to have {info.size} bytes")
-            if head != header_of(info.name, info.size, manifest):
-                verdict.add(f"{info.name}: its tar header was changed")
+                raise _WrongError(f"{info.name} is said to have {info.size} bytes")
             envelope = self._read(info.size, info.name)
+            if head != header_of(signing.name_of(envelope), info.size, manifest):
+                verdict.add(f"{info.name}: its tar header was changed")
             self._expect_padding(info.name, info.size)
             head = self._read(BLOCK_BYTES, SUMS_NAME)
-        check_envelope(verdict, envelope, key)
+        check_envelope(verdict, envelope, whose)
         _, expected = own_files(manifest, envelope)[-1]
         if head != header_of(SUMS_NAME, len(expected), manifest):
             raise _WrongError(_misplaced(_header(head), SUMS_NAME, manifest))
@@ -211,7 +215,11 @@ class _Reader:
 
 
 def _check_seal(
-    stream: Unpacked, digest: "hashlib._Hash", seal: bytes, verdict: Verdict, key: "Key | None"
+    stream: Unpacked,
+    digest: "hashlib._Hash",
+    seal: bytes,
+    verdict: Verdict,
+    whose: "Key | Identity | None",
 ) -> None:
     if len(seal) > MAX_SEAL_BYTES:
         raise _WrongError("something was added behind the end")
@@ -229,24 +237,26 @@ def _check_seal(
         )
     elif envelope:
         statement = signing.archive_statement(verdict.manifest_sha256, digest.hexdigest())
-        if why := signing.problem_of(envelope, statement, key):
+        if why := signing.problem_of(envelope, statement, whose):
             verdict.add(f"the signature in the seal {why}")
 
 
-def check_envelope(verdict: Verdict, envelope: bytes, key: "Key | None") -> None:
+def check_envelope(verdict: Verdict, envelope: bytes, whose: "Key | Identity | None") -> None:
     """Empty: there is none."""
     manifest = verdict.manifest
     assert manifest is not None
     verdict.is_signed = bool(envelope)
+    verdict.is_keyless = signing.is_keyless(envelope)
     if not envelope:
-        if key is not None:
-            verdict.add("is not signed, so the key could not be asked")
+        if whose is not None:
+            asked = "who signed it" if isinstance(whose, signing.Identity) else "the key"
+            verdict.add(f"is not signed, so {asked} could not be asked")
         return
     statement = signing.manifest_statement(manifest, verdict.manifest_sha256)
-    why = signing.problem_of(envelope, statement, key)
+    why = signing.problem_of(envelope, statement, whose)
     if why:
-        verdict.add(f"{SIGNATURE_NAME} {why}")
-    verdict.is_checked = key is not None and not why
+        verdict.add(f"{signing.name_of(envelope)} {why}")
+    verdict.is_checked = whose is not None and not why
 
 
 def check_chain(verdict: Verdict, chain: Chain) -> None:

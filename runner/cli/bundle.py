@@ -8,6 +8,7 @@ import click
 
 from runner import record
 from runner.cli.exit_codes import ExitCode
+from runner.cli.keyless import Keyless, keyless_of, sign_options, signer_for
 from runner.cli.main import complain, tell
 from runner.cli.redaction import own_rules, rules_option
 from runner.cli.request import default_file
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.bundle.codec import Codec
     from runner.bundle.scan import Found
+    from runner.bundle.signing import KeylessSigner
     from runner.redact import Rule
 
 SUFFIXES = ".tar.zst or .tar.gz"
@@ -44,6 +46,7 @@ _MAX_TOLD = 20
     metavar="NAME.key",
     help="Sign it: a private key as `podmedic keygen` makes it.",
 )
+@sign_options
 @click.option(
     "--without-artifacts",
     is_flag=True,
@@ -61,6 +64,9 @@ def bundle(
     directory: Path,
     file: Path | None,
     key_file: Path | None,
+    sigstore: bool,
+    identity_file: Path | None,
+    trust_config: Path | None,
     without_artifacts: bool,
     unchecked_artifacts: bool,
     redact_rules: tuple[str, ...],
@@ -77,7 +83,8 @@ def bundle(
         raise click.UsageError("--without-artifacts and --unchecked-artifacts exclude each other")
     target = file or default_file(directory)
     codec = codec_of(target)
-    signer = signer_from(key_file)
+    keyless = keyless_of(sigstore, identity_file, trust_config, key=key_file)
+    signer = signer_from(key_file, keyless)
     kept = Kept(retain_seconds, retain_mode)
     check_upload(upload, target.name, kept)
     code = seal(
@@ -105,8 +112,12 @@ def codec_of(path: Path) -> "Codec":
     return codec
 
 
-def signer_from(key_file: Path | None) -> "CryptoSigner | None":
+def signer_from(
+    key_file: Path | None, keyless: Keyless | None = None
+) -> "CryptoSigner | KeylessSigner | None":
     """Raises UsageError."""
+    if keyless is not None:
+        return signer_for(keyless)
     if key_file is None:
         return None
     from runner.bundle.signing import KeyFileError, signer_of  # noqa: PLC0415
@@ -121,7 +132,7 @@ def seal(
     directory: Path,
     target: Path,
     codec: "Codec",
-    signer: "CryptoSigner | None",
+    signer: "CryptoSigner | KeylessSigner | None",
     *,
     rules: "tuple[Rule, ...] | None" = None,
     without_artifacts: bool = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options
+from runner.cli.keyless import Keyless, keyless_of
 from runner.cli.notify import Notify
 from runner.cli.redaction import own_rules
 from runner.cli.upload import Kept
@@ -37,6 +38,7 @@ class Sealing:
 
     bundle: str | None = None
     key: Path | None = None
+    keyless: Keyless | None = None
     upload: str | None = None
     kept: Kept = field(default_factory=Kept)
     keep: int = 0
@@ -175,5 +177,11 @@ def request_of(
             keep=given.keep,
             is_temporary=is_temporary,
             key=None if given.key is None else Path(given.key),
+            keyless=keyless_of(
+                given.sigstore,
+                None if given.identity_file is None else Path(given.identity_file),
+                None if given.trust_config is None else Path(given.trust_config),
+                key=given.key,
+            ),
         ),
     )

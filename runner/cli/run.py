@@ -12,6 +12,7 @@ import click
 from runner.cli import options, redaction, sealing
 from runner.cli.duration import Duration
 from runner.cli.execute import execute
+from runner.cli.keyless import sign_options
 from runner.cli.logs import log_format_option
 from runner.cli.notify import notify_options, otel_installed, read_notify
 from runner.cli.outputs import FORMATS_HELP, METAVAR, read_outputs
@@ -157,6 +158,7 @@ from runner.record import Options
 @click.option("--pushgateway", metavar="URL", help="Push metrics to a Pushgateway.")
 @sealing.bundle_option
 @sealing.key_option
+@sign_options
 @upload_options
 @sealing.keep_option
 @redaction.rules_option
@@ -238,6 +240,9 @@ def run(
             "max_per_workload": options.share_text(given["max_per_workload"]),
             "metrics_textfile": None if textfile is None else str(textfile),
             "bundle": target,
+            **{
+                name: given[name] and str(given[name]) for name in ("identity_file", "trust_config")
+            },
         }
     )
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from runner.cli.exit_codes import ExitCode
+from runner.cli.keyless import keyless_of
 from runner.cli.main import complain
 from runner.cli.request import DEFAULT_DIRECTORY, Request
 from runner.cli.upload import Kept, check_upload, send
@@ -48,8 +49,11 @@ def checked(given: Mapping[str, Any]) -> str | None:
     after it."""
     from runner.cli.bundle import codec_of, signer_from  # noqa: PLC0415
 
-    if given["key"] is not None:
-        signer_from(Path(given["key"]))
+    key, token, trust = (
+        None if given[name] is None else Path(given[name])
+        for name in ("key", "identity_file", "trust_config")
+    )
+    signer_from(key, keyless_of(given["sigstore"], token, trust, key=key))
     target: str | None = given["bundle"]
     kept = Kept(given["retain_seconds"], given["retain_mode"])
     check_upload(given["upload"], "run.tar.zst", kept)
@@ -111,7 +115,7 @@ def _sealed(request: Request, run_id: str) -> tuple[ExitCode, tuple[str, ...]]:
     sealing, directory = request.sealing, request.directory
     target = sealing.target(directory)
     try:
-        signer = signer_from(sealing.key)
+        signer = signer_from(sealing.key, sealing.keyless)
         write_beside(directory, signer)
         if target is not None:
             rules = request.redaction.rules

@@ -69,5 +69,5 @@ def sealed_directory(directory: Path, signer: CryptoSigner | None = None) -> Pat
     return directory
 
 
-def verified(data: bytes, key: SSlibKey | None = None) -> Verdict:
-    return verify_bundle(io.BytesIO(data), len(data), key)
+def verified(data: bytes, whose: SSlibKey | signing.Identity | None = None) -> Verdict:
+    return verify_bundle(io.BytesIO(data), len(data), whose)
