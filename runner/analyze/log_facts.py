@@ -58,15 +58,17 @@ def log_facts(
     return found
 
 
-# Replicas share a log, and each playbook asks.
+# Replicas share a log, and each playbook asks for those of all pods before the next one does: as
+# many as a sweep has, for a log that was forgotten is weighed once more.
+_LOGS = 10_000
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_LOGS)
 def _last_words(text: str) -> tuple[str, str]:
     line = fatal_line(text)
     return line, words_of(line, text)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_LOGS)
 def _repeats(text: str) -> list[dict[str, Any]]:
     return repeats(text)

@@ -1,7 +1,9 @@
 """One pod from its plan to its result: evidence first, then at most one container per group."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -266,28 +268,30 @@ async def examine_pod(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examin
         return await _examine(ctx, plan, with_logs=with_logs)
 
 
+async def _logs(ctx: Context, plan: PodPlan) -> tuple[tuple[LogExcerpt, ...], str]:
+    """Of the target and of the few other containers that may say why, at the same time; with the
+    reason if the target's could not be read."""
+    wanted = [p.spec.evidence.logs for p in plan.playbooks]
+    read = partial(
+        app_log, ctx, plan.pod,
+        tail_lines=max(w.tail_lines for w in wanted),
+        limit_bytes=max(w.limit_bytes for w in wanted),
+    )  # fmt: skip
+    (logs, problem), *others = await asyncio.gather(
+        read(plan.target, search_bytes=max(w.search_bytes for w in wanted)),
+        *(read(name, of_now=True) for name in neighbours_to_read(plan.pod, plan.target)),
+    )
+    return logs + tuple(each for more, _ in others for each in more), problem
+
+
 async def _examine(ctx: Context, plan: PodPlan, *, with_logs: bool) -> Examined:
     pod = plan.pod
     logs: tuple[LogExcerpt, ...] = ()
     unknown: dict[str, str] = {}
     if with_logs:
-        wanted = [p.spec.evidence.logs for p in plan.playbooks]
-        logs, problem = await app_log(
-            ctx, pod, plan.target,
-            tail_lines=max(w.tail_lines for w in wanted),
-            limit_bytes=max(w.limit_bytes for w in wanted),
-            search_bytes=max(w.search_bytes for w in wanted),
-        )  # fmt: skip
+        logs, problem = await _logs(ctx, plan)
         if problem:
             unknown["logs"] = problem
-        for name in neighbours_to_read(pod, plan.target):
-            more, _ = await app_log(
-                ctx, pod, name,
-                tail_lines=max(w.tail_lines for w in wanted),
-                limit_bytes=max(w.limit_bytes for w in wanted),
-                of_now=True,
-            )  # fmt: skip
-            logs += more
     result = await _examine_inside(ctx, plan)
     if plan.held_back is not None and result.outcome is PodOutcome.PASSED:
         result = msgspec.structs.replace(
