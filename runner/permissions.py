@@ -4,7 +4,7 @@
 cronjob.yaml are held against it by tests.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,7 @@ class Need:
     optional: bool = False
     asked: tuple[str, ...] = ()
     of_cluster: bool = False
+    names: tuple[str, ...] = ()
 
 
 def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
@@ -256,22 +257,35 @@ OWNER_EVENTS = Need(
 )
 
 
+def key_need(secret: str) -> Need:
+    """No other Secret, and only for who asks for it."""
+    return Need(
+        resource="secrets",
+        verbs=("get",),
+        why="the key that signs; only with `--key k8s://NAMESPACE/NAME`, of this Secret alone",
+        names=(secret,),
+    )
+
+
+_RBAC = "rbac.authorization.k8s.io"
+
+
 def _rules(wanted: Sequence[Need]) -> list[dict[str, Any]]:
     return [
         {"apiGroups": [need.group], "resources": [need.resource], "verbs": list(need.verbs)}
+        | ({"resourceNames": list(need.names)} if need.names else {})
         for need in wanted
     ]
 
 
 def manifests(
     wanted: Sequence[Need], *, name: str, account_namespace: str, namespaces: Sequence[str] | None,
-    lease: bool = False, events: bool = False,
+    lease: bool = False, events: bool = False, key: tuple[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """ServiceAccount, roles and bindings that grant exactly this: a Role in each of the
     namespaces, or a ClusterRole where that is None. The Lease of a sweep is in the first; a Role
-    leaves out what it cannot grant."""
+    leaves out what it cannot grant. `key`: namespace and name of a Secret that signs."""
     labels = {"app.kubernetes.io/name": "podmedic"}
-    api = "rbac.authorization.k8s.io"
     subjects = [{"kind": "ServiceAccount", "name": name, "namespace": account_namespace}]
     yield {
         "apiVersion": "v1",
@@ -287,16 +301,24 @@ def manifests(
     for namespace in (None,) if namespaces is None else tuple(namespaces):
         where = {} if namespace is None else {"namespace": namespace}
         metadata = {"name": name, **where, "labels": labels}
-        yield {
-            "apiVersion": f"{api}/v1",
-            "kind": f"{prefix}Role",
-            "metadata": metadata,
-            "rules": _rules([*wanted, LEASE] if lease and namespace == first else wanted),
-        }
-        yield {
-            "apiVersion": f"{api}/v1",
-            "kind": f"{prefix}RoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": api, "kind": f"{prefix}Role", "name": name},
-            "subjects": subjects,
-        }
+        rules = _rules([*wanted, LEASE] if lease and namespace == first else wanted)
+        yield from _granted(f"{prefix}Role", metadata, rules, subjects)
+    if key is not None:
+        # Never in a ClusterRole, which would mean that name in every namespace.
+        metadata = {"name": f"{name}-key", "namespace": key[0], "labels": labels}
+        yield from _granted("Role", metadata, _rules([key_need(key[1])]), subjects)
+
+
+def _granted(
+    kind: str, metadata: Mapping[str, Any], rules: Sequence[object], subjects: Sequence[object]
+) -> Iterator[dict[str, Any]]:
+    """The role and its binding, which has the same name."""
+    version = f"{_RBAC}/v1"
+    yield {"apiVersion": version, "kind": kind, "metadata": {**metadata}, "rules": rules}
+    yield {
+        "apiVersion": version,
+        "kind": f"{kind}Binding",
+        "metadata": {**metadata},
+        "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": metadata["name"]},
+        "subjects": subjects,
+    }

@@ -88,6 +88,8 @@ def signer_of(pem: bytes) -> "CryptoSigner":
 
     if b"PUBLIC KEY" in pem[:_MAX_KEY_BYTES]:
         raise KeyFileError("is a public key; to sign takes the private one (NAME.key)")
+    if b"-----BEGIN ENCRYPTED " in pem[:_MAX_KEY_BYTES]:
+        raise KeyFileError("is encrypted; podmedic asks for no passwords")
     try:
         signer = CryptoSigner(load_pem_private_key(pem[:_MAX_KEY_BYTES], None))
     except TypeError:

@@ -1,19 +1,22 @@
 """`podmedic bundle`: one file that shows later what a run saw."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner import record
+from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.cli.keyless import Keyless, keyless_of, sign_options, signer_for
+from runner.cli.key import METAVAR, SecretKey, key_of, signer_from, signer_from_secret
+from runner.cli.keyless import Keyless, keyless_of, sign_options
 from runner.cli.main import complain, tell
+from runner.cli.meant import connected
 from runner.cli.redaction import own_rules, rules_option
 from runner.cli.request import default_file
 from runner.cli.upload import Kept, check_upload, send, upload_options
-from runner.cli.verify import read_key
 from runner.storage import Mode
 
 if TYPE_CHECKING:
@@ -41,10 +44,9 @@ _MAX_TOLD = 20
 )
 @click.option(
     "--key",
-    "key_file",
-    type=click.Path(path_type=Path),
-    metavar="NAME.key",
-    help="Sign it: a private key as `podmedic keygen` makes it.",
+    "key",
+    metavar=METAVAR,
+    help="Sign it: a private key as `podmedic keygen` makes it, in a file or in a Secret.",
 )
 @sign_options
 @click.option(
@@ -59,11 +61,12 @@ _MAX_TOLD = 20
 )
 @rules_option
 @upload_options
+@options.connection_options
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 def bundle(
     directory: Path,
     file: Path | None,
-    key_file: Path | None,
+    key: str | None,
     sigstore: bool,
     identity_file: Path | None,
     trust_config: Path | None,
@@ -74,19 +77,22 @@ def bundle(
     retain_seconds: float,
     retain_mode: Mode,
     quiet: bool,
+    **connection: Any,
 ) -> int:
     """Seal the run in the directory RUN: manifest with the hash of every file, journal, what was
     seen, report. The same run gives the same file, byte for byte. `podmedic verify` says later
     whether it is still that. What looks like a secret keeps it from being written: exit code 7.
+
+    No cluster is asked, but for a key in a Secret (--key k8s://NAMESPACE/NAME).
     """
     if without_artifacts and unchecked_artifacts:
         raise click.UsageError("--without-artifacts and --unchecked-artifacts exclude each other")
     target = file or default_file(directory)
     codec = codec_of(target)
-    keyless = keyless_of(sigstore, identity_file, trust_config, key=key_file)
-    signer = signer_from(key_file, keyless)
+    keyless = keyless_of(sigstore, identity_file, trust_config, key=key)
     kept = Kept(retain_seconds, retain_mode)
     check_upload(upload, target.name, kept)
+    signer = _signer(key_of(key), keyless, options.Connection(**connection))
     code = seal(
         directory,
         target,
@@ -112,20 +118,18 @@ def codec_of(path: Path) -> "Codec":
     return codec
 
 
-def signer_from(
-    key_file: Path | None, keyless: Keyless | None = None
+def _signer(
+    key: Path | SecretKey | None, keyless: Keyless | None, connection: options.Connection
 ) -> "CryptoSigner | KeylessSigner | None":
-    """Raises UsageError."""
-    if keyless is not None:
-        return signer_for(keyless)
-    if key_file is None:
-        return None
-    from runner.bundle.signing import KeyFileError, signer_of  # noqa: PLC0415
+    """Raises UsageError, ClusterError."""
+    if not isinstance(key, SecretKey):
+        return signer_from(key, keyless)
 
-    try:
-        return signer_of(read_key(key_file))
-    except KeyFileError as error:
-        raise click.UsageError(f"--key {key_file} {error}") from error
+    async def read() -> "CryptoSigner":
+        async with connected(connection) as cluster:
+            return await signer_from_secret(cluster.objects, key)
+
+    return asyncio.run(read())
 
 
 def seal(

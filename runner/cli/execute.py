@@ -15,10 +15,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.cli import logs, options
 from runner.cli.deliver import deliver, export_metrics
 from runner.cli.exit_codes import ExitCode
+from runner.cli.key import SecretKey, signer_from_secret
 from runner.cli.lease import held
 from runner.cli.main import complain
 from runner.cli.meant import actor_of, code_of, connected, nothing_selected, place_of
@@ -63,6 +65,9 @@ from runner.sweep import (
 )
 from runner.sweep.gather import Gathered
 from runner.sweep.plans import with_debt, with_policy
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
 
 
 def _now() -> datetime:
@@ -147,6 +152,9 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             complain(str(why))
         if request.dry_run is not None:
             return await _dry_run(request, cluster, gathered, plans, started_at)
+        signer = None
+        if isinstance(key := request.sealing.key, SecretKey):
+            signer = await signer_from_secret(cluster.objects, key)
         files = RunDirectory(request.directory, run_id, _now, afresh=run is None)
         stack.callback(files.close)
         redact.account.open(request.directory / REDACTIONS_NAME, afresh=run is None)
@@ -192,7 +200,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if not request.redaction.is_on:
             seen = unredacted(seen)
         return await _conclude(
-            request, run_id, seen, cluster, _Written(files, blobs, redact, stream)
+            request, run_id, seen, cluster, _Written(files, blobs, redact, stream, signer)
         )
 
 
@@ -216,12 +224,13 @@ async def _dry_run(
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Where the run was written to while it went on."""
+    """Where the run was written to while it went on, and who signs it if that is a Secret's key."""
 
     files: RunDirectory
     blobs: _Blobs
     redact: LazyRedactor
     stream: Streamed | None
+    signer: "CryptoSigner | None"
 
     def failures(self, directory: Path) -> Iterator[str]:
         if self.blobs.failure is not None:
@@ -253,7 +262,7 @@ async def _conclude(
         complain(f"the journal could not be finished: {error.strerror}")
     if (code is ExitCode.NOT_STORED or left) and not request.sealing.is_temporary:
         complain(_how_to_finish(request.directory, code, left))
-    code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now())
+    code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now(), written.signer)
     if missing:
         failed = (*delivered.failed_sinks, *missing)
         await asyncio.to_thread(export_metrics, request, report, requests, redactions, failed)

@@ -1,11 +1,13 @@
 """`podmedic rbac`: the exact permissions that playbooks need, as YAML that kubectl apply takes."""
 
 import re
+from pathlib import Path
 
 import click
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
+from runner.cli.key import key_of
 from runner.permissions import SERVICE_ACCOUNT, manifests, needs, shell_needs
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -41,10 +43,16 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 )
 @click.option("--lease", is_flag=True, help="What `podmedic run --lease` needs besides.")
 @click.option("--events", is_flag=True, help="What `podmedic run --events` needs besides.")
+@click.option(
+    "--key",
+    metavar="k8s://NAMESPACE/NAME",
+    help="What `--key` of `run` and `bundle` needs besides: a Role that reads that Secret alone.",
+)
 @click.option("--shell", is_flag=True, help="What `podmedic shell` needs, instead of a run.")
 def rbac(
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], namespaced: bool, name: str,
-    account_namespace: str | None, lease: bool, events: bool, shell: bool,
+    account_namespace: str | None, lease: bool, events: bool, key: str | None,
+    shell: bool,
 ) -> int:  # fmt: skip
     """Print ServiceAccount, Role or ClusterRole, and bindings with exactly the verbs that a run
     of PLAYBOOKs needs (without one: triage, which includes crashloop). Needs no cluster.
@@ -59,11 +67,14 @@ def rbac(
     for given in (name, account_namespace):
         if given is not None and not _NAME.fullmatch(given):
             raise click.UsageError(f"{given!r}: lower case letters, digits and '-' are expected")
-    if shell and (playbooks or lease or events):
+    if shell and (playbooks or lease or events or key):
         raise click.UsageError(
-            "--shell goes without playbooks, --lease and --events: print that role by another "
-            "command"
+            "--shell goes without playbooks, --lease, --events and --key: print that role by "
+            "another command"
         )
+    secret = key_of(key)
+    if isinstance(secret, Path):
+        raise click.UsageError(f"--key {key}: a file takes no permission; see k8s://NAMESPACE/NAME")
     loaded = () if shell else options.load_playbooks(playbooks, None)
     named = tuple(dict.fromkeys(n for p in loaded for n in p.spec.targets.namespaces))
     where = namespaces or named
@@ -78,6 +89,7 @@ def rbac(
         namespaces=where if namespaced else None,
         lease=lease,
         events=events,
+        key=None if secret is None else (secret.namespace, secret.name),
     )
     click.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
     return ExitCode.OK

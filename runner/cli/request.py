@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options
+from runner.cli.key import SecretKey, key_of
 from runner.cli.keyless import Keyless, keyless_of
 from runner.cli.notify import Notify
 from runner.cli.redaction import own_rules
@@ -37,7 +38,7 @@ class Sealing:
     `is_temporary`: nobody named a directory, it goes once its bundle was uploaded."""
 
     bundle: str | None = None
-    key: Path | None = None
+    key: Path | SecretKey | None = None
     keyless: Keyless | None = None
     upload: str | None = None
     kept: Kept = field(default_factory=Kept)
@@ -176,7 +177,7 @@ def request_of(
             kept=Kept(given.retain_seconds, given.retain_mode),
             keep=given.keep,
             is_temporary=is_temporary,
-            key=None if given.key is None else Path(given.key),
+            key=key_of(given.key),
             keyless=keyless_of(
                 given.sigstore,
                 None if given.identity_file is None else Path(given.identity_file),

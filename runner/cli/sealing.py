@@ -7,17 +7,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli.exit_codes import ExitCode
+from runner.cli.key import METAVAR, SecretKey, key_of, signer_from
 from runner.cli.keyless import keyless_of
 from runner.cli.main import complain
 from runner.cli.request import DEFAULT_DIRECTORY, Request
 from runner.cli.upload import Kept, check_upload, send
 from runner.record import RecordError
 from runner.report.files import OutputError
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner
+
+    from runner.bundle.signing import KeylessSigner
 
 bundle_option = click.option(
     "--bundle",
@@ -31,8 +37,9 @@ bundle_option = click.option(
 key_option = click.option(
     "--key",
     default=None,
-    metavar="NAME.key",
-    help="Sign the run's manifest, and the bundle.",
+    metavar=METAVAR,
+    help="Sign the run's manifest, and the bundle: with a key in a file, or in a Secret, which is "
+    "read before the first pod is changed.",
 )
 keep_option = click.option(
     "--keep",
@@ -47,13 +54,16 @@ keep_option = click.option(
 def checked(given: Mapping[str, Any]) -> str | None:
     """The bundle's file, empty for the usual one. Raises UsageError, before the sweep and not
     after it."""
-    from runner.cli.bundle import codec_of, signer_from  # noqa: PLC0415
+    from runner.cli.bundle import codec_of  # noqa: PLC0415
 
-    key, token, trust = (
+    token, trust = (
         None if given[name] is None else Path(given[name])
-        for name in ("key", "identity_file", "trust_config")
+        for name in ("identity_file", "trust_config")
     )
-    signer_from(key, keyless_of(given["sigstore"], token, trust, key=key))
+    key = key_of(given["key"])
+    keyless = keyless_of(given["sigstore"], token, trust, key=key)
+    if not isinstance(key, SecretKey):
+        signer_from(key, keyless)
     target: str | None = given["bundle"]
     kept = Kept(given["retain_seconds"], given["retain_mode"])
     check_upload(given["upload"], "run.tar.zst", kept)
@@ -89,7 +99,11 @@ def own_directory(directory: Path | None, remote: str | None) -> Iterator[tuple[
 
 
 def sealed(
-    request: Request, run_id: str, code: ExitCode, now: datetime
+    request: Request,
+    run_id: str,
+    code: ExitCode,
+    now: datetime,
+    signer: "CryptoSigner | KeylessSigner | None",
 ) -> tuple[ExitCode, tuple[str, ...]]:
     """The directory gets its manifest; the bundle is written and sent if it is to be; old runs go.
     What fails is said and never hides the result; the exit code says that something was not
@@ -98,7 +112,7 @@ def sealed(
     asked = {"bundle": sealing.target(request.directory), "upload": sealing.upload}
     missing = tuple(sink for sink, where in asked.items() if where is not None)
     if code is not ExitCode.NOT_STORED:
-        outcome, made = _sealed(request, run_id)
+        outcome, made = _sealed(request, run_id, signer)
         missing = tuple(sink for sink in missing if sink not in made)
         if outcome is not ExitCode.OK:
             code = outcome
@@ -107,15 +121,18 @@ def sealed(
     return code, missing
 
 
-def _sealed(request: Request, run_id: str) -> tuple[ExitCode, tuple[str, ...]]:
-    """What came of it, and what of `bundle` and `upload` there is."""
+def _sealed(
+    request: Request, run_id: str, signer: "CryptoSigner | KeylessSigner | None"
+) -> tuple[ExitCode, tuple[str, ...]]:
+    """What came of it, and what of `bundle` and `upload` there is. `signer`: of a Secret."""
     from runner.bundle.seal import write_beside  # noqa: PLC0415
-    from runner.cli.bundle import codec_of, seal, signer_from  # noqa: PLC0415
+    from runner.cli.bundle import codec_of, seal  # noqa: PLC0415
 
     sealing, directory = request.sealing, request.directory
     target = sealing.target(directory)
     try:
-        signer = signer_from(sealing.key, sealing.keyless)
+        if not isinstance(sealing.key, SecretKey):
+            signer = signer_from(sealing.key, sealing.keyless)
         write_beside(directory, signer)
         if target is not None:
             rules = request.redaction.rules

@@ -87,6 +87,8 @@ def verify(
 
 def read_key(path: Path) -> bytes:
     """Raises UsageError."""
+    if str(path).startswith("k8s:/"):
+        raise click.UsageError(f"--key {path}: to verify takes a file (NAME.pub) and no cluster")
     try:
         with path.open("rb") as file:
             return file.read(_MAX_KEY_BYTES)

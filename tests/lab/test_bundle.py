@@ -1,5 +1,6 @@
 """From a run on the cluster to a bundle that is verified without one."""
 
+import base64
 import contextlib
 import gzip
 import json
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from lab.handle import Lab
+from runner.bundle.signing import generate
 from tests.lab import podmedic as pm
+from tests.lab.test_planted import unpacked
+from tests.lab.test_rbac import kubeconfig_of
 from tests.lab.waiting import wait_crashing
 from tests.unit.bundles import run_directory
 
@@ -150,3 +154,108 @@ def test_a_signed_run_and_its_bundle(lab: Lab, namespace: str, tmp_path: Path) -
     assert PASSWORD in (bare / "report.json").read_text()
     said = pm.podmedic(None, "verify", f"{bare}.tar.zst", directory=out)
     assert "NOT REDACTED: the policy allowed --no-redact; secrets may be in it" in said.stdout
+
+
+def secret(name: str, **entries: bytes) -> dict[str, object]:
+    data = {
+        entry.replace("_", "."): base64.b64encode(value).decode()
+        for entry, value in entries.items()
+    }
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+
+
+@pytest.fixture(scope="module")
+def safe(lab: Lab) -> Iterator[tuple[str, bytes, bytes]]:
+    """A namespace with a key in a Secret and one Secret full of what is none; both halves."""
+    private, public = generate("ed25519")
+    encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nQUJD\n-----END ENCRYPTED PRIVATE KEY-----"
+    with lab.namespace() as namespace:
+        pm.apply(
+            lab, namespace,
+            secret("podmedic-key", shop_key=private, note=b"n0body-reads-this"),
+            secret("odd", a_key=encrypted, b_key=b"n0body-reads-this", c=public),
+        )  # fmt: skip
+        yield namespace, private, public
+
+
+def test_a_key_in_a_secret_signs_and_is_nowhere(
+    lab: Lab, safe: tuple[str, bytes, bytes], tmp_path: Path
+) -> None:
+    """Under exactly the role that `podmedic rbac --key` prints, by one GET of that Secret."""
+    namespace, private, public = safe
+    out, key = tmp_path / "out", f"k8s://{namespace}/podmedic-key"
+    role = ("rbac", "crashloop", "--namespaced", "-n", namespace, "--key", key)
+    lab.kubectl("apply", "-f", "-", input=pm.podmedic(None, *role, directory=out).stdout)
+    account = ("--kubeconfig", kubeconfig_of(lab, namespace, "podmedic", tmp_path / "kubeconfig"))
+    offset = lab.audit_offset()
+    run = pm.run(
+        lab, namespace, "crashloop", "--allow-empty", "--bundle", "--key", key, *account,
+        "--log-format", "json", "--metrics-textfile", tmp_path / "podmedic.prom", directory=out,
+    )  # fmt: skip
+    again = pm.podmedic(
+        None, "bundle", out, "-o", tmp_path / "again.tar.gz", "--key", key, *account, directory=out
+    )
+    assert (run.code, again.code) == (0, 0), run.stderr + again.stderr
+    asked = [
+        (event["verb"], event["objectRef"]["name"], event["responseStatus"]["code"])
+        for event in lab.requests(offset, user_agent="podmedic/")
+        if event["objectRef"]["resource"] == "secrets"
+    ]
+    assert asked == [("get", "podmedic-key", 200)] * 2
+
+    (tmp_path / "shop.pub").write_bytes(public)
+    for what in (out, tmp_path / "out.tar.zst", tmp_path / "again.tar.gz"):
+        said = pm.podmedic(None, "verify", what, "--key", tmp_path / "shop.pub", directory=out)
+        assert (said.code, "\nSignature: by the key " in said.stdout) == (0, True), said.stderr
+
+    body = private.splitlines()[1]
+    planted = (body, base64.b64encode(private)[40:80], b"n0body-reads-this")
+    packed = ("out.tar.zst", "kubeconfig")
+    seen = [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in packed]
+    told = f"{run.stdout}{run.stderr}{again.stdout}{again.stderr}".encode()
+    for bytes_ in (told, *(each for path in seen for each in unpacked(path))):
+        assert [one for one in planted if one in bytes_] == []
+    assert {"again.tar.gz", "run.json", "journal.jsonl", "manifest.json", "podmedic.prom"} <= {
+        path.name for path in seen
+    }
+
+    # No other one, and not all of them.
+    refused = ("bundle", out, "-o", tmp_path / "x.tar.gz", *account, "--key")
+    said = pm.podmedic(None, *refused, f"k8s://{namespace}/odd", directory=out)
+    assert (said.code, said.stderr.count("\n"), (tmp_path / "x.tar.gz").exists()) == (3, 1, False)
+    assert said.stderr.startswith(
+        f"podmedic: --key k8s://{namespace}/odd: not allowed to get secrets in namespace "
+        f'{namespace}: secrets "odd" is forbidden: '
+    )
+    assert said.stderr.endswith(
+        f"; `podmedic rbac --key k8s://{namespace}/odd` prints the Role for it\n"
+    )
+
+
+NO_KEYS = {
+    "nothing": '{key}: cannot get secrets in namespace {namespace}: secrets "nothing" not found',
+    "odd": "{told}: it has 2 entries that end in .key; name one: {key}/a.key",
+    "odd/a.key": "{told}: entry a.key is encrypted; podmedic asks for no passwords",
+    "odd/b.key": "{told}: entry b.key is not a private key in PEM",
+    "odd/c": "{told}: entry c is a public key; to sign takes the private one (NAME.key)",
+    "odd/d": "{told}: it has no entry d",
+}
+
+
+@pytest.mark.parametrize("name", NO_KEYS)
+def test_a_secret_without_a_key_to_sign_by(
+    lab: Lab, safe: tuple[str, bytes, bytes], tmp_path: Path, name: str
+) -> None:
+    """One line, and nothing is written; before a sweep begins."""
+    namespace = safe[0]
+    run = run_directory(tmp_path / "run")
+    key = f"k8s://{namespace}/{name}"
+    told = f"{key}: get secrets {name.partition('/')[0]} in namespace {namespace}"
+    line = NO_KEYS[name].format(key=key, told=told, namespace=namespace)
+    said = pm.podmedic(lab, "bundle", run, "--key", key, directory=run)
+    assert (said.code, said.stdout, said.stderr) == (4, "", f"podmedic: --key {line}\n")
+    if name == "odd":
+        out = tmp_path / "out"
+        swept = pm.run(lab, namespace, "--allow-empty", "-q", "--key", key, directory=out)
+        assert (swept.code, swept.stderr.splitlines()[1:]) == (4, [f"podmedic: --key {line}"])
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -1,12 +1,13 @@
 """One place says which verbs a run needs; the page, the CronJob and the command agree with it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from runner.cli.options import load_playbooks
-from runner.permissions import LEASE, manifests, needs
+from runner.permissions import LEASE, manifests, needs, shell_needs
 from runner.playbook import builtin, load, load_file
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +87,47 @@ def test_nodes_are_granted_by_a_cluster_role_alone() -> None:
         return {resource for rule in rules for resource in rule["resources"]}
 
     assert granted(None) - granted(("shop",)) == {"nodes"}
+
+
+@pytest.mark.parametrize("namespaces", [None, ("a", "ops")])
+def test_one_secret_is_read_by_who_asks_for_it_and_none_otherwise(
+    namespaces: tuple[str, ...] | None,
+) -> None:
+    """Never in a ClusterRole, where it would be that name in every namespace."""
+
+    def made(key: tuple[str, str] | None) -> list[dict[str, Any]]:
+        return list(
+            manifests(
+                (*needs(PLAYBOOKS), *shell_needs()),
+                name="x",
+                account_namespace="ops",
+                namespaces=namespaces,
+                lease=True,
+                events=True,
+                key=key,
+            )
+        )
+
+    plain, keyed = made(None), made(("ops", "podmedic-key"))
+    assert "secrets" not in yaml.safe_dump(plain)
+    assert keyed[: len(plain)] == plain
+    role, binding = keyed[len(plain) :]
+    assert (role["kind"], role["metadata"]["name"], role["metadata"]["namespace"]) == (
+        "Role", "x-key", "ops"
+    )  # fmt: skip
+    assert role["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "verbs": ["get"],
+            "resourceNames": ["podmedic-key"],
+        }
+    ]
+    assert binding["roleRef"]["name"] == "x-key"
+    assert binding["metadata"]["namespace"] == "ops"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "x", "namespace": "ops"}]
+
+
+def test_the_page_names_the_secret_as_asked_for_only() -> None:
+    page = (ROOT / "docs" / "permissions.md").read_text()
+    assert "| get | secrets, of that name alone | the key that signs; only with `--key" in page

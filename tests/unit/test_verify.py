@@ -300,3 +300,24 @@ def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     before = sorted(tmp_path.rglob("*"))
     assert verified(data, KEY).problems == []
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "key", ["k8s://shop", "k8s:///x", "k8s://shop/a/b/c", "k8s://Shop/x", "k8s://a/../b"]
+)
+def test_what_is_no_name_of_a_secret(tmp_path: Path, key: str) -> None:
+    """Refused before anything is asked or written."""
+    said = f"podmedic: --key {key}: a key in a Secret looks like k8s://NAMESPACE/NAME, or k8s://NAMESPACE/NAME/ENTRY\n"
+    run = run_directory(tmp_path / "run")
+    assert command("bundle", run, "--key", key) == (4, "", said)
+    assert command("run", "-n", "shop", "--bundle", "--key", key) == (4, "", said)
+    assert command("rbac", "--key", key) == (4, "", said)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_signature_is_verified_without_a_cluster(tmp_path: Path) -> None:
+    sealed = tmp_path / "run.tar.zst"
+    bundle(run_directory(tmp_path / "run"), sealed)
+    code, _, said = command("verify", sealed, "--key", "k8s://shop/podmedic-key")
+    assert code == 4
+    assert said.endswith("to verify takes a file (NAME.pub) and no cluster\n")
