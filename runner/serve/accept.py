@@ -22,6 +22,7 @@ from runner.triggers import BodyError, read_body, trigger_of
 from runner.triggers.jobs import Job, alert_id, job_name, parts, with_alerts
 from runner.triggers.queue import Limits, is_full, sort_alerts
 from runner.triggers.request import RunRequest, trigger_of_request
+from runner.triggers.story import story
 
 ANSWER_SECONDS = 5.0
 
@@ -198,8 +199,8 @@ async def _bounded(store: JobStore) -> AsyncIterator[None]:
         raise RefusedError(503, reason, error.message) from error
 
 
-def run_value(job: Job) -> dict[str, Any]:
-    """A run as `GET /v1/runs` shows it."""
+def run_value(job: Job, namespace: str, now: datetime) -> dict[str, Any]:
+    """A run as `GET /v1/runs` shows it; its Job is in `namespace`."""
     meta, end = job.metadata, job.end
     return {
         "run": job.name,
@@ -208,7 +209,8 @@ def run_value(job: Job) -> dict[str, Any]:
         "storedAt": meta.creation_timestamp,
         "releasedAt": job.released_at,
         "endedAt": end.last_transition_time if end is not None else None,
-        "message": end.message if end is not None and end.type == "Failed" else "",
+        "reason": end.reason if end is not None and end.type == "Failed" else "",
+        "message": story(job, namespace, now),
         "coveredBy": job.covered_by,
         "resolved": job.resolved,
     }

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from runner.serve.metrics import Metrics
 from runner.serve.store import JobStore
 from runner.triggers import BodyError
 from runner.triggers.body import MAX_BYTES
-from runner.triggers.jobs import trigger_of_job
+from runner.triggers.jobs import Job, trigger_of_job
 from runner.triggers.request import MAX_BYTES as MAX_REQUEST_BYTES
 from runner.triggers.request import SIGNATURE, TIMESTAMP, is_signed, is_timely, read_request
 
@@ -126,7 +127,7 @@ class Service:
             self._store.jobs, key=lambda job: (job.metadata.creation_timestamp, job.name),
             reverse=True,
         )  # fmt: skip
-        return _json({"runs": [run_value(job) for job in newest[:_MAX_LISTED]]})
+        return _json({"runs": [self._value(job) for job in newest[:_MAX_LISTED]]})
 
     async def _run(self, request: web.Request) -> web.Response:
         self._require_auth(request)
@@ -139,7 +140,10 @@ class Service:
         except (ClusterError, TimeoutError) as error:
             raise RefusedError(503, "api-unavailable", str(error)) from None
         trigger = None if manifest is None else trigger_of_job(manifest)
-        return _json({**run_value(job), "trigger": trigger})
+        return _json({**self._value(job), "trigger": trigger})
+
+    def _value(self, job: Job) -> dict[str, Any]:
+        return run_value(job, self._store.namespace, datetime.now(UTC))
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

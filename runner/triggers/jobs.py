@@ -74,6 +74,9 @@ class _Condition(Value, frozen=True, kw_only=True):
 class _Status(Value, frozen=True, kw_only=True):
     start_time: datetime | None = None
     active: int = 0
+    # Not there before Kubernetes 1.24.
+    ready: int | None = None
+    failed: int = 0
     conditions: tuple[_Condition, ...] | None = None
 
 
@@ -120,7 +123,9 @@ class Job(Value, frozen=True, kw_only=True):
             return "covered"
         if self.spec.suspend:
             return "queued"
-        return "running" if self.status.active else "starting"
+        # A pod that waits for its image or a node is active, too.
+        runs = self.status.active and self.status.ready != 0
+        return "running" if runs else "starting"
 
     @property
     def alerts(self) -> frozenset[str]:

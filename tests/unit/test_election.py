@@ -268,7 +268,7 @@ async def test_what_is_left_of_a_job_runs_and_a_job_without_anything_says_who_ha
     left = trigger_of_job(server.stored["podmedic-alert-bc"])
     assert left is not None
     assert left.not_shown == 1
-    covered = run_value(job["b"])
+    covered = run_value(job["b"], "podmedic", RECEIVED)
     assert (covered["state"], covered["coveredBy"]) == ("covered", ("podmedic-alert-ab",))
     # It goes with the run that has its alert, and no cool-down counts from it.
     assert server.stored["podmedic-alert-b"]["metadata"]["ownerReferences"] == [owner]
