@@ -37,10 +37,11 @@ RULES = {
             "interval": "1s",
             "rules": [
                 {
-                    # As kube-prometheus has it, without the wait of a quarter of an hour.
+                    # Of a crash loop the kubelet shows `waiting: CrashLoopBackOff` for moments only,
+                    # and now and then not at all within two minutes; what it counts is sure.
                     "alert": "KubePodCrashLooping",
-                    "expr": "max_over_time(kube_pod_container_status_waiting_reason"
-                    '{reason="CrashLoopBackOff",job="kube-state-metrics"}[1m]) >= 1',
+                    "expr": 'increase(kube_pod_container_status_restarts_total{job="kube-state-metrics"}'
+                    "[5m]) > 0",
                     "labels": {"severity": "critical"},
                     "annotations": {
                         "summary": "Pod {{ $labels.namespace }}/{{ $labels.pod }} restarts"
@@ -54,17 +55,15 @@ RULES = {
 
 def exposition(lab: Lab, namespace: str) -> str:
     """What kube-state-metrics says of the pods of a namespace, as much as the rule asks for."""
-    lines = ["# TYPE kube_pod_container_status_waiting_reason gauge"]
+    lines = ["# TYPE kube_pod_container_status_restarts_total counter"]
     for pod in lab.client().get(f"/api/v1/namespaces/{namespace}/pods")["items"]:
         for status in pod["status"].get("containerStatuses", ()):
-            reason = status["state"].get("waiting", {}).get("reason")
-            if reason is not None:
-                labels = {
-                    "namespace": namespace, "pod": pod["metadata"]["name"],
-                    "container": status["name"], "reason": reason,
-                }  # fmt: skip
-                told = ",".join(f'{key}="{value}"' for key, value in labels.items())
-                lines.append(f"kube_pod_container_status_waiting_reason{{{told}}} 1")
+            labels = {
+                "namespace": namespace, "pod": pod["metadata"]["name"], "container": status["name"],
+            }  # fmt: skip
+            told = ",".join(f'{key}="{value}"' for key, value in labels.items())
+            count = status["restartCount"]
+            lines.append(f"kube_pod_container_status_restarts_total{{{told}}} {count}")
     return "\n".join(lines) + "\n"
 
 
