@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from runner import killpoints
 from runner.model.pod import Pod
 from tests.lab import preloaded
 
-COMMAND = Path(sys.executable).with_name("podmedic")
+COMMAND = preloaded.COMMAND
 RUN_SECONDS = 180
 # An app that is well and ends when it is told to. Each second another process, in each of a hundred
 # pods, would be a tenth of what two cores have. It takes a moment to end: so does whoever tells it.
@@ -52,12 +51,13 @@ def podmedic(
     kill_at: str = "",
     itself: bool = False,
 ) -> Outcome:
-    """`podmedic ARGUMENTS` in an empty folder beside `directory`. `kill_at` is a kill point; with
-    one, or `itself`, it is the command and no preloaded process."""
-    if kill_at or itself:
+    """`podmedic ARGUMENTS` in an empty folder beside `directory`. `kill_at` is a kill point;
+    `itself` is the command and no preloaded process."""
+    variables = environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {})
+    if itself:
         done = subprocess.run(
             [COMMAND, *arguments],
-            env=environment(lab) | ({killpoints.VARIABLE: kill_at} if kill_at else {}),
+            env=variables,
             cwd=directory.parent,
             capture_output=True,
             check=False,
@@ -65,7 +65,7 @@ def podmedic(
         )
     else:
         done = preloaded.call(
-            arguments, environment=environment(lab), folder=directory.parent,
+            arguments, environment=variables, folder=directory.parent,
             timeout_seconds=timeout_seconds,
         )  # fmt: skip
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode(), directory)
@@ -88,8 +88,8 @@ def start_run(
     lab: Lab, namespace: str, *arguments: str | Path, directory: Path
 ) -> subprocess.Popen[str]:
     """The same in the background, with its output in a pipe."""
-    return subprocess.Popen(
-        [COMMAND, "run", *arguments, "-n", namespace, "-o", directory],
+    return preloaded.Process(
+        ["run", *arguments, "-n", namespace, "-o", directory],
         env=environment(lab),
         cwd=directory.parent,
         stdout=subprocess.PIPE,
@@ -99,8 +99,8 @@ def start_run(
 
 
 def start_shell(lab: Lab, namespace: str, pod: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [COMMAND, "shell", pod, "-n", namespace, *arguments],
+    return preloaded.Process(
+        ["shell", pod, "-n", namespace, *arguments],
         env=environment(lab),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

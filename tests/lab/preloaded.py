@@ -2,34 +2,77 @@
 
 Half a second of CPU goes into the start of each command; the tests call hundreds of them on two
 cores. A child is what `podmedic` is after its imports: it has its own arguments, environment,
-folder and streams, and ends as the command does. What is about the process itself, as its start,
-signals, kill points and exit codes, is tested with the command; docs/lab.md says where.
+folder and streams, is a child of whoever asked, and ends as the command does. What is about the
+process itself, as its start and its exit codes, is tested with the command; docs/lab.md says where.
 """
 
 import atexit
 import contextlib
+import ctypes
+import fcntl
 import gc
 import importlib
 import json
 import os
-import selectors
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+COMMAND = Path(sys.executable).with_name("podmedic")
 _MODULES = (
     *("run", "resume", "plan", "preflight", "shell", "analyze", "report", "containers", "rbac"),
-    *("documents", "policy", "explain", "execute", "deliver", "diff", "bundle", "verify"),
+    *("documents", "policy", "explain", "execute", "deliver", "diff", "bundle", "verify", "attach"),
 )
 _LIBRARIES = ("kubernetes.aio.config", "jinja2", "rich.console", "tenacity", "prometheus_client")
 _LARGEST = 1 << 20
+_CLONE_PARENT = 0x8000  # linux/sched.h
+_CLONE = {"x86_64": 56, "aarch64": 220}  # its number among the system calls
+
+
+class Process(subprocess.Popen[Any]):
+    """As `subprocess.Popen([COMMAND, *arguments])`; `terminal` makes stdin its controlling one."""
+
+    def __init__(
+        self, arguments: Sequence[str | Path], *, terminal: bool = False, **options: Any
+    ) -> None:
+        self._terminal = terminal
+        super().__init__([COMMAND, *arguments], **options)
+
+    # Where the standard library's class forks, with all that was settled before it.
+    def _execute_child(
+        self, args: Sequence[str | Path], executable: Any, preexec_fn: Any, close_fds: Any,
+        pass_fds: Any, cwd: Any, env: Any, startupinfo: Any, creationflags: Any, shell: Any,
+        p2cread: int, p2cwrite: int, c2pread: int, c2pwrite: int, errread: int, errwrite: int,
+        *_: Any,
+    ) -> None:  # fmt: skip
+        words = [str(each) for each in args[1:]]
+        folder = str(cwd or Path.cwd())
+        environment = dict(os.environ if env is None else env)
+        request = json.dumps([words, environment, folder, self._terminal]).encode()
+        # What is not redirected is what the caller has.
+        streams = [
+            given if given >= 0 else number
+            for number, given in enumerate((p2cread, c2pwrite, errwrite))
+        ]
+        with _asking:
+            server = _server()
+            socket.send_fds(server, [request], streams)
+            answer = server.recv(64)
+        if not answer:
+            raise RuntimeError("the process that has read podmedic's modules is gone")
+        self.pid = int(answer)
+        self._child_created = True
+        self._close_pipe_fds(  # type: ignore[attr-defined]
+            p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite
+        )
 
 
 def call(
@@ -38,59 +81,28 @@ def call(
     environment: Mapping[str, str],
     folder: Path,
     timeout_seconds: float,
+    stdin: bytes | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """As `subprocess.run([COMMAND, *arguments])` with both streams captured, and nothing to read.
+    """As `subprocess.run([COMMAND, *arguments])` with both streams captured.
     Raises subprocess.TimeoutExpired."""
-    words = [str(each) for each in arguments]
-    request = json.dumps([words, dict(environment), str(folder)]).encode()
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    pipes = [os.pipe() for _ in range(3)]
-    try:
-        socket.send_fds(_server(), [request], [nothing, *(write for _, write in pipes)])
-    finally:
-        for descriptor in (nothing, *(write for _, write in pipes)):
-            os.close(descriptor)
-    deadline = time.monotonic() + timeout_seconds
-    descriptors = [read for read, _ in pipes]
-    begun = os.read(descriptors[-1], 64)
-    if not begun:
-        raise RuntimeError("the process that has read podmedic's modules is gone")
-    stdout, stderr, status = _read(descriptors, deadline)
-    pid, _, code = (begun + status).decode().partition("\n")
-    if not code:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
-        raise subprocess.TimeoutExpired(words, timeout_seconds, stdout, stderr)
-    return subprocess.CompletedProcess(words, int(code), stdout, stderr)
+    with Process(
+        arguments, env=environment, cwd=folder,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_seconds)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def _read(descriptors: Sequence[int], deadline: float) -> list[bytes]:
-    """All of each until they end, or the time does."""
-    read = {descriptor: bytearray() for descriptor in descriptors}
-    with selectors.DefaultSelector() as selector:
-        for descriptor in descriptors:
-            selector.register(descriptor, selectors.EVENT_READ)
-        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _ in selector.select(left):
-                data = os.read(key.fd, 1 << 16)
-                read[key.fd] += data
-                if not data:
-                    selector.unregister(key.fd)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return [bytes(data) for data in read.values()]
-
-
-_starting = threading.Lock()
-
-
-def _server() -> socket.socket:
-    with _starting:
-        return _started()
+_asking = threading.Lock()
 
 
 @cache
-def _started() -> socket.socket:
+def _server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.lab.preloaded", str(theirs.fileno())],
@@ -117,40 +129,43 @@ def _serve(requests: socket.socket) -> None:
     for name in _LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        request, descriptors, _, _ = socket.recv_fds(requests, _LARGEST, 4)
+        request, descriptors, _, _ = socket.recv_fds(requests, _LARGEST, 3)
         if not request:
             return
-        if os.fork() == 0:
+        pid = _fork_sibling()
+        if pid == 0:
             requests.close()
-            _attend(request, descriptors)
+            _become(request, descriptors)
+        requests.send(str(pid).encode())
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _attend(request: bytes, descriptors: Sequence[int]) -> NoReturn:
-    """Says who runs the command, and how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    *streams, told = descriptors
-    pid = os.fork()
+def _fork_sibling() -> int:
+    """`os.fork()`, but the child is our parent's, who can wait for it and signal it."""
+    python = ctypes.pythonapi
+    # A PyDLL keeps the interpreter's lock, as a fork has to.
+    libc = ctypes.PyDLL(None, use_errno=True)
+    python.PyOS_BeforeFork()
+    pid: int = libc.syscall(_CLONE[os.uname().machine], _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
     if pid == 0:
-        os.close(told)
-        _become(request, streams)
-    for descriptor in streams:
-        os.close(descriptor)
-    os.write(told, f"{pid}\n".encode())
-    _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(BrokenPipeError):  # nobody waits any more
-        os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+        python.PyOS_AfterFork_Child()
+        return 0
+    python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "clone")
+    return pid
 
 
 def _become(request: bytes, streams: Sequence[int]) -> NoReturn:
-    words, environment, folder = json.loads(request)
+    words, environment, folder, terminal = json.loads(request)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    if terminal:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -161,8 +176,11 @@ def _become(request: bytes, streams: Sequence[int]) -> NoReturn:
     sys.argv = ["podmedic", *words]
     code = 70
     try:
+        from runner import killpoints  # noqa: PLC0415
         from runner.cli.main import main  # noqa: PLC0415
 
+        # It reads the environment once.
+        importlib.reload(killpoints)
         main(words)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1

@@ -7,18 +7,21 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.lab import preloaded
+
 
 class Sitting:
     """`seen` is all that the terminal was told; `expect` consumes it."""
 
-    def __init__(self, pid: int, terminal: int) -> None:
-        self._pid = pid
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self._process = process
         self._terminal = terminal
         self._read = 0
         self.seen = b""
@@ -62,7 +65,7 @@ class Sitting:
         return list(termios.tcgetattr(self._terminal))
 
     def signal(self, number: signal.Signals) -> None:
-        os.kill(self._pid, number)
+        self._process.send_signal(number)
 
     def hang_up(self) -> None:
         os.close(self._terminal)
@@ -71,13 +74,11 @@ class Sitting:
     def exit_code(self, seconds: float = 60.0) -> int:
         deadline = time.monotonic() + seconds
         while True:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-            if pid:
-                self._pid = 0
+            if (code := self._process.poll()) is not None:
                 while self._terminal >= 0 and self._more(0.0):
                     if not select.select([self._terminal], [], [], 0.0)[0]:
                         break
-                return os.waitstatus_to_exitcode(status)
+                return code
             assert time.monotonic() < deadline, self.seen
             if self._terminal >= 0:
                 self._more(0.1)
@@ -85,10 +86,8 @@ class Sitting:
                 time.sleep(0.1)
 
     def close(self) -> None:
-        if self._pid:
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(self._pid, signal.SIGKILL)
-                os.waitpid(self._pid, 0)
+        self._process.kill()
+        self._process.wait(60)
         if self._terminal >= 0:
             os.close(self._terminal)
 
@@ -101,14 +100,33 @@ def sitting(
     columns: int = 100,
     rows: int = 30,
 ) -> Iterator[Sitting]:
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.read(0, 1)  # until the terminal has its size
-        os.execve(argv[0], [str(word) for word in argv], dict(environment))
-    found = Sitting(pid, terminal)
+    terminal, theirs = pty.openpty()
     try:
-        found.resize(columns, rows)
-        os.write(terminal, b"\n")
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        process = _started(argv, environment, theirs)
+    finally:
+        os.close(theirs)
+    found = Sitting(process, terminal)
+    try:
         yield found
     finally:
         found.close()
+
+
+def _started(
+    argv: Sequence[str | Path], environment: Mapping[str, str], terminal: int
+) -> subprocess.Popen[bytes]:
+    """A process whose controlling terminal this is."""
+    if argv[0] == preloaded.COMMAND:
+        return preloaded.Process(
+            argv[1:],
+            terminal=True,
+            env=environment,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+        )
+    return subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *argv],
+        env=environment, stdin=terminal, stdout=terminal, stderr=terminal,
+    )  # fmt: skip

@@ -23,22 +23,22 @@ def shell(
     lab: Lab, namespace: str, pod: str, *arguments: str, stdin: bytes | None = None,
     itself: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
-    """With `stdin`, or `itself`, it is the command and no preloaded process."""
+    """With `itself` it is the command and no preloaded process."""
     words = ("shell", pod, "-n", namespace, *IMAGE, *arguments)
     environment = pm.environment(lab)
-    if stdin is None and not itself:
-        return preloaded.call(
-            words, environment=environment, folder=Path.cwd(), timeout_seconds=120
-        )
-    return subprocess.run(
-        [pm.COMMAND, *words], env=environment, input=stdin, capture_output=True, check=False,
-        timeout=120,
-    )  # fmt: skip
+    if itself:
+        return subprocess.run(
+            [pm.COMMAND, *words], env=environment, input=stdin, capture_output=True, check=False,
+            timeout=120,
+        )  # fmt: skip
+    return preloaded.call(
+        words, environment=environment, folder=Path.cwd(), timeout_seconds=120, stdin=stdin
+    )
 
 
 def start_shell(lab: Lab, namespace: str, pod: str, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [pm.COMMAND, "shell", pod, "-n", namespace, *IMAGE, *arguments],
+    return preloaded.Process(
+        ["shell", pod, "-n", namespace, *IMAGE, *arguments],
         env=pm.environment(lab), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
