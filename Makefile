@@ -2,8 +2,9 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 ARTIFACTS := build/artifacts
-# Each worker has a lab of its own; lab tests wait for kubelets most of their time.
-WORKERS ?= 4
+# Each worker has a lab of its own; lab tests wait for kubelets most of their time. Four left a
+# third of two cores idle; a lab may take 2 GB.
+WORKERS ?= $(shell awk '/^MemAvailable/ { n = int($$2 / 2000000); print (n < 1 ? 1 : n > 6 ? 6 : n) }' /proc/meminfo)
 LAB ?= demo
 
 # Some environments forbid it; compiling every module for every command of the tests is a third of their time.
