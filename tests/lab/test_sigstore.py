@@ -2,6 +2,7 @@
 as they are, and tokens of the lab's API server."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 
 import jwt
 import pytest
+import yaml
 
+import runner
 from lab.handle import Lab
 from tests.lab import podmedic as pm
 from tests.lab import sigstore_server
@@ -86,18 +89,75 @@ def test_a_run_is_signed_by_its_service_account_and_verified_without_a_cluster(
     assert (own.returncode, own.stderr) == (0, f"OK: {run / 'manifest.json'}\n")
 
 
+def test_a_pod_signs_by_the_token_that_the_kubelet_gives_it(
+    lab: Lab, sigstore: Sigstore, place: str, tmp_path: Path
+) -> None:
+    """As docs/evidence.md has it: a projected token, the trust in a ConfigMap, nothing secret."""
+    lab.images("runner")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    run_directory(folder / "run")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777)  # the image's user is not ours
+    lab.kubectl("create", "configmap", "sigstore-trust", "-n", place,
+                f"--from-file=trust.json={sigstore.trust_file}")  # fmt: skip
+    documented = yaml.safe_load(documented_pod())
+    volumes = [
+        *documented["volumes"],
+        {"name": "work", "hostPath": {"path": str(folder)}},
+    ]
+    signing = [word for word in documented["args"] if word not in ("run", "-n", "shop")]
+    container = {
+        "name": "podmedic",
+        "image": f"podmedic/runner:{runner.__version__}",
+        "imagePullPolicy": "Always",
+        "args": ["bundle", "/work/run", "-o", "/work/b.tar.gz",
+                 *signing[signing.index("--sigstore"):]],
+        "volumeMounts": [*documented["volumeMounts"], {"name": "work", "mountPath": "/work"}],
+        "securityContext": {"readOnlyRootFilesystem": True, "runAsNonRoot": True},
+    }  # fmt: skip
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "signer", "namespace": place},
+        "spec": {
+            "serviceAccountName": ACCOUNT,
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "containers": [container],
+            "volumes": volumes,
+        },
+    }
+    lab.apply(json.dumps(pod))
+    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
+    lab.kubectl("wait", "-n", place, "pod/signer", ended, "--timeout=120s")
+    said = lab.kubectl("logs", "-n", place, "signer")
+    assert said == "Bundle: /work/b.tar.gz (7 files, signed)\n"
+    trust = ("--trust-config", sigstore.trust_file)
+    done = pm.podmedic(
+        None, "verify", folder / "b.tar.gz", *by(place), *trust, directory=tmp_path / "run"
+    )
+    assert (done.code, done.stderr) == (0, "")
+
+
+def documented_pod() -> str:
+    """The YAML of docs/evidence.md, with the volumes that stand there as a comment."""
+    text = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+    (found,) = re.findall(r"```yaml\n(args: [^`]*--sigstore[^`]*)```", text)
+    return re.sub(r"^# ", "", str(found), flags=re.MULTILINE)
+
+
 def test_what_was_signed_by_somebody_else_or_for_something_else(
     sigstore: Sigstore, place: str, token: Path, tmp_path: Path
 ) -> None:
     trust = ("--trust-config", sigstore.trust_file)
-    signed: list[bytes] = []
     for number in range(2):
         run = run_directory(tmp_path / f"run-{number}", files={"blobs/0a": bytes([number])})
         target = tmp_path / f"{number}.tar.gz"
         how = ("-o", target, "--sigstore", "--identity-token", token, *trust)
         done = pm.podmedic(None, "bundle", run, *how, directory=run)
         assert (done.code, done.stderr) == (0, f"Bundle: {target} (5 files, signed)\n")
-        signed.append(target.read_bytes())
     first, second = (unpacked(tmp_path / f"{number}.tar.gz") for number in range(2))
 
     def problem(sealed: Path, *words: str | Path) -> str:
