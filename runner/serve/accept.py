@@ -16,7 +16,7 @@ from runner.policy import of_namespace
 from runner.serve.config import Config, Configuration
 from runner.serve.log import log
 from runner.serve.metrics import Metrics
-from runner.serve.store import JobStore
+from runner.serve.store import OF_ONE_JOB, JobStore
 from runner.sweep import clean_trigger
 from runner.triggers import BodyError, read_body, trigger_of
 from runner.triggers.jobs import Job, alert_id, job_name, parts, with_alerts
@@ -86,9 +86,16 @@ class Acceptor:
         told = _Told()
         wanted = [alert for alert in trigger.alerts if self._is_wanted(alert, config, told)]
         async with _bounded(self._store):
+            full: RefusedError | None = None
+            try:
+                # Before the ends of others: those are many requests, and may be refused.
+                async with self._lock:
+                    await self._store_alerts(trigger, wanted, config, told)
+            except RefusedError as error:
+                full = error
             await self._resolve(trigger)
-            async with self._lock:
-                await self._store_alerts(trigger, wanted, config, told)
+        if full is not None:
+            raise full
         status = 202 if told.runs else 200
         runs = [{"run": name, "state": state} for name, state in told.runs.items()]
         return Answer(status=status, body={"runs": runs, "ignored": told.ignored})
@@ -176,8 +183,16 @@ class Acceptor:
                 for each, (fingerprint, at) in ended.items()
                 if each in job.alerts and fingerprint not in job.resolved
             }
-            if news:
+            if not news:
+                continue
+            try:
                 await self._store.resolve(job, news)
+            except ClusterError as error:
+                if error.reason not in OF_ONE_JOB:
+                    raise
+                # To send it all again would not help, and the alert has had its run.
+                log("resolve-failed", run=job.name, message=error.message)
+            else:
                 log("resolved", run=job.name, alerts=len(news))
 
 

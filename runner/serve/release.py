@@ -11,7 +11,7 @@ from runner.cluster import ClusterError, ErrorReason, Objects
 from runner.killpoints import reach
 from runner.serve.log import log
 from runner.serve.metrics import Metrics
-from runner.serve.store import JobStore
+from runner.serve.store import OF_ONE_JOB, JobStore
 from runner.sweep.lease import Claim, Lease, Timing
 from runner.triggers.election import Listed, to_cover
 from runner.triggers.jobs import Job
@@ -24,9 +24,6 @@ _PATCH_SECONDS = 3.0
 _LIST_SECONDS = 5.0
 # A Job whose release was refused waits for so long.
 _HOLD_SECONDS = 30.0
-_OF_ONE_JOB = (
-    ErrorReason.FORBIDDEN, ErrorReason.ADMISSION, ErrorReason.POD_SECURITY, ErrorReason.INVALID,
-)  # fmt: skip
 
 
 class Releaser:
@@ -151,9 +148,8 @@ class Releaser:
         except ClusterError as error:
             if error.reason in (ErrorReason.CONFLICT, ErrorReason.NOT_FOUND):
                 return False
-            if error.reason not in _OF_ONE_JOB:
+            if error.reason not in OF_ONE_JOB:
                 raise
-            # Others are not to wait for what a policy of the cluster refuses.
             self._refused[job.name] = self._clock() + _HOLD_SECONDS
             log("release-failed", run=job.name, message=error.message)
         return True

@@ -16,6 +16,10 @@ from runner.triggers.election import Listed, begin_body, cover_body, rivals, tri
 from runner.triggers.jobs import FENCE, LABEL, RESOLVED, Job, trigger_of_job
 
 JOBS = Resource(plural="jobs", group="batch")
+# What a policy of the cluster may say of one object: others are not to wait for that.
+OF_ONE_JOB = (
+    ErrorReason.FORBIDDEN, ErrorReason.ADMISSION, ErrorReason.POD_SECURITY, ErrorReason.INVALID,
+)  # fmt: skip
 _READ_SECONDS = 10.0
 _YOUNG_SECONDS = 30.0
 
@@ -148,7 +152,7 @@ class JobStore:
             await self._patch(job, _at_version(cover_body(by, owned=True), job))
         except ClusterError as error:
             # Some clusters let only those who may delete an object say who owns it.
-            if error.reason not in (ErrorReason.FORBIDDEN, ErrorReason.INVALID):
+            if error.reason not in OF_ONE_JOB:
                 raise
             await self._patch(job, _at_version(cover_body(by, owned=False), job))
 

@@ -100,7 +100,19 @@ def read_body(body: bytes) -> Webhook:
     wrong = next((a.status for a in found.alerts if a.status not in ("firing", "resolved")), None)
     if wrong is not None:
         raise BodyError('the status of an alert is "firing" or "resolved"')
+    times = (at for each in found.alerts for at in (each.starts_at, each.ended_at))
+    if not all(at is None or _is_of_every_zone(at) for at in times):
+        raise BodyError("startsAt or endsAt lies outside of the years 1 to 9999")
     return found
+
+
+def _is_of_every_zone(at: datetime) -> bool:
+    """Whether it can be told in UTC, as every page does."""
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def check_json(body: bytes, max_bytes: int = MAX_BYTES) -> None:

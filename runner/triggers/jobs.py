@@ -174,7 +174,8 @@ def about(aim: Aim) -> str:
 
 
 def job_name(prefix: str, group_key: str, ids: Iterable[str]) -> str:
-    digest = hashlib.sha256("\n".join((group_key, *sorted(ids))).encode()).hexdigest()
+    # As a list: a group may be called what looks like a group and an alert.
+    digest = hashlib.sha256(msgspec.json.encode([group_key, *sorted(ids)])).hexdigest()
     return f"{prefix}-{digest[:_DIGITS]}"
 
 

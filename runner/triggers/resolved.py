@@ -1,7 +1,7 @@
 """The end of the story: which of the alerts that started a run have ended, and when. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -43,9 +43,9 @@ def by_fingerprint(resolved: Mapping[str, str]) -> Ended:
     def ended(alert: Alert) -> datetime | None:
         try:
             at = datetime.fromisoformat(resolved.get(alert.fingerprint, ""))
-        except ValueError:
+            return None if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, OverflowError):
             return None
-        return None if at.tzinfo is None else at
 
     return ended
 

@@ -45,6 +45,7 @@ class Jobs:
         self.stored: dict[str, dict[str, Any]] = {}
         self.events: asyncio.Queue[ObjectEvent[Job]] = asyncio.Queue()
         self.failing: ClusterError | None = None
+        self.patching: ClusterError | None = None
         self.version = 0
 
     def job(self, name: str) -> Job:
@@ -90,6 +91,8 @@ class Jobs:
         self, resource: Resource, name: str, namespace: str | None, body: Mapping[str, Any],
         as_: type[Any],
     ) -> Any:  # fmt: skip
+        if self.patching is not None:
+            raise self.patching
         if name not in self.stored:
             raise ClusterError(ErrorReason.NOT_FOUND, "gone", status=404)
         found = self.stored[name]
@@ -315,3 +318,32 @@ async def test_a_request_is_one_run_by_its_id() -> None:
     assert runs[0] == runs[1]
     assert other.body["runs"][0]["run"] != runs[0].body["runs"][0]["run"]
     assert (refused.value.status, refused.value.reason) == (403, "policy")
+
+
+async def test_an_end_that_may_not_be_written_keeps_no_alert_from_its_run() -> None:
+    """A policy of the cluster that refuses to change the Job would refuse it each time."""
+    gone = alert(status="resolved", endsAt="2026-11-23T03:10:00Z")
+    fires = alert({**LABELS, "pod": "api-0"}, fingerprint="b" * 16)
+    async with World() as world:
+        await world.acceptor.alerts(body())
+        world.jobs.patching = ClusterError(ErrorReason.ADMISSION, "no", status=403)
+        answer = await world.acceptor.alerts(body(gone, fires))
+        world.jobs.patching = ClusterError(ErrorReason.SERVER, "no", status=500)
+        with pytest.raises(RefusedError) as refused:
+            await world.acceptor.alerts(body(gone, fires))
+
+    assert (answer.status, answer.body["runs"][0]["state"]) == (202, "stored")
+    assert (refused.value.status, refused.value.reason) == (503, "api-unavailable")
+
+
+async def test_an_end_is_written_though_there_is_no_room_for_a_run() -> None:
+    gone = alert(status="resolved", endsAt="2026-11-23T03:10:00Z")
+    fires = alert({**LABELS, "pod": "api-0"}, fingerprint="b" * 16)
+    async with World(Limits(queued=1)) as world:
+        await world.acceptor.alerts(body())
+        (name,) = world.known()
+        with pytest.raises(RefusedError) as refused:
+            await world.acceptor.alerts(body(gone, fires))
+
+        assert refused.value.reason == "queue-full"
+        assert list(world.jobs.job(name).resolved) == ["c5d0e1a2b3f40516"]

@@ -68,6 +68,7 @@ def test_the_same_alerts_in_any_order_have_the_same_job() -> None:
     assert name == job_name("podmedic-alert", "group", reversed(ids))
     assert name != job_name("podmedic-alert", "group 2", ids)
     assert name != job_name("podmedic-alert", "group", ids[:2])
+    assert job_name("p", f"group\n{ids[0]}", ids[1:2]) != job_name("p", "group", ids[:2])
     assert len(name) == len("podmedic-alert-") + 20
 
 

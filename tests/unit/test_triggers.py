@@ -319,11 +319,15 @@ _DEEP = b'{"version":"4","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         (body(alert(startsAt="yesterday")), 400,
          "not an Alertmanager webhook: Invalid RFC3339 encoded datetime - at `$.alerts[0].startsAt`"),
         (body(alert(status="on")), 400, 'the status of an alert is "firing" or "resolved"'),
+        (body(alert(startsAt="0001-01-01T00:00:00+14:00")), 400,
+         "startsAt or endsAt lies outside of the years 1 to 9999"),
+        (body(alert(status="resolved", endsAt="9999-12-31T23:59:59-14:00")), 400,
+         "startsAt or endsAt lies outside of the years 1 to 9999"),
         (body(*[alert()] * 1001), 413, "more than 1000 alerts in one group; set max_alerts"),
         (body(alert({f"l{n}": "" for n in range(101)})), 400,
          "not an Alertmanager webhook: Expected `object` of length <= 100 - at `$.alerts[0].labels`"),
     ],
-    ids=range(18),
+    ids=range(20),
 )  # fmt: skip
 def test_bodies_that_are_refused(raw: bytes, status: int, message: str) -> None:
     began = time.process_time()
@@ -331,6 +335,10 @@ def test_bodies_that_are_refused(raw: bytes, status: int, message: str) -> None:
         read_body(raw)
     assert (refused.value.status, str(refused.value)) == (status, message)
     assert time.process_time() - began < 1.0
+
+
+def test_the_end_of_an_alert_that_fires_is_not_read() -> None:
+    read_body(body(alert(endsAt="0001-01-01T00:00:00+14:00")))
 
 
 def test_strings_full_of_brackets_are_not_deep() -> None:
