@@ -94,7 +94,7 @@ class Document(Record, frozen=True, kw_only=True):
     text: str
 
 
-class Place(Record, frozen=True, kw_only=True):
+class ClusterRef(Record, frozen=True, kw_only=True):
     """A cluster. `kube_system_uid` is empty where the namespace may not be read."""
 
     description: str
@@ -134,7 +134,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
     started_at: datetime
     runner_version: str
     identity: str
-    cluster: Place
+    cluster: ClusterRef
     default_namespace: str
     options: Options
     playbooks: tuple[Document, ...]
@@ -182,7 +182,7 @@ def decoded(data: bytes, as_: type[D], path: Path, what: str) -> D:
     return found
 
 
-def difference(then: Place, now: Place) -> str:
+def difference(then: ClusterRef, now: ClusterRef) -> str:
     """Why this is not the cluster of the run; empty if it is. A restored copy of a cluster has the
     same namespaces at another address: both have to agree."""
     mend = "name the run's cluster by --kubeconfig or --context"

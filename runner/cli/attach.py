@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from runner.cli import options
+from runner.cli.connection import connected
 from runner.cli.conversation import detach_keys_option, hold_conversation, how_to_leave
 from runner.cli.main import complain
-from runner.cli.meant import connected
 from runner.cli.pod_command import UNKNOWN, PodCommand, Said, interruptible, pod_name
 from runner.cli.record import About, prepare_directory, record_option, recorded
 from runner.cli.terminal import require_terminal

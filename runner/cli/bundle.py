@@ -9,11 +9,11 @@ import click
 
 from runner import record
 from runner.cli import options
+from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
 from runner.cli.key import METAVAR, SecretKey, key_of, signer_from, signer_from_secret
 from runner.cli.keyless import Keyless, keyless_of, sign_options
 from runner.cli.main import complain, tell
-from runner.cli.meant import connected
 from runner.cli.redaction import own_rules, rules_option
 from runner.cli.request import default_file
 from runner.cli.upload import Kept, check_upload, send, upload_options

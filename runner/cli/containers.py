@@ -11,9 +11,9 @@ import click
 import msgspec
 
 from runner.cli import options
+from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
-from runner.cli.meant import connected
 from runner.cluster import Cluster, Resource
 from runner.debt import DebtLimits, Entry, Rollout, entries, rollouts
 from runner.model.base import Value

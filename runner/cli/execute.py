@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli import logs, options
+from runner.cli.connection import actor_of, cluster_ref, connected
 from runner.cli.deliver import deliver, export_metrics
 from runner.cli.exit_codes import ExitCode
 from runner.cli.key import SecretKey, signer_from_secret
 from runner.cli.lease import held
 from runner.cli.main import complain
-from runner.cli.meant import actor_of, code_of, connected, nothing_selected, place_of
+from runner.cli.planning import code_of, nothing_selected
 from runner.cli.redaction import FILE_NAME as REDACTIONS_NAME
 from runner.cli.redaction import LazyRedactor, NoRedactor, unredacted
 from runner.cli.request import Request
@@ -104,7 +105,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(request.connection))
         if going_on is not None and (
-            other := difference(going_on.cluster, await place_of(cluster))
+            other := difference(going_on.cluster, await cluster_ref(cluster))
         ):
             raise RecordError(other)
         identity = identity_of(request, cluster.description)
@@ -166,7 +167,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 run_id=run_id,
                 started_at=started_at,
                 identity=identity,
-                cluster=await place_of(cluster),
+                cluster=await cluster_ref(cluster),
                 default_namespace=default_namespace,
                 pods=pod_records(plans),
                 actor=await actor_of(cluster),

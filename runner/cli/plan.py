@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from runner.cli import options
+from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
-from runner.cli.meant import code_of, connected, planned
+from runner.cli.planning import code_of, planned
 from runner.cluster import Cluster
 from runner.plan import PodPlan
 from runner.policy import Policy

@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from runner.cli import options
+from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
-from runner.cli.meant import code_of, connected, planned
+from runner.cli.planning import code_of, planned
 from runner.cluster import Access
 from runner.preflight import Verdict
 from runner.report import one_line

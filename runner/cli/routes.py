@@ -12,8 +12,9 @@ import msgspec
 
 from runner.cli import options
 from runner.cli.alert import webhook_in
+from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
-from runner.cli.meant import connected, planned
+from runner.cli.planning import planned
 from runner.model.trigger import Aim
 from runner.plan import PodPlan
 from runner.policy import DEFAULT as DEFAULT_POLICY

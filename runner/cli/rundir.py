@@ -20,7 +20,7 @@ from runner.killpoints import reach
 from runner.model.report import Report
 from runner.playbook import Playbook
 from runner.policy import Policy
-from runner.record import Actor, Document, Options, Place, PodRecord, RunRecord
+from runner.record import Actor, ClusterRef, Document, Options, PodRecord, RunRecord
 from runner.report.files import OutputError, write_atomically
 from runner.sweep import clean_trigger
 from runner.sweep.pool import UNDONE
@@ -89,7 +89,7 @@ def new_record(
     run_id: str,
     started_at: datetime,
     identity: str,
-    cluster: Place,
+    cluster: ClusterRef,
     default_namespace: str,
     pods: tuple[PodRecord, ...],
     actor: Actor,

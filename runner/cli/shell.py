@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from runner.cli import options
+from runner.cli.connection import connected
 from runner.cli.conversation import detach_keys_option, hold_conversation, how_to_leave
 from runner.cli.main import complain
-from runner.cli.meant import connected
 from runner.cli.pod_command import (
     NOTHING_RUN,
     UNKNOWN,

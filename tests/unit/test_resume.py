@@ -23,9 +23,9 @@ from runner.playbook import load_file
 from runner.policy import DEFAULT
 from runner.record import (
     Actor,
+    ClusterRef,
     Document,
     Options,
-    Place,
     RecordError,
     RunRecord,
     difference,
@@ -72,7 +72,7 @@ OPTIONS = Options(
     allow_empty=False,
     quiet=False,
 )
-HERE = Place(description="lab (https://10.0.0.1:6443)", server="https://10.0.0.1:6443",
+HERE = ClusterRef(description="lab (https://10.0.0.1:6443)", server="https://10.0.0.1:6443",
              kube_system_uid="k1")  # fmt: skip
 
 
@@ -144,20 +144,20 @@ def test_a_directory_that_holds_no_run(tmp_path: Path) -> None:
 
 def test_another_cluster() -> None:
     """Address and uid both have to agree; an unknown uid leaves it to the address."""
-    same = replace_place(kube_system_uid="")
+    same = replace_cluster(kube_system_uid="")
     assert difference(HERE, HERE) == difference(HERE, same) == difference(same, HERE) == ""
-    assert difference(HERE, replace_place(server="https://10.0.0.2:6443")) == (
+    assert difference(HERE, replace_cluster(server="https://10.0.0.2:6443")) == (
         "the run belongs to the cluster at https://10.0.0.1:6443, this is https://10.0.0.2:6443; "
         "name the run's cluster by --kubeconfig or --context"
     )
-    assert difference(HERE, replace_place(kube_system_uid="k2")) == (
+    assert difference(HERE, replace_cluster(kube_system_uid="k2")) == (
         "the run belongs to another cluster than the one that is now at https://10.0.0.1:6443: "
         "namespace kube-system has uid k2, it had k1; "
         "name the run's cluster by --kubeconfig or --context"
     )
 
 
-def replace_place(**changes: str) -> Place:
+def replace_cluster(**changes: str) -> ClusterRef:
     return msgspec.structs.replace(HERE, **changes)
 
 

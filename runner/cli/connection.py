@@ -1,25 +1,15 @@
-"""What commands begin with: a connection, and the plans of the pods that are meant."""
+"""The way to the cluster that a command names: the connection, which cluster it is, who we are."""
 
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from runner.cli import options
-from runner.cli.exit_codes import ExitCode
-from runner.cluster import Access, Cluster, ClusterError, Resource
-from runner.debt import DebtLimits
+from runner.cluster import Access, ClusterError, Resource
 from runner.model.base import Value
-from runner.plan import PodPlan
-from runner.playbook import Playbook
-from runner.policy import Policy
-from runner.record import Actor, Place
-from runner.sweep import Selection
-from runner.sweep.existence import Absent
-from runner.sweep.gather import Gathered, gather
-from runner.sweep.plans import make_plans, with_debt, with_policy
+from runner.record import Actor, ClusterRef
 
 if TYPE_CHECKING:
     from runner.kube import KubeCluster
@@ -33,7 +23,7 @@ class _Namespace(Value, frozen=True, kw_only=True):
     metadata: _Meta = _Meta()
 
 
-async def place_of(cluster: "KubeCluster") -> Place:
+async def cluster_ref(cluster: "KubeCluster") -> ClusterRef:
     """Which cluster this is. A Role of one namespace does not let us read another one: then it is
     known by its address alone."""
     uid = ""
@@ -43,7 +33,7 @@ async def place_of(cluster: "KubeCluster") -> Place:
             namespaces = Resource(plural="namespaces")
             found = await cluster.objects.get(namespaces, "kube-system", None, _Namespace)
             uid = found.metadata.uid
-    return Place(description=cluster.description, server=cluster.server, kube_system_uid=uid)
+    return ClusterRef(description=cluster.description, server=cluster.server, kube_system_uid=uid)
 
 
 class _User(Value, frozen=True, kw_only=True):
@@ -84,34 +74,3 @@ async def connected(connection: options.Connection) -> AsyncIterator["KubeCluste
     )
     async with cluster:
         yield cluster
-
-
-def nothing_selected(
-    playbooks: Sequence[Playbook], selection: Selection, gathered: Gathered
-) -> options.NothingSelectedError:
-    line = options.nothing_selected(playbooks, selection, gathered.looked_at)
-    why = str(gathered.absent)
-    return options.NothingSelectedError(f"{line}; {why}" if why else line)
-
-
-async def planned(
-    cluster: Cluster,
-    playbooks: Sequence[Playbook],
-    selection: Selection,
-    policy: Policy,
-    now: datetime,
-    *,
-    allow_empty: bool,
-) -> tuple[tuple[PodPlan, ...], Absent]:
-    """What a run would do to each pod that is meant, and the namespaces that may not exist. Raises
-    ClusterError, NothingSelectedError."""
-    gathered = await gather(cluster, playbooks, selection, now)
-    if not gathered.selected and not allow_empty:
-        raise nothing_selected(playbooks, selection, gathered)
-    plans = with_debt(with_policy(make_plans(gathered, now), policy), DebtLimits(), now)
-    return plans, gathered.absent
-
-
-def code_of(absent: Absent, *, allow_empty: bool) -> ExitCode:
-    """A name that was meant and is not there is no success, unless that was allowed for."""
-    return ExitCode.FINDINGS if absent.missing and not allow_empty else ExitCode.OK
