@@ -24,15 +24,27 @@ class KubectlError(Exception):
     """kubectl ended with an exit code other than 0; the message is what it wrote to stderr."""
 
 
+# Controllers first, so that they make no pod anew.
+_WHAT_RUNS = (
+    *("apis/batch/v1/cronjobs", "apis/batch/v1/jobs", "apis/apps/v1/deployments"),
+    *("apis/apps/v1/statefulsets", "apis/apps/v1/daemonsets", "apis/apps/v1/replicasets"),
+    *("apis/autoscaling/v2/horizontalpodautoscalers", "api/v1/services", "api/v1/pods"),
+)
+
+
 @dataclass(frozen=True)
 class Lab:
-    """`api` and `registry` are reached from the machine; `netns` is a path for nsenter --net."""
+    """`api` and `registry` are reached from the machine; `netns` is a path for nsenter --net.
+
+    Of a disposable one namespaces are emptied, not deleted: it is removed as a whole before long.
+    """
 
     layout: Layout
     api: str
     registry: str
     netns: str
     machine_address: str
+    is_disposable: bool = False
 
     @classmethod
     def named(cls, name: str) -> "Lab":
@@ -103,7 +115,11 @@ class Lab:
 
     @contextlib.contextmanager
     def namespace(self, prefix: str = "test") -> Iterator[str]:
-        """A new namespace that is ready for pods; deleted at the end, without waiting for it."""
+        """A new namespace that is ready for pods; deleted at the end, without waiting for it.
+
+        Where the lab is disposable, what runs in it is: the API server and the controller manager
+        go through every kind there is before a namespace is gone, some 75 requests.
+        """
         name = f"{prefix}-{secrets.token_hex(4)}"
         client = self.client()
         client.apply(
@@ -114,7 +130,14 @@ class Lab:
             _await_service_account(client, name)
             yield name
         finally:
-            client.delete(f"/api/v1/namespaces/{name}")
+            if self.is_disposable:
+                for collection in _WHAT_RUNS:
+                    group, _, plural = collection.rpartition("/")
+                    client.delete(
+                        f"/{group}/namespaces/{name}/{plural}?propagationPolicy=Background"
+                    )
+            else:
+                client.delete(f"/api/v1/namespaces/{name}")
 
     @contextlib.contextmanager
     def metrics_api(self) -> Iterator[None]:

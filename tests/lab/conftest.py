@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,9 @@ def lab() -> Iterator[Lab]:
         name = f"{name}-{worker}"
     command = [sys.executable, "-m", "lab", "--name", name]
     subprocess.run([*command, "up"], check=True, timeout=_UP_SECONDS)
-    yield Lab.named(name)
-    if os.environ.get("PODMEDIC_KEEP_LAB") != "1":
+    keeps = os.environ.get("PODMEDIC_KEEP_LAB") == "1"
+    yield replace(Lab.named(name), is_disposable=not keeps)
+    if not keeps:
         subprocess.run([*command, "down"], check=True, timeout=120)
 
 
