@@ -44,28 +44,11 @@ class S3:
         self, method: str, path: str, query: str = "", body: bytes = b"", **headers: str
     ) -> tuple[int, Mapping[str, str], str]:
         """One request of an administrator, signed: status, headers, body."""
-        host, now = f"127.0.0.1:{self.faults.server}", datetime.now(UTC)
+        host = f"127.0.0.1:{self.faults.server}"
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named["content-md5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
         digest = hashlib.sha256(body).hexdigest()
-        signed = {
-            "content-md5": base64.b64encode(hashlib.md5(body).digest()).decode(),
-            "host": host,
-            "x-amz-content-sha256": digest,
-            "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        names = ";".join(sorted(signed))
-        lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
-        request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}"
-        scope = f"{now:%Y%m%d}/{REGION}/s3/aws4_request"
-        key = f"AWS4{SECRET}".encode()
-        for part in scope.split("/"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        told = hashlib.sha256(request.encode()).hexdigest()
-        text = "\n".join(("AWS4-HMAC-SHA256", signed["x-amz-date"], scope, told))
-        signed["Authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, "
-            f"Signature={hmac.digest(key, text.encode(), 'sha256').hex()}"
-        )
+        signed = signed_by_writer(method, path, query, named | {"host": host}, digest)
         url = f"http://{host}{path}" + (f"?{query}" if query else "")
         asked = urllib.request.Request(url, data=body or None, method=method, headers=signed)
         try:
@@ -82,6 +65,28 @@ class S3:
             for path in sorted(bucket.rglob("*"))
             if path.is_file() and not path.relative_to(bucket).parts[0].startswith(".")
         }
+
+
+def signed_by_writer(
+    method: str, path: str, query: str, headers: Mapping[str, str], digest: str
+) -> dict[str, str]:
+    """These headers, all of them signed, and what says so."""
+    now = datetime.now(UTC)
+    signed = {**headers, "x-amz-content-sha256": digest, "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}"}
+    names = ";".join(sorted(signed))
+    lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
+    request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}"
+    scope = f"{now:%Y%m%d}/{REGION}/s3/aws4_request"
+    key = f"AWS4{SECRET}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    told = hashlib.sha256(request.encode()).hexdigest()
+    text = "\n".join(("AWS4-HMAC-SHA256", signed["x-amz-date"], scope, told))
+    signed["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, "
+        f"Signature={hmac.digest(key, text.encode(), 'sha256').hex()}"
+    )
+    return signed
 
 
 @dataclass

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import gzip
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests.lab import podmedic as pm
 from tests.lab.test_planted import unpacked
 from tests.lab.test_rbac import kubeconfig_of
 from tests.lab.waiting import wait_crashing
-from tests.unit.bundles import run_directory
+from tests.unit.bundles import noise, run_directory
 
 PASSWORD = "Tr0ub4dor"
 NOT_REDACTED = {
@@ -45,7 +44,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 @pytest.mark.parametrize("room_kib", [64, 160])
 def test_a_disk_that_fills_up_while_it_is_bundled(tmp_path: Path, room_kib: int) -> None:
     """However far it gets: whole or not there at all, and the run as it was."""
-    run = run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(100_000)})
+    run = run_directory(tmp_path / "run", files={"blobs/0f": noise(100_000)})
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with small_disk(tmp_path / "small", f"{room_kib}k") as small:
         target = small / "run.tar.zst"

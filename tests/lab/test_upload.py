@@ -1,6 +1,5 @@
 """Bundles on their way to a real S3 server: whole there or not there, and one line if not."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from runner.storage import Retention
 from runner.storage.retain import RetainError, retain
 from tests.lab import podmedic as pm
 from tests.lab import s3
-from tests.unit.bundles import run_directory
+from tests.unit.bundles import noise, run_directory
 
 RUN = "20261123-031240-k3f9"
 KEY = f"runs/{RUN}.tar.zst"
@@ -67,7 +66,7 @@ def test_a_bundle_arrives_as_it_is(store: s3.S3, tmp_path: Path) -> None:
         ],
     )
     assert store.objects() == {KEY: (tmp_path / "run.tar.zst").read_bytes()}
-    (run / "blobs" / "0f").write_bytes(os.urandom(20 << 20))
+    (run / "blobs" / "0f").write_bytes(noise(20 << 20))
     large = ("bundle", "run", "-q", "--upload", f"{URL}/large.tar.gz", "-o", "x.tar.gz")
     assert podmedic(store, tmp_path, *large) == (0, [])
     assert store.objects()["runs/large.tar.gz"] == (tmp_path / "x.tar.gz").read_bytes()
@@ -77,7 +76,7 @@ def test_a_bundle_arrives_as_it_is(store: s3.S3, tmp_path: Path) -> None:
 def test_one_that_dies_half_way_leaves_what_was_there(
     store: s3.S3, tmp_path: Path, size: int
 ) -> None:
-    run = run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(size)})
+    run = run_directory(tmp_path / "run", files={"blobs/0f": noise(size)})
     there = store.folder / s3.BUCKET / KEY
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_bytes(b"an older one")
@@ -89,7 +88,7 @@ def test_one_that_dies_half_way_leaves_what_was_there(
     assert line.endswith("; the bundle is kept in run.tar.zst")
     assert store.objects() == {KEY: b"an older one"}
     assert 2 <= store.faults.seen <= 80
-    assert (tmp_path / "run.tar.zst").stat().st_size > size
+    assert (tmp_path / "run.tar.zst").stat().st_size > size * 3 // 4
     assert run.exists()
 
 
@@ -137,7 +136,7 @@ def test_what_the_user_got_wrong(store: s3.S3, tmp_path: Path) -> None:
 
 def test_a_bit_that_turns_over_on_the_way_is_found(store: s3.S3, tmp_path: Path) -> None:
     """By the store, which checks each request against its SHA-256."""
-    run_directory(tmp_path / "run", files={"blobs/0f": os.urandom(200_000)})
+    run_directory(tmp_path / "run", files={"blobs/0f": noise(200_000)})
     store.faults.flip = 100_000
     code, (line,) = podmedic(store, tmp_path, "bundle", "run", "-q", "--upload", URL)
     assert (code, store.objects()) == (6, {})

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import os
 import socket
 import subprocess
 import time
@@ -17,7 +16,7 @@ import pytest
 from obstore.store import AzureStore
 
 from tests.npm import installed
-from tests.unit.bundles import run_directory
+from tests.unit.bundles import noise, run_directory
 from tests.unit.test_verify import command
 
 pytestmark = pytest.mark.tools
@@ -83,7 +82,7 @@ def test_a_bundle_arrives_as_it_is(azure: AzureStore, tmp_path: Path) -> None:
     run = run_directory(tmp_path / "run")
     url, bundle = f"az://{ACCOUNT}/{CONTAINER}/runs", tmp_path / "run.tar.zst"
     for size in (0, 20 << 20):
-        (run / "blobs" / "0f").write_bytes(os.urandom(size))
+        (run / "blobs" / "0f").write_bytes(noise(size))
         code, _, said = command("bundle", run, "--upload", url)
         there = f"{url}/{RUN}.tar.zst ({bundle.stat().st_size} bytes, read back and compared)"
         assert (code, said.splitlines()[-1]) == (0, f"Uploaded: {there}")

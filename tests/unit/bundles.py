@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,15 @@ async def _journal(path: Path, run_id: str) -> None:
     for event in ("run", "injecting", "finished"):
         await book.record(event, pod="web-0")
     book.close()
+
+
+_NO_ASCII = bytes(byte | 0x80 for byte in range(256))
+
+
+def noise(size: int) -> bytes:
+    """Hardly smaller when it is packed, and like no secret: of 20 MiB of any bytes every third time
+    some look like `pw=…`."""
+    return os.urandom(size).translate(_NO_ASCII)
 
 
 def bundle(
