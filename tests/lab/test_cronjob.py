@@ -17,6 +17,7 @@ import yaml
 from lab import binaries
 from lab.deploy import CHART, DEPLOY, FOLDERS, KUSTOMIZE, folder, rendered, without_helm
 from lab.handle import Lab
+from lab.layout import LabError
 from runner.policy import load_policy, manifests
 from tests.lab import podmedic as pm
 from tests.lab.waiting import wait_crashing
@@ -169,6 +170,37 @@ def test_a_link_leads_to_the_directory_of_the_run() -> None:
         assert wanted <= set(arguments)
 
 
+@pytest.mark.parametrize(
+    ("values", "arguments", "mounts"),
+    [
+        (["signing.secretName=k"], ["--bundle", "--key=/var/run/secrets/podmedic-key/podmedic.key"],
+         {"/var/run/secrets/podmedic-key": {"secret": {"secretName": "k", "defaultMode": 0o440}}}),
+        (["signing.sigstore.enabled=true", "signing.sigstore.trustConfigMap=t"],
+         ["--bundle", "--sigstore", "--identity-token=/var/run/secrets/podmedic-sigstore/token",
+          "--trust-config=/etc/podmedic-sigstore/trust.json"],
+         {"/var/run/secrets/podmedic-sigstore": {"projected": {"sources": [
+             {"serviceAccountToken": {"audience": "sigstore", "path": "token"}}]}},
+          "/etc/podmedic-sigstore": {"configMap": {"name": "t"}}}),
+    ],
+)  # fmt: skip
+def test_what_signs_is_mounted_for_sweeps_and_for_runs_of_alerts(
+    values: list[str], arguments: list[str], mounts: dict[str, Any]
+) -> None:
+    chart = rendered("serve.enabled=true", *values)
+    (cronjob,) = [each for each in chart if each["kind"] == "CronJob"]
+    (config,) = [each for each in chart if "job.yaml" in each.get("data", {})]
+    for job in (cronjob["spec"]["jobTemplate"], yaml.safe_load(config["data"]["job.yaml"])):
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        first = container["args"].index("--bundle")
+        assert container["args"][first : first + len(arguments)] == arguments
+        names = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+        volumes = {each.pop("name"): each for each in pod["volumes"]}
+        assert {path: volumes[names[path]] for path in mounts} == mounts
+    with pytest.raises(LabError, match="two ways to sign: choose one"):
+        rendered("signing.secretName=k", "signing.sigstore.enabled=true")
+
+
 def test_each_sweep_has_a_group_of_its_own_at_the_pushgateway() -> None:
     second = ("name=weekly", "schedule=@weekly", "playbooks={triage}")
     made = rendered("metrics.pushgateway=http://pg:9091", "sweeps[0].name=podmedic",
@@ -235,6 +267,7 @@ def _values(namespace: str, folder: Path) -> list[str | Path]:
                 "admissionPolicy.enabled")  # fmt: skip
     return [
         *(word for name in switched for word in ("--set", f"{name}=true")),
+        "--set", "signing.secretName=podmedic-key",
         # A lab that is kept may have an older image of that name.
         "--set", "image.pullPolicy=Always",
         "--set-file", f"policy={DEPLOY / 'policy.yaml'}",
@@ -249,6 +282,9 @@ def chart(lab: Lab, namespace: str, tmp_path: Path) -> Iterator[str]:
     _helm(lab, "lint", CHART)
     lab.kubectl("create", "secret", "generic", "podmedic-serve", "-n", namespace,
                 "--from-literal=token=0123456789abcdef0123456789abcdef")  # fmt: skip
+    pm.podmedic(None, "keygen", "-o", tmp_path / "podmedic", directory=tmp_path)
+    lab.kubectl("create", "secret", "generic", "podmedic-key", "-n", namespace,
+                f"--from-file={tmp_path / 'podmedic.key'}")  # fmt: skip
     yield _helm(lab, "install", "podmedic", CHART, "-n", namespace, *_values(namespace, tmp_path))
     _helm(lab, "uninstall", "podmedic", "-n", namespace)
     # What is in no namespace goes with the release as well.
@@ -256,9 +292,9 @@ def chart(lab: Lab, namespace: str, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_job_from_the_chart(
-    lab: Lab, namespace: str, pushgateway: str, reports: Path, chart: str
+    lab: Lab, namespace: str, pushgateway: str, reports: Path, chart: str, tmp_path: Path
 ) -> None:
-    """Report on the volume, metrics in the Pushgateway, no request refused, no secret read; two
+    """Report on the volume and a signed bundle beside it, metrics in the Pushgateway, no request refused, no secret read; two
     replicas of serve are ready."""
     assert f"kubectl create job -n {namespace} --from=cronjob/podmedic podmedic-now" in chart
     pm.apply(lab, namespace, pm.deployment("ledger", CRASH, replicas=2))
@@ -282,6 +318,10 @@ def test_a_job_from_the_chart(
     assert {(p["strategy"], p["reason"]) for p in report["pods"]} == {("shared", "")}
     assert "LEDGER_URL" in report["findings"][0]["message"]
     assert (run / "report.html").stat().st_size > 1000
+    for sealed in (run, run.with_name(f"{run.name}.tar.zst")):
+        key = ("--key", tmp_path / "podmedic.pub")
+        done = pm.podmedic(None, "verify", sealed, *key, directory=tmp_path)
+        assert (done.code, done.stderr) == (0, "")
 
     with urllib.request.urlopen(f"{pushgateway}/metrics", timeout=10) as answer:
         metrics = answer.read().decode()

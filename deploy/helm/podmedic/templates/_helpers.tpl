@@ -63,6 +63,18 @@ capabilities: {drop: [ALL]}
 - name: notify
   secret: {secretName: {{ . }}, defaultMode: 0440}
 {{- end }}
+{{- with .Values.signing.secretName }}
+- name: key
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if .Values.signing.sigstore.enabled }}
+- name: identity
+  projected: {sources: [{serviceAccountToken: {audience: sigstore, path: token}}]}
+{{- with .Values.signing.sigstore.trustConfigMap }}
+- name: trust
+  configMap: {name: {{ . }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "podmedic.runVolumeMounts" -}}
@@ -73,6 +85,35 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if .Values.notify.secretName }}
 - {name: notify, mountPath: /var/run/secrets/podmedic-notify, readOnly: true}
+{{- end }}
+{{- if .Values.signing.secretName }}
+- {name: key, mountPath: /var/run/secrets/podmedic-key, readOnly: true}
+{{- end }}
+{{- if .Values.signing.sigstore.enabled }}
+- {name: identity, mountPath: /var/run/secrets/podmedic-sigstore, readOnly: true}
+{{- if .Values.signing.sigstore.trustConfigMap }}
+- {name: trust, mountPath: /etc/podmedic-sigstore, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "podmedic.signingArgs" -}}
+{{- with .Values.signing }}
+{{- if and .secretName .sigstore.enabled }}
+{{- fail "signing.secretName and signing.sigstore.enabled are two ways to sign: choose one" }}
+{{- end }}
+{{- if .secretName }}
+- --bundle
+- --key=/var/run/secrets/podmedic-key/podmedic.key
+{{- end }}
+{{- if .sigstore.enabled }}
+- --bundle
+- --sigstore
+- --identity-token=/var/run/secrets/podmedic-sigstore/token
+{{- if .sigstore.trustConfigMap }}
+- --trust-config=/etc/podmedic-sigstore/trust.json
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
