@@ -176,6 +176,15 @@ def test_a_canary_that_does_not_start_saves_its_pool_and_no_other() -> None:
     assert subject.held() == []
 
 
+def test_it_is_done_when_nobody_waits_and_nobody_is_under_way() -> None:
+    subject = scheduler(Limits(in_flight=1), *many(2, ready=False))
+    for uid in ("u0", "u1"):
+        assert subject.admit() == [uid]
+        assert not subject.is_done
+        subject.ended(uid, failed_to_start=False)
+    assert subject.is_done
+
+
 def test_a_canary_that_was_not_injected_says_nothing_and_the_next_one_is_it() -> None:
     subject = scheduler(Limits(per_workload=0), *many(3))
     assert subject.admit() == ["u0"]

@@ -117,6 +117,37 @@ def test_playbooks(debugger: dict[str, Any], rules: list[str]) -> None:
     assert [violation.rule for violation in found] == rules
 
 
+def test_what_comes_from_no_secret_is_allowed() -> None:
+    plain = {
+        "image": PINNED,
+        "env": [
+            {"name": "A", "value": "b"},
+            {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+        ],
+        "envFrom": [{"configMapRef": {"name": "c"}}],
+    }
+    assert of_playbook(policy(**STRICT), playbook(**plain)) == ()
+
+
+@pytest.mark.parametrize(
+    ("debugger", "places"),
+    [
+        ({"profile": "sysadmin"}, [("profile",)]),
+        (
+            {"securityContext": {"privileged": True, "capabilities": {"add": ["BPF"]}}},
+            [("securityContext", "privileged"), ("securityContext", "capabilities", "add")],
+        ),
+        ({"profile": "netadmin", "securityContext": {"runAsUser": 7}}, [("profile",)]),
+    ],
+)
+def test_what_is_too_much_is_found_where_it_is_written(
+    debugger: dict[str, Any], places: list[tuple[str, ...]]
+) -> None:
+    security = {"profiles": ["restricted", "netadmin", "sysadmin"], "capabilities": []}
+    found = of_playbook(policy(security=security), playbook(image=PINNED, **debugger))
+    assert [violation.loc[2:] for violation in found] == places
+
+
 def test_files_may_be_collected_only_where_the_policy_says_so() -> None:
     given = playbook(lifetime="resident", image=PINNED)
     step = given.spec.steps[0].model_copy(update={"collect": Collect(paths=("/tmp",))})
