@@ -20,7 +20,7 @@ from runner.serve.store import OF_ONE_JOB, JobStore
 from runner.sweep import clean_trigger
 from runner.triggers import BodyError, read_body, trigger_of
 from runner.triggers.jobs import Job, alert_id, job_name, parts, with_alerts
-from runner.triggers.queue import Limits, is_full, sort_alerts
+from runner.triggers.queue import Limits, is_full, queued, sort_alerts
 from runner.triggers.request import RunRequest, trigger_of_request
 from runner.triggers.story import story
 
@@ -112,7 +112,7 @@ class Acceptor:
         async with _bounded(self._store), self._lock:
             job = self._store.get(name)
             if job is None:
-                self._require_room()
+                self._require_room(asked=True)
                 job, _ = await self._create(name, trigger, config)
         return Answer(status=202, body={"runs": [{"run": name, "state": job.state}], "ignored": []})
 
@@ -149,11 +149,10 @@ class Acceptor:
             told.runs[name] = "stored" if new else "known"
             self._metrics.alerts("stored" if new else "known", len(ids))
 
-    def _require_room(self) -> None:
-        if is_full(self._store.jobs, self._limits):
-            raise RefusedError(
-                503, "queue-full", f"{self._limits.queued} runs wait already; try again later"
-            )
+    def _require_room(self, *, asked: bool = False) -> None:
+        if is_full(self._store.jobs, self._limits, asked=asked):
+            message = f"{len(queued(self._store.jobs))} runs wait already; try again later"
+            raise RefusedError(503, "queue-full", message)
 
     async def _create(self, name: str, trigger: Trigger, config: Config) -> tuple[Job, bool]:
         loop = asyncio.get_running_loop()

@@ -106,6 +106,11 @@ class Job(Value, frozen=True, kw_only=True):
         )
 
     @property
+    def asked(self) -> bool:
+        """Whether somebody who is no alert asked for it."""
+        return self.metadata.labels.get(LABEL) == "request"
+
+    @property
     def queue(self) -> str:
         """Kueue's, which releases it; empty where we do."""
         return self.metadata.annotations.get(QUEUE, "")

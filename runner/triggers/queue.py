@@ -60,8 +60,12 @@ def sort_alerts(
     return Sorted(fresh=tuple(fresh), known=tuple(known), cooling=tuple(cooling))
 
 
-def is_full(jobs: Collection[Job], limits: Limits) -> bool:
-    return len(queued(jobs)) >= limits.queued
+def is_full(jobs: Collection[Job], limits: Limits, *, asked: bool = False) -> bool:
+    """What is asked for by somebody may be half of it: alerts find room whoever asks how often."""
+    waiting = queued(jobs)
+    if asked and sum(job.asked for job in waiting) >= max(limits.queued // 2, 1):
+        return True
+    return len(waiting) >= limits.queued
 
 
 def queued(jobs: Collection[Job]) -> list[Job]:

@@ -347,3 +347,19 @@ async def test_an_end_is_written_though_there_is_no_room_for_a_run() -> None:
 
         assert refused.value.reason == "queue-full"
         assert list(world.jobs.job(name).resolved) == ["c5d0e1a2b3f40516"]
+
+
+async def test_requests_leave_half_of_the_queue_to_alerts() -> None:
+    wanted = RunRequest(playbook="triage", namespace="shop", pod="web-0")
+    async with World(Limits(queued=4)) as world:
+        for _ in range(2):
+            await world.acceptor.request(wanted, "")
+        with pytest.raises(RefusedError) as refused:
+            await world.acceptor.request(wanted, "")
+        other = alert({**LABELS, "pod": "api-0"})
+        answer = await world.acceptor.alerts(body(other))
+
+    assert (refused.value.reason, str(refused.value)) == (
+        "queue-full", "2 runs wait already; try again later",
+    )  # fmt: skip
+    assert [run["state"] for run in answer.body["runs"]] == ["stored"]
