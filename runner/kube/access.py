@@ -126,7 +126,8 @@ class Access:
         if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
             scheme = urlsplit(self.proxy).scheme
             raise config_error(f"{self.description}: proxy by {scheme}: only http and https work")
-        if self.server.startswith("https:"):
+        if "https" in {urlsplit(self.server).scheme, urlsplit(self.proxy or "").scheme}:
+            # aiohttp's own context trusts nobody (runner.kube.certificates).
             self._set_tls()
 
     def _set_tls(self) -> None:

@@ -4,7 +4,11 @@ import asyncio
 import base64
 import gc
 import json
+import os
+import ssl
 import stat
+import subprocess
+import sys
 from asyncio.base_subprocess import BaseSubprocessTransport
 from pathlib import Path
 from typing import Any
@@ -471,6 +475,39 @@ def test_proxies_that_do_not_work_are_refused(tmp_path: Path) -> None:
     assert error_of(tmp_path, kubeconfig=str(path)) == (
         "context c: proxy by socks5: only http and https work"
     )
+
+
+async def test_tls_to_a_proxy_alone_goes_by_certificates_too(tmp_path: Path) -> None:
+    """Aiohttp's own context trusts nobody here."""
+    document = config("c", current="c")
+    document["clusters"][0]["cluster"] = {
+        "server": "http://k.example.org",
+        "proxy-url": "https://p.example.org:8443",
+    }
+    access = await loaded(tmp_path, kubeconfig=str(write(tmp_path / "config", document)))
+
+    assert isinstance(access.ssl, ssl.SSLContext)
+    assert access.ssl.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_aiohttp_reads_no_certificates_and_the_environment_stays() -> None:
+    """Twice all that the machine trusts would be a fifth of the CPU of a start."""
+    code = (
+        "import os, ssl\n"
+        "read, load = [], ssl.SSLContext.set_default_verify_paths\n"
+        "ssl.SSLContext.set_default_verify_paths = lambda context: (\n"
+        "    load(context), read.append(context.cert_store_stats()['x509']))\n"
+        "before = dict(os.environ)\n"
+        "import runner.kube\n"
+        "print(read, dict(os.environ) == before, os.environ.get('SSL_CERT_FILE'))\n"
+    )
+    for given in ({}, {"SSL_CERT_FILE": "/etc/mine.pem"}):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SSL_")}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment, **given}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == f"[0, 0] True {given.get('SSL_CERT_FILE')}\n"
 
 
 def test_a_token_that_cannot_be_sent(tmp_path: Path) -> None:
