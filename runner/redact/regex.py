@@ -1,6 +1,7 @@
 """RE2 over bytes: the only regular expressions that may see what came from a pod, because Python's
 own can be made to run for ever by the text they read."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
@@ -59,6 +60,9 @@ def _options(*, ignore_case: bool) -> object:
     return options
 
 
+# A rule is compiled when it is checked and when it is used, and many have the same parts; the
+# library keeps 128, fewer than the rules that ship with podmedic have.
+@functools.lru_cache(maxsize=1024)
 def compile_bytes(pattern: bytes, *, ignore_case: bool = False) -> Regex:
     """Raises RegexError."""
     try:
