@@ -21,7 +21,7 @@ from runner.killpoints import reach
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of, plan_as
-from runner.program import ProgramResult, decode
+from runner.program import ProgramResult, decode, decode_message
 from runner.select import Skip
 
 # The program leaves output out before its log passes 8 MiB.
@@ -116,13 +116,16 @@ async def wait_for(
 
 async def _collect(
     ctx: Context, plan: InjectionPlan, pod: Pod, name: str, message: str, *, ended: bool
-) -> tuple[ProgramResult, str]:
-    """The program's result and, if the log could not be read, why.
+) -> tuple[ProgramResult, str, str]:
+    """The program's result, how it came and, if the log could not be read, why.
 
-    The terminated state can reach us before the last bytes reach the log file, so a log that is
-    not whole is read once more.
+    What the status holds all of costs no request, and is there when the log is gone. The
+    terminated state can reach us before the last bytes reach the log file, so a log that is not
+    whole is read once more.
     """
-    result: ProgramResult | None = None
+    result = decode_message(message, nonce=name, steps=plan.steps)
+    if result is not None:
+        return result, "status", ""
     problem = ""
     for pause_seconds in (0.0, 1.0) if ended else (0.0,):
         if pause_seconds:
@@ -140,7 +143,7 @@ async def _collect(
             break
     if result is None:
         result = decode(b"", nonce=name, steps=plan.steps, message=message or None)
-    return result, problem
+    return result, "log", problem
 
 
 def _injection(
@@ -340,11 +343,13 @@ async def result_of(
     if verdict.stage in (Stage.START_FAILED, Stage.WAITING):
         return not_started(ctx, plan, injection, verdict)
     termination = verdict.message if verdict.stage is Stage.ENDED else ""
-    program, problem = await _collect(
+    program, transport, problem = await _collect(
         ctx, plan, pod, injection.container, termination, ended=verdict.stage is Stage.ENDED
     )
     reach("log-read")
-    injection = msgspec.structs.replace(injection, warnings=(*injection.warnings, *program.remarks))
+    injection = msgspec.structs.replace(
+        injection, transport=transport, warnings=(*injection.warnings, *program.remarks)
+    )
     if program.complete and program.ended_by == "signal":
         message = message or "the container was stopped before all steps had ended"
         ended, outcome = ("Stopped", message), PodOutcome.UNKNOWN

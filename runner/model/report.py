@@ -119,8 +119,8 @@ class StepResult(Record, frozen=True, kw_only=True):
 
 class Injection(Record, frozen=True, kw_only=True):
     """What was done to a pod: an ephemeral container stays in its spec for ever. `reused`: it was
-    there already. `transport` says how the result came: `log` of the container, or `exec` into
-    one that stays."""
+    there already. `transport` says how the result came: `log` of the container, its `status` where
+    no step wrote anything, or `exec` into one that stays."""
 
     container: str
     image: str

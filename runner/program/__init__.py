@@ -9,7 +9,7 @@ from runner.program.build import (
     build,
 )
 from runner.program.collect import Told, collector, told
-from runner.program.decode import decode
+from runner.program.decode import decode, decode_message
 from runner.program.hold import held_seconds, holder, received
 from runner.program.summary import summary
 from runner.program.values import (
@@ -38,6 +38,7 @@ __all__ = [
     "build",
     "collector",
     "decode",
+    "decode_message",
     "held_seconds",
     "holder",
     "received",

@@ -1,64 +1,11 @@
 """The log of a step program back to what its steps did, and how far that can be trusted."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from itertools import count
-from typing import Literal
+from collections.abc import Sequence
 
-from runner.program.build import BLOCK_BYTES
-from runner.program.frames import LEFT_OUT, MODULUS, Frame, Scan, payload, scan
+from runner.program.assemble import ENDS, Execution, Sentences, assemble, lines_are
+from runner.program.frames import Frame, Scan, scan, told_frames
 from runner.program.summary import summary
-from runner.program.values import (
-    AttemptRecord,
-    EndedBy,
-    ProgramResult,
-    ProgramStep,
-    StepRecord,
-    StreamRecord,
-    Summary,
-)
-
-_MAX_SENTENCES = 40
-_EXITED, _TIMED_OUT, _DEADLINE, _SIGNAL = range(4)
-_CUT: dict[int, Literal["", "deadline", "signal"]] = {_DEADLINE: "deadline", _SIGNAL: "signal"}
-_ENDS: dict[str, EndedBy] = {"end": "end", "end-deadline": "deadline", "end-signal": "signal"}
-_NOT_RUN = {
-    "skip-deadline": "deadline",
-    "skip-signal": "signal",
-    "skip-nowhere": "no writable folder for a pipe in the container, or no dd, wc or sleep",
-}
-
-
-class _Sentences(list[str]):
-    """Sentences for people, of which a hostile log cannot cause more than a few."""
-
-    def say(self, sentence: str) -> None:
-        if len(self) < _MAX_SENTENCES:
-            self.append(sentence)
-        elif len(self) == _MAX_SENTENCES:
-            self.append("there is more of that kind")
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """The frames of one attempt."""
-
-    ended: Frame | None = None
-    streams: dict[str, Frame] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Execution:
-    """What one execution of the program left in the log."""
-
-    steps: tuple[StepRecord, ...]
-    ended_by: EndedBy
-    last: Frame
-    frames: int
-    checksum: int
-    problems: _Sentences
-    remarks: _Sentences
+from runner.program.values import ProgramResult, ProgramStep, StepRecord, Summary
 
 
 def decode(
@@ -80,9 +27,9 @@ def decode(
     if not executions:
         return _nothing(log, found, steps, told)
     chosen, frames = _choose(executions, steps)
-    problems = _Sentences(chosen.problems)
+    problems = Sentences(chosen.problems)
     if found.damaged_lines:
-        problems.say(f"{_lines(found.damaged_lines, 'of the program')} damaged")
+        problems.say(f"{lines_are(found.damaged_lines, 'of the program')} damaged")
     if told is not None:
         _compare(told, chosen, frames, problems)
     complete = not problems and chosen.ended_by != "unknown"
@@ -106,14 +53,36 @@ def decode(
     )
 
 
-def _lines(count: int, where: str) -> str:
-    return f"1 line {where} is" if count == 1 else f"{count} lines {where} are"
+def decode_message(
+    message: str, *, nonce: str, steps: Sequence[ProgramStep]
+) -> ProgramResult | None:
+    """The result that a termination message holds all of, proven as that of a log is; otherwise
+    None, and the log is to be read. Never raises."""
+    told = summary(message)
+    if told is None or told.nonce != nonce or told.ended_by == "unknown" or told.bytes:
+        return None
+    frames = told_frames(told.lines, told.execution)
+    if not frames or (told.steps_run, told.steps) != (frames[-1].fields[0], len(steps)):
+        return None
+    whole = assemble(frames, steps)
+    _compare(told, whole, frames, whole.problems)
+    if whole.problems:
+        return None
+    return ProgramResult(
+        steps=whole.steps,
+        complete=True,
+        problems=(),
+        program_started=True,
+        ended_by=whole.ended_by,
+        remarks=tuple(whole.remarks),
+        execution=told.execution,
+    )
 
 
 def _nothing(
     log: bytes, found: Scan, steps: Sequence[ProgramStep], told: Summary | None
 ) -> ProgramResult:
-    problems = _Sentences()
+    problems = Sentences()
     if not log:
         problems.say("the log is empty")
     elif found.other_programs:
@@ -135,12 +104,12 @@ def _nothing(
 
 def _choose(
     executions: dict[str, list[Frame]], steps: Sequence[ProgramStep]
-) -> tuple[_Execution, list[Frame]]:
-    last: tuple[_Execution, list[Frame]] | None = None
+) -> tuple[Execution, list[Frame]]:
+    last: tuple[Execution, list[Frame]] | None = None
     for frames in reversed(executions.values()):
-        if last is not None and not (frames[0].sequence == 0 and frames[-1].kind in _ENDS):
+        if last is not None and not (frames[0].sequence == 0 and frames[-1].kind in ENDS):
             continue  # surely not complete: not worth the time
-        execution = _assemble(frames, steps)
+        execution = assemble(frames, steps)
         if not execution.problems:
             return execution, frames
         last = last or (execution, frames)
@@ -148,215 +117,7 @@ def _choose(
     return last
 
 
-def _assemble(frames: list[Frame], steps: Sequence[ProgramStep]) -> _Execution:
-    problems, remarks = _Sentences(), _Sentences()
-    checksum = _in_sequence(frames, problems)
-    attempts: list[dict[int, _Attempt]] = [{} for _ in steps]
-    not_run = [""] * len(steps)
-    for frame in frames:
-        if frame.kind == "start":
-            _start(frame, steps, problems, remarks)
-        elif frame.kind not in _ENDS:
-            _file(frame, steps, attempts, not_run, problems)
-    records = tuple(
-        StepRecord(
-            playbook=step.playbook,
-            name=step.name,
-            attempts=tuple(_attempts(step, attempts[index], problems, remarks)),
-            not_run=not_run[index] if not attempts[index] else "",
-        )
-        for index, step in enumerate(steps)
-    )
-    for record in records:
-        if not record.attempts and not record.not_run:
-            problems.say(f"the result of step {record.name} did not arrive")
-    end = frames[-1]
-    if end.kind in _ENDS and not problems:
-        kept = sum(frame.fields[4] for frame in frames if frame.kind in {"out", "err"})
-        run = sum(1 for record in records if record.attempts)
-        if (run, kept) != end.fields[:2]:
-            problems.say("the steps and bytes in the log are not as many as the end frame says")
-    without_data = (f for f in frames if f.kind not in {"out", "err"} or f.fields[4] == 0)
-    foreign = sum(1 for f in without_data for text in f.lines if text.strip())
-    if foreign:
-        remarks.say(f"{_lines(foreign, 'between the frames')} not from the program")
-    return _Execution(
-        steps=records,
-        ended_by=_ENDS.get(end.kind, "unknown"),
-        last=end,
-        frames=len(frames),
-        checksum=checksum,
-        problems=problems,
-        remarks=remarks,
-    )
-
-
-def _in_sequence(frames: list[Frame], problems: _Sentences) -> int:
-    """Say which frames are missing, doubled or out of order; return the checksum over all."""
-    checksum, expected = 0, 0
-    for frame in frames:
-        number = frame.sequence
-        if number > expected and expected == 0:
-            problems.say(f"log begins in the middle: {number} frames are missing (rotated?)")
-        elif number == expected + 1:
-            problems.say(f"frame {expected} is missing")
-        elif number > expected:
-            problems.say(f"frames {expected} to {number - 1} are missing")
-        elif number < expected:
-            problems.say(f"frame {number} is doubled or out of order")
-        if frame.kind.startswith("end") and frame.fields[2] != checksum and not problems:
-            problems.say("the checks of the frames are not those that the end frame says")
-        checksum = (checksum * 31 + frame.check) % MODULUS
-        expected = max(expected, number + 1)
-    if frames[-1].kind not in _ENDS:
-        problems.say(
-            f"the log ends behind frame {frames[-1].sequence} without an end frame: the program"
-            " was killed or still runs, or the log was cut"
-        )
-    return checksum
-
-
-def _start(
-    frame: Frame, steps: Sequence[ProgramStep], problems: _Sentences, remarks: _Sentences
-) -> None:
-    version, number, encoding, gzip, digest, session = frame.fields
-    if version != 1:
-        problems.say(f"the frames have format {version}, only format 1 is known")
-    if number != len(steps):
-        problems.say(f"the program had {number} steps, {len(steps)} are expected")
-    if encoding != 1:
-        lost = "could not be sent" if not encoding else "was sent as hexadecimal digits"
-        remarks.say(f"no base64 in the image: output {lost}")
-    if not gzip:
-        remarks.say("no gzip in the image: output was sent uncompressed")
-    if digest != len("sha256sum"):
-        checks = "cksum proves it" if digest else "only gzip's check proves it, where it was used"
-        remarks.say(f"no sha256sum in the image: {checks}")
-    if not session:
-        remarks.say("no setsid in the image: what a step left running may live on")
-
-
-def _file(
-    frame: Frame,
-    steps: Sequence[ProgramStep],
-    attempts: list[dict[int, _Attempt]],
-    not_run: list[str],
-    problems: _Sentences,
-) -> None:
-    """Put a frame where it belongs, the first of a kind only."""
-    index = frame.fields[0]
-    if index >= len(steps):
-        problems.say(f"frame {frame.sequence} names step {index} of {len(steps)}")
-        return
-    step = steps[index]
-    if frame.kind == "skip-tool":
-        tool = step.tools[frame.fields[1]] if frame.fields[1] < len(step.tools) else "?"
-        not_run[index] = not_run[index] or f"tool missing: {tool}"
-        return
-    if frame.kind in _NOT_RUN:
-        not_run[index] = not_run[index] or _NOT_RUN[frame.kind]
-        return
-    number = frame.fields[1]
-    if not 1 <= number <= step.attempts:
-        problems.say(f"frame {frame.sequence} names attempt {number} of {step.attempts}")
-        return
-    attempt = attempts[index].setdefault(number, _Attempt())
-    if frame.kind == "exit":
-        attempt.ended = attempt.ended or frame
-    else:
-        attempt.streams.setdefault(frame.kind, frame)
-
-
-def _attempts(
-    step: ProgramStep, parts: dict[int, _Attempt], problems: _Sentences, remarks: _Sentences
-) -> Iterator[AttemptRecord]:
-    for expected, number in zip(count(1), sorted(parts)):
-        if number != expected:
-            problems.say(f"an attempt of step {step.name} before attempt {number} did not arrive")
-        part = parts[number]
-        stdout = _stream(step, number, part.streams.get("out"), "stdout", problems, remarks)
-        stderr = _stream(step, number, part.streams.get("err"), "stderr", problems, remarks)
-        record = AttemptRecord(
-            number=number,
-            exit_code=None,
-            timed_out=False,
-            duration_seconds=0.0,
-            started_offset_seconds=0.0,
-            stdout=stdout,
-            stderr=stderr,
-            cut_by="lost",
-        )
-        if part.ended is None:
-            problems.say(f"how attempt {number} of step {step.name} ended did not arrive")
-        else:
-            _, _, state, code, began, took = part.ended.fields
-            record = replace(
-                record,
-                exit_code=code if state == _EXITED else None,
-                timed_out=state in {_TIMED_OUT, _DEADLINE},
-                duration_seconds=took / 100,
-                started_offset_seconds=began / 100,
-                cut_by=_CUT.get(state, ""),
-            )
-        yield record
-
-
-# Instead of an exit code of dd: not all had been read when the program had to go on.
-CUT_OFF = 9
-
-
-def _stream(
-    step: ProgramStep,
-    number: int,
-    frame: Frame | None,
-    what: str,
-    problems: _Sentences,
-    remarks: _Sentences,
-) -> StreamRecord:
-    where = f"step {step.name}, attempt {number}, {what}"
-    if frame is None:
-        problems.say(f"the frame of {where} did not arrive")
-        return StreamRecord()
-    _, _, encoding, bad, kept, total = frame.fields
-    limit = step.output_limit_bytes
-    capacity = -(-limit // BLOCK_BYTES) * BLOCK_BYTES
-    got = payload(frame, encoding, kept, capacity)
-    whole = got.proven
-    if bad:
-        whole = False
-        how = "disk full?" if bad == CUT_OFF else f"dd ended with {bad}"
-        problems.say(f"{where}: the container could not keep or count all of it ({how})")
-    elif encoding == LEFT_OUT and kept == 0:
-        limit = 0
-        remarks.say(f"{where}: {total} bytes were left out, the log would have become too long")
-    elif kept != min(total, capacity):
-        whole = False
-        problems.say(f"frame {frame.sequence} ({where}): {kept} of {total} bytes make no sense")
-    elif not whole:
-        problems.say(f"frame {frame.sequence} ({where}) {_damage(frame, encoding, got.data, kept)}")
-    elif not got.exact:
-        problems.say(f"frame {frame.sequence} ({where}) has lines that do not belong to it")
-    data = got.data[:limit]
-    return StreamRecord(
-        data=data,
-        total_bytes=total,
-        truncated=total > limit,
-        sha256=sha256(data).hexdigest() if whole else "",
-        whole=whole,
-    )
-
-
-def _damage(frame: Frame, encoding: int, data: bytes, kept: int) -> str:
-    if not encoding & 3:
-        return "could not be sent: the image has neither base64 nor od"
-    if len(data) < kept:
-        return f"is torn: {len(data)} of {kept} bytes"
-    if frame.digest:
-        return f"is damaged: {kept} bytes, but their hash differs"
-    return "cannot be proven: the image has no sha256sum and no cksum"
-
-
-def _compare(told: Summary, chosen: _Execution, frames: list[Frame], problems: _Sentences) -> None:
+def _compare(told: Summary, chosen: Execution, frames: list[Frame], problems: Sentences) -> None:
     if told.execution != frames[0].execution:
         problems.say("the termination message is that of another execution of the program")
     elif told.frames > chosen.frames:
@@ -369,9 +130,9 @@ def _compare(told: Summary, chosen: _Execution, frames: list[Frame], problems: _
         problems.say("the frames in the log are not those that the termination message tells of")
 
 
-def _remark(found: Scan, chosen: _Execution, message: str | None, told: Summary | None) -> None:
+def _remark(found: Scan, chosen: Execution, message: str | None, told: Summary | None) -> None:
     if found.foreign_lines:
-        chosen.remarks.say(f"{_lines(found.foreign_lines, 'in front')} not from the program")
+        chosen.remarks.say(f"{lines_are(found.foreign_lines, 'in front')} not from the program")
     if found.other_programs:
         chosen.remarks.say(f"{found.other_programs} frames of another program were left out")
     if message and told is None:

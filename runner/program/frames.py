@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +36,7 @@ _HEAD = re.compile(
     rb"@podmedic ([A-Za-z0-9-]{1,63}) ([0-9a-f]{1,16}) (\d{1,9}) ([a-z-]{1,16})"
     rb"((?: \d{1,18}){1,8}) (\d{1,10}) ([0-9a-f]{1,64}|-) ;"
 )
+_TOLD = re.compile(r"([a-z-]{1,16})((?: \d{1,18}){1,8})", re.ASCII)
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _BASE64_START = re.compile(rb"[A-Za-z0-9+/]*")
 _HEX_LINE = re.compile(rb"(?: ?[0-9a-f]{2})+")
@@ -44,7 +45,7 @@ _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 @dataclass(slots=True)
 class Frame:
-    """One line of ours and the text lines that follow it. `check` is proven right."""
+    """One line of ours and the text lines that follow it. `check` is what it must be."""
 
     execution: str
     sequence: int
@@ -119,24 +120,40 @@ def _pieces(line: bytes) -> Iterator[tuple[bytes, bool]]:
 
 def _frame(match: re.Match[bytes]) -> Frame | None:
     _, execution, sequence, kind, numbers, check, digest = match.groups()
-    frame = Frame(
-        execution=execution.decode(),
-        sequence=int(sequence),
-        kind=kind.decode(),
-        fields=tuple(map(int, numbers.split())),
-        check=int(check),
-        digest="" if digest == b"-" else digest.decode(),
+    frame = _made(
+        execution.decode(),
+        int(sequence),
+        kind.decode(),
+        tuple(map(int, numbers.split())),
+        "" if digest == b"-" else digest.decode(),
     )
-    if KINDS.get(frame.kind) != len(frame.fields) or _check(frame) != frame.check:
+    return frame if frame is not None and frame.check == int(check) else None
+
+
+def told_frames(lines: Iterable[str], execution: str) -> list[Frame] | None:
+    """The frames that a termination message tells of: kind and numbers, in their order. Their
+    checks are not in it, but the sum over all of them is. None when one is none of ours."""
+    frames = []
+    for sequence, line in enumerate(lines):
+        match = _TOLD.fullmatch(line)
+        frame = match and _made(
+            execution, sequence, match[1], tuple(map(int, match[2].split())), digest=""
+        )
+        if not frame:
+            return None
+        frames.append(frame)
+    return frames
+
+
+def _made(
+    execution: str, sequence: int, kind: str, fields: tuple[int, ...], digest: str
+) -> Frame | None:
+    if KINDS.get(kind) != len(fields):
         return None
-    return frame
-
-
-def _check(frame: Frame) -> int:
-    check = (int(frame.execution, 16) + frame.sequence * 32 + len(frame.kind)) % MODULUS
-    for number in frame.fields:
+    check = (int(execution, 16) + sequence * 32 + len(kind)) % MODULUS
+    for number in fields:
         check = (check * 1000003 + number) % MODULUS
-    return check
+    return Frame(execution, sequence, kind, fields, check, digest)
 
 
 def payload(frame: Frame, encoding: int, kept: int, capacity: int) -> Payload:

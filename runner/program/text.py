@@ -20,6 +20,10 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
   whoever has the highest score: that is us, not the app. Anybody may raise his own score.
 - What a step writes counts against the pod's ephemeral storage, and a pod that has used that up is
   evicted: so no file of a step may become larger than `_F` blocks of 512 bytes.
+- A result without output is all numbers and goes into the termination message, too: then nobody
+  has to ask for the log. Output never does: whoever may read pods could read it there, not only
+  those who may read logs, and it would stay in the cluster's database. What is longer than `_T`
+  (-1 once there was output) would be cut where many containers share the message's room.
 - /dev/shm is the last place that outputs are kept in: it is small, and the app's as well.
 - Nothing is written to stderr: the log merges both streams without keeping their order.
 - No `$$` and no `$(NAME)`: Kubernetes would expand them (runner.program.build quotes those of the
@@ -30,6 +34,7 @@ FIXED = r"""# podmedic step program. What it prints is explained in docs/log-tra
 exec 2>/dev/null
 echo 1000 >/proc/self/oom_score_adj
 _q='' _p='' _h=- _gz=0 _enc=0 _put='' _sum='' _own='' _end=no _s=0 _r=0 _sent=0 _ran=0 _late=0
+_a='' _T=2600
 trap '_q=signal; [ -z "$_p" ] || { _hit TERM; _nap 30; _hit KILL; }' TERM INT HUP
 _has() { command -v "$1" >/dev/null; }
 _now() { # 1/100 s
@@ -42,11 +47,15 @@ _nap() { # 1/100 s
   [ -z "$_q" ] || kill -9 $!
 }
 _line() { # kind, numbers
+  [ ${#_a} -gt $_T ] || _a="$_a
+$*"
   _k=$1 _c=$(((0x$_x + _s * 32 + ${#1}) % _M)); shift
   for _i; do _c=$(((_c * 1000003 + _i) % _M)); done
   echo "@podmedic $_N $_x $_s $_k $* $_c $_h ;"
   _r=$(((_r * 31 + _c) % _M)) _s=$((_s + 1)) _k="podmedic nonce=$_N exec=$_x"
-  echo "$_k steps=$_ran/$_K frames=$_s bytes=$_sent sum=$_r ended=$_end" >"$_L"
+  _k="$_k steps=$_ran/$_K frames=$_s bytes=$_sent sum=$_r ended=$_end"
+  [ "$_end" = no ] || [ ${#_a} -gt $_T ] || _k=$_k$_a
+  echo "$_k" >"$_L"
 }
 _take() { # o or e: keep the first blocks, count the rest
   exec >"$_w/$1.n" <"$_w/$1.p"
@@ -71,7 +80,7 @@ _data() { # out or err, o or e
   _taken "$2" || { _bad=9 _kept=$(wc -c <"$_w/$2"); _kept=${_kept:-0} _all=$_kept; }
   _f=0 _z=$2 _size=$_kept
   if [ "$_kept" -gt 0 ]; then
-    _f=$_enc _h=$($_sum <"$_w/$2"); _h=${_h%% *} _h=${_h:--}
+    _T=-1 _f=$_enc _h=$($_sum <"$_w/$2"); _h=${_h%% *} _h=${_h:--}
     if [ $_gz = 4 ] && { [ "$_h" = - ] || [ "$_kept" -gt 400 ]; }; then
       if gzip -c <"$_w/$2" >"$_w/z"; then _f=$((_enc + 4)) _z=z; fi
       [ "$_kept" -lt 65536 ] || _size=$(wc -c <"$_w/$_z")

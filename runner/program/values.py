@@ -89,7 +89,7 @@ class ProgramResult:
 class Summary:
     """The termination message. `ended_by` is `unknown` while the program had not ended; `frames`
     is how many it had sent, `bytes` how many bytes of output they held, `checksum` runs over the
-    checks of all frames."""
+    checks of all frames. `lines` are the frames themselves, where they hold no output."""
 
     nonce: str
     execution: str
@@ -99,3 +99,4 @@ class Summary:
     bytes: int
     checksum: int
     ended_by: EndedBy
+    lines: tuple[str, ...] = ()

@@ -207,7 +207,8 @@ def test_killed_at(lab: Lab, shop: str, tmp_path: Path, point: str) -> None:
 
 @pytest.mark.parametrize("at", ["injecting-recorded:2", "patched:2", "running", "log-read"])
 def test_killed_in_the_second_attempt(lab: Lab, namespace: str, tmp_path: Path, at: str) -> None:
-    """The image has no shell, so a second container was sent: neither is sent again."""
+    """The image has no shell, so a second container was sent: neither is sent again. What it did
+    stands in the pod's status, as no step wrote anything: no log of ours is asked for."""
     pause = {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
         "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
@@ -216,7 +217,7 @@ def test_killed_in_the_second_attempt(lab: Lab, namespace: str, tmp_path: Path, 
     lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
     debugger = {"image": "busybox:1.36", "strategy": ["own-image", "shared"]}
     path = pm.playbook(tmp_path, [{"name": "net", "run": ["true"]}], debugger=debugger)
-    out = tmp_path / "out"
+    out, offset = tmp_path / "out", lab.audit_offset()
     assert pm.run(lab, namespace, path, directory=out, kill_at=at).code == -signal.SIGKILL
 
     done = resume(lab, out)
@@ -226,6 +227,9 @@ def test_killed_in_the_second_attempt(lab: Lab, namespace: str, tmp_path: Path, 
     assert [(a["strategy"], a["outcome"]) for a in pod["strategies"]] == [
         ("own-image", "failed"), ("shared", "used"),
     ]  # fmt: skip
+    assert pod["injections"][-1]["transport"] == "status"
+    asked = [event["requestURI"] for event in lab.requests(offset, user_agent="podmedic/")]
+    assert not [uri for uri in asked if f"/{namespace}/" in uri and "container=podmedic-" in uri]
     (found,) = pm.ephemeral_containers(lab, namespace).values()
     # The API server puts the latest one first.
     assert sorted(name[-2:] for name in found) == ["-1", "-2"]
