@@ -12,6 +12,8 @@ from runner.plan.pods import InjectionPlan, PodPlan, name_of, plan_as, plan_by
 def left_in(plan: PodPlan, injection: InjectionPlan, run_id: str) -> Container | None:
     """The first container of this injection, where it is in the pod already."""
     pod = plan.pod
+    if not pod.spec.ephemeral_containers:
+        return None
     return pod.ephemeral_container(name_of(injection, run_id, pod.metadata.uid, 1))
 
 
