@@ -5,6 +5,7 @@ from runner.injection.container import (
     Built,
     build_container,
     container_name,
+    start_of,
 )
 from runner.injection.copy import (
     EXPIRES_ANNOTATION,
@@ -41,4 +42,5 @@ __all__ = [
     "run_label",
     "security_for",
     "shown_address",
+    "start_of",
 ]

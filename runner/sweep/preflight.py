@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason
 from runner.examine import PODS
-from runner.injection import copy_body
+from runner.injection import copy_body, start_of
 from runner.model.node import Node
 from runner.model.pod import Pod
 from runner.permissions import needs
@@ -138,9 +138,10 @@ def with_predictions(
         def why(injection: InjectionPlan) -> Skip | None:
             if left_in(plan, injection, run_id) is not None:
                 return None
-            name = name_of(injection, run_id, pod.metadata.uid, 1)
-            body = container_for(plan, injection, name=name, run_id=run_id, program="").body
-            found = predict(pod, body, nodes.get(pod.spec.node_name), simulated=True)
+            start = start_of(
+                pod, plan.target_container, injection.debugger, injection.choice.strategy
+            )
+            found = predict(pod, start, nodes.get(pod.spec.node_name), simulated=True)
             return None if found is None else Skip(found.reason, found.message)
 
         return without_impossible(plan, why)
