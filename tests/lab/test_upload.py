@@ -170,10 +170,10 @@ def lockable(server: s3.S3) -> str:
     return "lockable"
 
 
-def retention(store: s3.S3, bucket: str) -> tuple[str, str, datetime]:
+def retention(store: s3.S3, bucket: str, key: str = KEY) -> tuple[str, str, datetime]:
     """Version, mode and end of what was sent last."""
-    version = store.ask("HEAD", f"/{bucket}/{KEY}")[1]["x-amz-version-id"]
-    status, _, said = store.ask("GET", f"/{bucket}/{KEY}", f"retention=&versionId={version}")
+    version = store.ask("HEAD", f"/{bucket}/{key}")[1]["x-amz-version-id"]
+    status, _, said = store.ask("GET", f"/{bucket}/{key}", f"retention=&versionId={version}")
     mode, until = re.search("<Mode>(.*?)</Mode>", said), re.search("Date>(.*?)</R", said)
     assert status == 200, said
     assert mode is not None
@@ -252,19 +252,24 @@ def test_what_is_kept_for_longer_is_well(
     assert "wrong" not in str(error.value)
 
 
-def test_a_sweep_without_a_volume(lab: Lab, namespace: str, store: s3.S3, tmp_path: Path) -> None:
-    """`run -o s3://…`: the bundle is in the store, nothing is left here; where it cannot be sent,
-    everything is."""
+def test_a_sweep_without_a_volume(
+    lab: Lab, namespace: str, store: s3.S3, lockable: str, tmp_path: Path
+) -> None:
+    """`run -o s3://…`: the bundle is in the store, locked, and nothing is left here; where it cannot
+    be sent, everything is."""
     run = ("run", "crashloop", "-n", namespace, "--allow-empty", "-q", "-o")
     here = {"TMPDIR": str(tmp_path)}
-    code, (said,) = podmedic(store, tmp_path, *run, URL, lab=lab, environment=here)
+    sent = (*run, f"s3://{lockable}/nightly", "--retain", "1d")
+    code, (said,) = podmedic(store, tmp_path, *sent, lab=lab, environment=here)
     assert (code, "no pod" in said) == (0, True)
-    ((name, data),) = store.objects().items()
+    (there,) = (store.folder / lockable / "nightly").iterdir()
+    name, data = there.name, there.read_bytes()
+    assert retention(store, lockable, f"nightly/{name}")[1] == "GOVERNANCE"
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "got.tar.zst").write_bytes(data)
     told = pm.podmedic(None, "verify", tmp_path / "got.tar.zst", directory=tmp_path / "x")
     assert told.code == 0
-    assert f"\nRun: {Path(name).name.removesuffix('.tar.zst')}, " in told.stdout
+    assert f"\nRun: {name.removesuffix('.tar.zst')}, " in told.stdout
     (tmp_path / "got.tar.zst").unlink()
 
     desk = tmp_path.with_name("desk")
