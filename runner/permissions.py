@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.cluster import Resource
-from runner.playbook import Playbook
+from runner.playbook import ObjectKind, Playbook
 
 SERVICE_ACCOUNT = "podmedic"
 OF_WORKLOADS = (
@@ -18,6 +18,7 @@ OF_WORKLOADS = (
     Resource(plural="daemonsets", group="apps"),
     Resource(plural="jobs", group="batch"),
 )
+WORKLOAD_KINDS: tuple[ObjectKind, ...] = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 OF_SERVICES = (
     Resource(plural="services"),
     Resource(plural="endpointslices", group="discovery.k8s.io"),
@@ -125,11 +126,22 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 of_cluster=True,
             )
         )
-    if any(p.reads_objects for p in playbooks):
+    reading = [p for p in playbooks if p.reads_objects]
+    if reading:
+        templates = any(p.judges(k) for p in reading for k in ("Service", *WORKLOAD_KINDS))
+        policies = any(p.reads_policies for p in reading)
+        services = any(p.reads_services for p in reading)
+        scaling = any(p.judges("HorizontalPodAutoscaler") for p in reading)
         why = (
-            (OF_WORKLOADS, "workloads without a pod to look into: quota, admission, failed Jobs"),
-            (OF_SERVICES, "Services that send to nobody, and what is behind those that a pod uses"),
-            ((OF_SCALING,), "autoscalers that cannot scale"),
+            (
+                OF_WORKLOADS if templates or policies else (),
+                "workloads without a pod to look into: quota, admission, failed Jobs",
+            ),
+            (
+                OF_SERVICES if services else (),
+                "Services that send to nobody, and what is behind those that a pod uses",
+            ),
+            ((OF_SCALING,) if scaling else (), "autoscalers that cannot scale"),
         )
         found += [
             Need(

@@ -29,6 +29,7 @@ from runner.select import owner_matches_workload, workload_aimed_at, workload_of
 
 # A controller that cannot create a pod tries again after at most 1000 s.
 EVENT_MEMORY = timedelta(minutes=20)
+_NOT_ASKED = "NotAsked"
 _MAX_EVENTS = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +55,8 @@ def judge_objects(
         if not playbook.spec.workloads:
             continue
         name = playbook.metadata.name
+        for kind, why in _not_asked(playbook, objects):
+            questions.add((f"kind {kind}", name, _NOT_ASKED, f"the run did not ask for it: {why}"))
         for fact, why in objects.unknown.items():
             if fact == "policies":
                 continue  # a question about pods, and told with them
@@ -63,7 +66,8 @@ def judge_objects(
             if not _meant(playbook, one, label_selector, aims):
                 continue
             subject, known = _Subject(one, around), object_facts(one, around, now)
-            for result in Judge(name, playbook.spec.workloads, subject, known).results():
+            rules = [rule for rule in playbook.spec.workloads if rule.is_about(one.kind)]
+            for result in Judge(name, rules, subject, known).results():
                 if isinstance(result, Hit):
                     finding = _finding(one, result)
                     found.setdefault(finding.fingerprint, finding)
@@ -75,6 +79,18 @@ def judge_objects(
         for subject, name, reason, message in sorted(questions)
     )
     return ranked(found.values()), unanswered
+
+
+def _not_asked(playbook: Playbook, objects: Objects) -> Iterator[tuple[str, str]]:
+    """What was not needed when the run looked, by other playbooks than this one, and its rules
+    judge."""
+    for kind, why in objects.not_needed.items():
+        judged = "Service" if kind == "EndpointSlice" else kind
+        # Policies are a question about pods, and told with them.
+        if kind != "NetworkPolicy" and any(
+            rule.sign is None and rule.is_about(judged) for rule in playbook.spec.workloads
+        ):
+            yield kind, why
 
 
 def examinations(

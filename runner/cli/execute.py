@@ -47,11 +47,12 @@ from runner.model.objects import Objects
 from runner.model.seen import Seen
 from runner.plan import PodPlan
 from runner.progress import Progress, progress
-from runner.record import RecordError, RunRecord, difference
+from runner.record import Actor, RecordError, RunRecord, difference
 from runner.report.files import OutputError, growing_file, write_atomically
 from runner.report.view import plural
 from runner.sweep import (
     Earlier,
+    EventLists,
     Outside,
     Stop,
     claim_of,
@@ -141,10 +142,14 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         started_at = _now()
         meant = None if run is None else run.meant()
         gathered, plans = await prepare(outside, request.playbooks, selection, meant=meant)
+        actor = Actor()
+        if run is None and request.dry_run is None:
+            # Early: who may do everything is asked no more about that.
+            actor = await actor_of(cluster)
         # What a workload says that has no pod yet; plans are about pods alone.
-        objects = Objects()
+        objects, events = Objects(), EventLists()
         if request.dry_run is None:
-            objects = await list_objects(cluster, request.playbooks, selection)
+            objects, events = await list_objects(cluster, request.playbooks, selection, plans)
         said = plans or judged(request.playbooks, objects, plans, (), selection, outside)[0]
         if not said and run is None:
             why = nothing_selected(request.playbooks, selection, gathered)
@@ -170,7 +175,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 cluster=await cluster_ref(cluster),
                 default_namespace=default_namespace,
                 pods=pod_records(plans),
-                actor=await actor_of(cluster),
+                actor=actor,
             )
         else:
             earlier = _earlier(request, run, plans)
@@ -188,6 +193,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
             gathered,
             plans,
             objects,
+            events,
             run_id=run_id,
             selection=selection,
             budget=request.budget,

@@ -1,6 +1,5 @@
 """`KubeCluster`: the port `runner.cluster.Cluster` over HTTP."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import MappingProxyType, TracebackType
@@ -19,6 +18,7 @@ from runner.kube.exec import KubeStreams, StreamPolicy
 from runner.kube.http import Answer, HttpClient, Request
 from runner.kube.objects import LIST_RESTARTS, PAGE_SIZE, KubeObjects
 from runner.kube.retry import RetryPolicy
+from runner.kube.rights import Rights, User
 from runner.kube.watch import Watch, WatchPolicy
 from runner.model.base import Value
 from runner.model.pod import Event, Pod
@@ -46,19 +46,10 @@ class _EventList(Value, frozen=True, kw_only=True):
     items: tuple[Event, ...] | None = None
 
 
-class _ReviewStatus(Value, frozen=True, kw_only=True):
-    allowed: bool = False
-
-
-class _Review(Value, frozen=True, kw_only=True):
-    status: _ReviewStatus = _ReviewStatus()
-
-
 _pod_list = msgspec.json.Decoder(_PodList).decode
 _event_list = msgspec.json.Decoder(_EventList).decode
 _pod = msgspec.json.Decoder(Pod).decode
 _event = msgspec.json.Decoder(Event).decode
-_review = msgspec.json.Decoder(_Review).decode
 
 
 async def connect(
@@ -109,6 +100,7 @@ class KubeCluster:
         self.server = server
         self.objects = KubeObjects(http, watches)
         self.streams = KubeStreams(http, streams)
+        self._rights = Rights(self.objects)
         self.default_namespace = default_namespace
 
     async def __aenter__(self) -> Self:
@@ -265,36 +257,11 @@ class KubeCluster:
                 yield chunk
 
     async def denied(self, questions: Sequence[AccessQuestion]) -> Sequence[AccessQuestion]:
-        allowed = await asyncio.gather(*map(self._is_allowed, questions))
-        return [asked for asked, yes in zip(questions, allowed, strict=True) if not yes]
+        return await self._rights.denied(questions)
 
-    async def _is_allowed(self, asked: AccessQuestion) -> bool:
-        resource, _, subresource = asked.resource.partition("/")
-        attributes = {
-            "verb": asked.verb,
-            "group": asked.group,
-            "resource": resource,
-            "subresource": subresource,
-            "namespace": asked.namespace or "",
-        }
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        question = Question(
-            verb="create", resource="selfsubjectaccessreviews.authorization.k8s.io", namespace=None
-        )
-        answer = await self._http.send(
-            Request(
-                method="POST",
-                path="/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                question=question,
-                body=msgspec.json.encode(body),
-                headers={"Content-Type": "application/json"},
-            )
-        )
-        return _understood(_review, answer, question).status.allowed
+    async def user(self) -> User:
+        """Who we are. Raises ClusterError."""
+        return await self._rights.user()
 
     async def _event_pages(
         self, namespace: str | None, field_selector: str

@@ -140,7 +140,8 @@ class NetworkPolicy(Value, frozen=True, kw_only=True):
 class Objects(Value, frozen=True, kw_only=True):
     """Of the swept namespaces. `events` are the warnings about anything but pods; `unknown` maps
     a fact (`workloads`, `services`, `autoscalers`, `policies`, `events`) to the reason why it could
-    not be had."""
+    not be had; `not_needed` maps a kind (`Deployment`) to the reason why it was not asked for: no
+    rule could have said anything."""
 
     controllers: tuple[Controller, ...] = ()
     services: tuple[Service, ...] = ()
@@ -148,6 +149,7 @@ class Objects(Value, frozen=True, kw_only=True):
     policies: tuple[NetworkPolicy, ...] = ()
     events: tuple[Event, ...] = ()
     unknown: dict[str, str] = {}
+    not_needed: dict[str, str] = {}
 
 
 class ObjectExamination(Value, frozen=True, kw_only=True):

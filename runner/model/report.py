@@ -363,13 +363,15 @@ class Run(Record, frozen=True, kw_only=True):
 class Completeness(Record, frozen=True, kw_only=True):
     """Of a playbook that has no rules: how many of the items that it asks of all its pods (steps,
     log, events, changes) are there and `whole`, as `percent` rounded down, and what is missing with
-    the reason, the most frequent first, twenty at most."""
+    the reason, the most frequent first, twenty at most; `notNeeded` is what was not asked for
+    because there was no need, and counts for nothing."""
 
     playbook: str
     asked: int
     whole: int
     percent: int
     missing: tuple[str, ...] = ()
+    not_needed: tuple[str, ...] = ()
 
 
 class Summary(Record, frozen=True, kw_only=True):
@@ -387,6 +389,9 @@ class Summary(Record, frozen=True, kw_only=True):
     rules: dict[str, int] = {}
     # Of playbooks without rules, which collect for people.
     evidence: tuple[Completeness, ...] = ()
+    # Kinds of objects that no rule could have said anything of, and why: they were not asked for.
+    # What was forbidden is not evaluated.
+    not_needed: dict[str, str] = {}
 
 
 class Report(Record, frozen=True, kw_only=True):

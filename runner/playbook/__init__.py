@@ -4,11 +4,12 @@ from runner.playbook.debugger import Debugger
 from runner.playbook.errors import PlaybookError, PlaybookErrors, UnknownPlaybookError
 from runner.playbook.load import builtin, load, load_file, resolve
 from runner.playbook.schema import json_schema
-from runner.playbook.spec import FindingRule, Playbook, Step, Targets
+from runner.playbook.spec import FindingRule, ObjectKind, Playbook, Step, Targets
 
 __all__ = [
     "Debugger",
     "FindingRule",
+    "ObjectKind",
     "Playbook",
     "PlaybookError",
     "PlaybookErrors",

@@ -56,6 +56,7 @@ def check(document: Any) -> Iterator[Problem]:
             loc: Loc = ("spec", section, index)
             yield from _check_unless(rule, earlier, loc)
             yield from _Rule(rule, by_name, loc).check()
+            yield from _check_kinds(rule, section, loc)
             if "refuted" in rule:
                 if section == "workloads":
                     yield Problem((*loc, "refuted"), "is for findings of pods only")
@@ -63,6 +64,22 @@ def check(document: Any) -> Iterator[Problem]:
                 yield from _Rule(refuted, by_name, (*loc, "refuted")).check()
             if isinstance(rule.get("id"), str):
                 earlier.append(rule["id"])
+
+
+def _check_kinds(rule: Mapping[str, Any], section: str, loc: Loc) -> Iterator[Problem]:
+    if section == "findings":
+        for key in ("kinds", "sign"):
+            if key in rule:
+                yield Problem((*loc, key), "is for workloads only")
+        return
+    sign, kinds = rule.get("sign"), listed(rule.get("kinds"))
+    if sign == "NoPods" and tuple(kinds) != ("Service",):
+        yield Problem((*loc, "sign"), "NoPods is a sign of Services: kinds: [Service]")
+    if sign == "Warning" and (not kinds or {"Service", "Pod"} & {str(kind) for kind in kinds}):
+        yield Problem(
+            (*loc, "sign"),
+            "Warning is a sign of workloads: name kinds, and neither Service nor Pod among them",
+        )
 
 
 def _check_targets(targets: Mapping[str, Any]) -> Iterator[Problem]:

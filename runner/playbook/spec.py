@@ -1,6 +1,7 @@
 """What a playbook is: frozen values, spelled in the file as Kubernetes spells its own."""
 
 import hashlib
+import re
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -17,10 +18,16 @@ from runner.playbook.use import MAX_USED
 
 API_VERSION = "podmedic.io/v1alpha1"
 
+ObjectKind = Literal[
+    "Deployment", "StatefulSet", "DaemonSet", "Job", "HorizontalPodAutoscaler", "Service", "Pod"
+]
 # Enumerations come as words; everything else must already be of its kind.
 _Severity = Annotated[Severity, Field(strict=False)]
 _Confidence = Annotated[Confidence, Field(strict=False)]
 _Condition = Annotated[TargetCondition, Field(strict=False)]
+
+
+_OTHER_POLICIES = re.compile(r"(?<![.\w])policies\b(?!\.blocked\b)")
 
 
 class Owner(Spec):
@@ -228,6 +235,18 @@ class FindingRule(Spec):
     """re2 pattern: only lines that match are shown as evidence; the last ones otherwise."""
     refuted: Refutation | None = None
     """What shows that it is not so."""
+    kinds: tuple[ObjectKind, ...] = ()
+    """With `workloads`: which kinds of object it judges. Default: all. A kind that no rule judges
+    is not asked for."""
+    sign: Literal["Warning", "NoPods"] | None = None
+    """With `workloads`: what must be there for it to hold, so that objects need not be asked for
+    without it. `Warning`: an event of that type about an object of its kinds, or about a ReplicaSet
+    of a Deployment; `NoPods`, for Services: no pod that was looked at is selected. Default: it may
+    always hold."""
+
+    def is_about(self, kind: str) -> bool:
+        """Whether it judges objects of that kind."""
+        return not self.kinds or kind in self.kinds
 
     @cached_property
     def version(self) -> str:
@@ -315,6 +334,35 @@ class Playbook(Document):
         """Whether it asks what NetworkPolicies say."""
         return self._asks("policies")
 
+    @property
+    def reads_all_policies(self) -> bool:
+        """Whether it asks for more than those that keep a pod from a host that it names."""
+        return any(
+            _OTHER_POLICIES.search(text)
+            for rule in self.spec.findings
+            for asked in (rule, rule.refuted)
+            if asked is not None
+            for text in (asked.when, asked.each or "")
+        )
+
+    @property
+    def asks_for_services(self) -> bool:
+        """Whether it wants to know which Services select the pod."""
+        return self._asks("services")
+
+    @property
+    def reads_services(self) -> bool:
+        """Whether Services matter to it, those that stand behind a host of a policy as well."""
+        return (
+            self.judges("Service")
+            or self.compares_services
+            or self.asks_for_services
+            or self.reads_policies
+        )
+
+    def judges(self, kind: ObjectKind) -> bool:
+        return any(rule.is_about(kind) for rule in self.spec.workloads)
+
     def _asks(self, fact: str) -> bool:
         return any(
             fact in Condition.compile(text).variables
@@ -325,7 +373,8 @@ class Playbook(Document):
     @property
     def reads_objects(self) -> bool:
         """Whether it judges by workloads and Services, not by pods alone."""
-        return bool(self.spec.workloads) or self.compares_services or self._asks("services")
+        others = any(set(rule.kinds) != {"Pod"} for rule in self.spec.workloads)
+        return others or self.compares_services or self.asks_for_services
 
     def place(self, rule: str) -> str:
         """FILE:LINE of the rule of that id, which may be borrowed from another playbook."""

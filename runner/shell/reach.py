@@ -35,7 +35,7 @@ from runner.select import condition_status
 from runner.shell.again import Again, find_again
 from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
 from runner.sweep import Selection
-from runner.sweep.evidence import list_events
+from runner.sweep.events import list_events
 from runner.sweep.existence import Absent
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.memory import list_usage

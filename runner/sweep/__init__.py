@@ -1,7 +1,9 @@
 """Plan, examine many pods within budgets, judge, assemble one report."""
 
+from runner.sweep.events import EventLists
 from runner.sweep.lease import Busy, Lease, claim_of, require_lease
-from runner.sweep.objects import judged, list_objects
+from runner.sweep.listing import list_objects
+from runner.sweep.objects import judged
 from runner.sweep.outside import Outside
 from runner.sweep.pool import Cut, Stop
 from runner.sweep.resume import Earlier, pod_records
@@ -15,6 +17,7 @@ __all__ = [
     "Busy",
     "Cut",
     "Earlier",
+    "EventLists",
     "Lease",
     "Outside",
     "Selection",

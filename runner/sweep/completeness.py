@@ -8,6 +8,7 @@ from runner.model.report import Completeness, StepOutcome, StepResult
 from runner.model.seen import Seen, SeenPod
 from runner.playbook import Playbook
 from runner.report import plural
+from runner.select import is_healthy
 
 _MAX_MISSING = 20
 
@@ -24,6 +25,9 @@ def completeness(seen: Seen, playbooks: Sequence[Playbook]) -> tuple[Completenes
 
 def _of(seen: Seen, playbook: Playbook, pods: Sequence[SeenPod]) -> Completeness:
     items = [item for pod in pods for item in _items(seen, playbook, pod)]
+    # What changed is asked of the workloads of ill pods alone.
+    well = sum(is_healthy(pod.examination.conditions) for pod in pods)
+    healthy = f"changes: not ill ({plural(well, 'pod')})"
     missing = Counter((what, why) for what, why in items if why)
     whole = len(items) - missing.total()
     return Completeness(
@@ -35,6 +39,7 @@ def _of(seen: Seen, playbook: Playbook, pods: Sequence[SeenPod]) -> Completeness
             f"{what}: {why} ({plural(count, 'pod')})"
             for (what, why), count in missing.most_common(_MAX_MISSING)
         ),
+        not_needed=(healthy,) if well and playbook.spec.evidence.changes else (),
     )
 
 
@@ -43,7 +48,7 @@ def _items(seen: Seen, playbook: Playbook, pod: SeenPod) -> Iterator[tuple[str, 
     unknown = pod.examination.unknown
     yield "events", seen.events_unknown or unknown.get("events", "")
     yield "logs", unknown.get("logs", "")
-    if playbook.spec.evidence.changes:
+    if playbook.spec.evidence.changes and not is_healthy(pod.examination.conditions):
         yield "changes", seen.changes_unknown
     results = {step.name: step for step in pod.result.steps if step.playbook == playbook.name}
     for step in playbook.spec.steps:

@@ -9,7 +9,7 @@ from runner.model.objects import ConfigMap
 from runner.model.report import ConfigurationChange
 from runner.permissions import CONFIG_MAPS
 from runner.plan import PodPlan
-from runner.sweep.evidence import to_list
+from runner.sweep.events import to_list
 from runner.sweep.revisions import wants_changes
 
 

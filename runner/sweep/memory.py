@@ -16,7 +16,7 @@ from runner.permissions import METRICS
 from runner.plan import InjectionPlan, PodPlan, hold_back, left_in
 from runner.preflight import memory_limit_bytes, too_tight
 from runner.select import Skip
-from runner.sweep.evidence import MAX_NAMESPACES
+from runner.sweep.events import MAX_NAMESPACES
 
 _PODS = Resource(plural=METRICS.resource, group=METRICS.group, version="v1beta1")
 # An aggregated API that is down is asked again and again; a sweep does not wait for that.

@@ -1,6 +1,5 @@
-"""Workloads and Services: a few LISTs for each namespace, and what they say."""
+"""What workloads and Services say, to whoever wants to know it."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,16 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
-from runner.analyze import failed_jobs, judge_objects, missing_pods
-from runner.cluster import Cluster, ClusterError, Resource
+from runner.analyze import failed_jobs, judge_objects
 from runner.examine.context import Redact
 from runner.examine.evidence import clean_event
 from runner.injection import ServiceMap
 from runner.model.examination import Examination
 from runner.model.objects import Controller, EndpointSlice, NetworkPolicy, Objects, Service
-from runner.model.pod import Event, Pod, PodCondition
+from runner.model.pod import Pod, PodCondition
 from runner.model.report import Confidence, Finding, NotEvaluated, Severity
-from runner.permissions import OF_POLICIES, OF_SCALING, OF_SERVICES, OF_WORKLOADS
 from runner.plan import PodPlan, Services, knowing_services
 from runner.playbook import Playbook
 from runner.select import app_statuses
@@ -33,93 +30,6 @@ _REFUSED = (
     "Evicted", "SysctlForbidden", "UnexpectedAdmissionError", "TopologyAffinityError", "AppArmor",
     "PodOSNotSupported",
 )  # fmt: skip
-_EVENTS = "type=Warning,involvedObject.kind!=Pod"
-_KINDS = {
-    "deployments": "Deployment",
-    "statefulsets": "StatefulSet",
-    "daemonsets": "DaemonSet",
-    "jobs": "Job",
-    OF_SCALING.plural: "HorizontalPodAutoscaler",
-}
-
-
-def namespaces_of(playbooks: Sequence[Playbook], selection: Selection) -> tuple[str | None, ...]:
-    """Where playbooks that read objects want to look; None stands for everywhere."""
-    found: dict[str | None, None] = {}
-    for playbook in playbooks:
-        targets = playbook.spec.targets
-        if not (playbook.reads_objects or playbook.reads_policies):
-            continue
-        if selection.aims:
-            aims = (a for a in selection.aims if playbook.name in a.playbooks and not a.target.pod)
-            found.update(dict.fromkeys(aim.target.namespace for aim in aims))
-        elif selection.namespaces is None:
-            found[None] = None
-        else:
-            asked = selection.namespaces or targets.namespaces or (selection.default_namespace,)
-            found.update(dict.fromkeys(asked))
-    return tuple(found)
-
-
-async def list_objects(
-    cluster: Cluster, playbooks: Sequence[Playbook], selection: Selection
-) -> Objects:
-    """What may not be listed, or cannot be, is named in `unknown`; never raises ClusterError."""
-    of_policies = _Lister(
-        cluster, namespaces_of([p for p in playbooks if p.reads_policies], selection)
-    )
-    policies = await of_policies.list("policies", OF_POLICIES, NetworkPolicy)
-    namespaces = namespaces_of([p for p in playbooks if p.reads_objects], selection)
-    if not namespaces:
-        return Objects(policies=tuple(policies), unknown=of_policies.told())
-    wanted = any(p.spec.evidence.events for p in playbooks)
-    lister = _Lister(cluster, namespaces)
-    kinds = (*OF_WORKLOADS, OF_SCALING)
-    found, services = await asyncio.gather(
-        asyncio.gather(*(lister.list(_fact(kind), kind, Controller) for kind in kinds)),
-        lister.list("services", OF_SERVICES[0], Service),
-    )
-    controllers = tuple(
-        msgspec.structs.replace(each, kind=_KINDS[kind.plural])
-        for kind, listed in zip(kinds, found, strict=True)
-        for each in listed
-        if each.metadata.deletion_timestamp is None
-    )
-    # Only where something looks wrong: most namespaces cost no more.
-    slices: Sequence[EndpointSlice] = ()
-    if _sends_nowhere(controllers, services) or any(p.compares_services for p in playbooks):
-        slices = await lister.list("services", OF_SERVICES[1], EndpointSlice)
-    events: Sequence[Event] = ()
-    if wanted and any(missing_pods(each) for each in controllers):
-        events = await lister.events()
-    return Objects(
-        controllers=controllers,
-        services=tuple(services),
-        endpoint_slices=tuple(slices),
-        policies=tuple(policies),
-        events=tuple(events),
-        unknown={**lister.told(), **of_policies.told()},
-    )
-
-
-def _fact(kind: Resource) -> str:
-    return "autoscalers" if kind is OF_SCALING else "workloads"
-
-
-def _sends_nowhere(controllers: Sequence[Controller], services: Sequence[Service]) -> bool:
-    """Whether a Service selects the pods of no workload."""
-    templates: dict[str, list[dict[str, str]]] = {}
-    for each in controllers:
-        labels = each.spec.template.metadata.labels
-        templates.setdefault(each.metadata.namespace, []).append(labels)
-    return any(
-        service.spec.selector
-        and not any(
-            service.spec.selector.items() <= labels.items()
-            for labels in templates.get(service.metadata.namespace, ())
-        )
-        for service in services
-    )
 
 
 def judged(
@@ -266,38 +176,3 @@ def _without_annotations(one: Annotated) -> Annotated:
         return one
     metadata = msgspec.structs.replace(one.metadata, annotations={})
     return msgspec.structs.replace(one, metadata=metadata)
-
-
-class _Lister:
-    def __init__(self, cluster: Cluster, namespaces: Sequence[str | None]) -> None:
-        self._cluster = cluster
-        self._namespaces = namespaces
-        self.unknown: dict[str, list[str]] = {}
-
-    async def list(self, fact: str, resource: Resource, as_: type[T]) -> Sequence[T]:
-        found: list[T] = []
-        name = ".".join(part for part in (resource.plural, resource.group) if part)
-        for namespace in self._namespaces:
-            try:
-                found += await self._cluster.objects.list(resource, namespace, as_)
-            except ClusterError as error:
-                self._failed(fact, f"list {name}", error)
-        return found
-
-    async def events(self) -> Sequence[Event]:
-        found: list[Event] = []
-        for namespace in self._namespaces:
-            try:
-                found += (await self._cluster.list_events(namespace, _EVENTS))[0]
-            except ClusterError as error:
-                self._failed("events", "list events", error)
-        return found
-
-    def told(self) -> dict[str, str]:
-        return {fact: "; ".join(sorted(why)) for fact, why in sorted(self.unknown.items())}
-
-    def _failed(self, fact: str, what: str, error: ClusterError) -> None:
-        why = error.why_unknown(what)
-        known = self.unknown.setdefault(fact, [])
-        if why not in known:
-            known.append(why)

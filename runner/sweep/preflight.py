@@ -34,17 +34,7 @@ from runner.preflight import (
 from runner.select import Skip
 from runner.sweep.memory import MemoryUse, list_usage, with_headroom
 from runner.sweep.nodes import list_nodes
-from runner.sweep.outside import Outside
 
-# What is refused to one pod for one of these is refused to all of its kind.
-_OF_THE_KIND = frozenset(
-    {
-        ErrorReason.POD_SECURITY,
-        ErrorReason.ADMISSION,
-        ErrorReason.INVALID,
-        ErrorReason.FORBIDDEN,
-    }
-)
 # The API server did not refuse: it could not be asked.
 _NO_ANSWER = frozenset(
     {
@@ -96,16 +86,15 @@ async def _ask_for_copy(
 
 
 async def ask_server(
-    cluster: Cluster, plans: Sequence[PodPlan], policy: Policy, run_id: str, *, shared_by: int = 1
+    cluster: Cluster, plans: Sequence[PodPlan], policy: Policy, run_id: str
 ) -> dict[str, Prediction]:
-    """The answer by kind of injection, for each kind that so many pods share: the policy's if it
-    is against it, else the API server's to one dry run."""
-    members: dict[str, list[tuple[PodPlan, InjectionPlan]]] = {}
+    """The answer by kind of injection: the policy's if it is against it, else the API server's to
+    one dry run."""
+    kinds: dict[str, tuple[PodPlan, InjectionPlan]] = {}
     for plan in plans:
         for injection in plan.injections:
             if injection.steps:
-                members.setdefault(kind_of(plan, injection), []).append((plan, injection))
-    kinds = {kind: pairs[0] for kind, pairs in members.items() if len(pairs) >= shared_by}
+                kinds.setdefault(kind_of(plan, injection), (plan, injection))
 
     async def ask(plan: PodPlan, injection: InjectionPlan) -> Prediction:
         body = body_of(plan, injection, run_id)
@@ -143,31 +132,6 @@ def with_predictions(
             )
             found = predict(pod, start, nodes.get(pod.spec.node_name), simulated=True)
             return None if found is None else Skip(found.reason, found.message)
-
-        return without_impossible(plan, why)
-
-    return tuple(judged(plan) for plan in plans)
-
-
-async def with_dry_runs(
-    outside: Outside, plans: Sequence[PodPlan], policy: Policy, run_id: str
-) -> tuple[PodPlan, ...]:
-    """The same plans without the containers that the API server would refuse. A pod that is alone
-    of its kind is not asked about: its own PATCH is answered the same, and changes as little. What
-    the policy forbids is said when its turn comes."""
-    answers = await ask_server(outside.cluster, plans, policy, run_id, shared_by=2)
-    refused = {
-        kind: Skip(one.reason, outside.redact.redact_text(one.message)[0])
-        for kind, one in answers.items()
-        if one.verdict is Verdict.REFUSED and one.reason in _OF_THE_KIND
-    }
-    if not refused:
-        return tuple(plans)
-
-    def judged(plan: PodPlan) -> PodPlan:
-        def why(injection: InjectionPlan) -> Skip | None:
-            there = left_in(plan, injection, run_id) is not None
-            return None if there else refused.get(kind_of(plan, injection))
 
         return without_impossible(plan, why)
 

@@ -13,7 +13,7 @@ from runner.model.report import RevisionChange
 from runner.permissions import OF_REVISIONS
 from runner.plan import PodPlan
 from runner.select import is_healthy, revision_hash
-from runner.sweep.evidence import to_list
+from runner.sweep.events import to_list
 from runner.sweep.gather import ReadyPod
 
 _REPLICA_SETS, _CONTROLLER_REVISIONS = OF_REVISIONS

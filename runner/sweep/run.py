@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 import msgspec
 
@@ -35,10 +34,12 @@ from runner.playbook import Playbook
 from runner.policy import of_injection
 from runner.record import PodRecord
 from runner.select import Skip, condition_status, node_pool
+from runner.sweep.alike import Alike
 from runner.sweep.configuration import list_configuration_changes
 from runner.sweep.copies import reap
 from runner.sweep.disruptions import list_budgets
-from runner.sweep.evidence import EventLists, choose_for_logs, list_events
+from runner.sweep.events import EventLists, list_events
+from runner.sweep.evidence import choose_for_logs
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.meanwhile import Meanwhile
 from runner.sweep.memory import list_usage, with_headroom
@@ -49,7 +50,7 @@ from runner.sweep.outside import Outside
 from runner.sweep.permissions import require_permissions
 from runner.sweep.plans import make_plans, will_inject, with_debt, with_policy
 from runner.sweep.pool import Acts, Cut, Tally, run_pool, tell_change, without_examination
-from runner.sweep.preflight import with_dry_runs, with_predictions
+from runner.sweep.preflight import with_predictions
 from runner.sweep.readiness import Budgets, Readiness, workload_key
 from runner.sweep.resume import Earlier, in_order, split
 from runner.sweep.revisions import list_changes
@@ -84,7 +85,7 @@ async def _budgets(cluster: Cluster, plans: Sequence[PodPlan]) -> Budgets:
 
 def _context(
     outside: Outside, hub: PodHub, tally: Tally, run_id: str, budget: Budget, others: Others,
-    scheduler: Scheduler, uid: str,
+    scheduler: Scheduler, alike: Alike, uid: str,
 ) -> Context:  # fmt: skip
     async def record(event: str, **fields: object) -> None:
         await outside.record(event, **fields)
@@ -94,6 +95,11 @@ def _context(
     def stopped() -> Skip | None:
         return Skip("BreakerOpen", scheduler.breaker) if scheduler.breaker else None
 
+    def stage(name: str) -> None:
+        if name == "injected":
+            alike.accepted(uid)
+        tally.of_pod(uid, name)
+
     return Context(
         cluster=outside.cluster,
         hub=hub,
@@ -101,7 +107,7 @@ def _context(
         record=record,
         store=outside.store,
         artifact=outside.artifact,
-        stage=partial(tally.of_pod, uid),
+        stage=stage,
         now=outside.now,
         run_id=run_id,
         limits=budget.limits,
@@ -160,6 +166,7 @@ async def _examine_all(
     for one in done:
         tell_change(one, scheduler)
     one_image = OneImage(one.result for one in done)
+    alike = Alike(to_examine, run_id)
 
     def proven(one: Examined, pod: Pod, since: datetime) -> Examined:
         """Against what the pod was when its turn came: what happened to it before was not us."""
@@ -175,10 +182,11 @@ async def _examine_all(
 
     async def examine(plan: PodPlan) -> Examined:
         uid = plan.pod.metadata.uid
-        ctx = _context(outside, hub, tally, run_id, budget, others, scheduler, uid)
+        ctx = _context(outside, hub, tally, run_id, budget, others, scheduler, alike, uid)
+        plan = await alike.allowed(plan)
         before, since = hub.latest(uid), outside.now()
         with meanwhile.examined(plan, before, since):
-            one = await examine_pod(ctx, plan, with_logs=uid in with_logs)
+            one = alike.ended(await examine_pod(ctx, plan, with_logs=uid in with_logs))
         one = replace(one, result=await one_image.judged(outside.cluster, one.result))
         one = proven(one, before, since)
         outside.keep(one)
@@ -223,6 +231,7 @@ async def sweep(
     gathered: Gathered,
     plans: Sequence[PodPlan],
     objects: Objects,
+    listed: EventLists,
     *,
     run_id: str,
     selection: Selection,
@@ -232,7 +241,8 @@ async def sweep(
     trigger: Trigger | None = None,
 ) -> Seen:
     """Raises ClusterError while nothing has been changed yet; afterwards there is a result.
-    `started_at` is when the pods of the plans were listed, `trigger`, redacted, why."""
+    `started_at` is when the pods of the plans were listed, `listed` events that are known already,
+    `trigger`, redacted, why."""
     plans, done = split(earlier, plans, playbooks)
     if earlier is not None:
         plans = [looked_after(plan, run_id) for plan in plans]
@@ -243,7 +253,7 @@ async def sweep(
     wanted = any(p.spec.evidence.events for p in playbooks)
     on_nodes = {p.pod.spec.node_name for p in plans if will_inject(p)}
     events, (nodes, _), (changes, changes_unknown), configuration, use, _ = await asyncio.gather(
-        list_events(outside.cluster, namespaces if wanted else (), [p.pod for p in plans]),
+        list_events(outside.cluster, namespaces if wanted else (), [p.pod for p in plans], listed),
         list_nodes(outside.cluster, on_nodes),
         list_changes(outside.cluster, plans, gathered.ready.values(), outside.redact),
         list_configuration_changes(outside.cluster, plans),
@@ -252,7 +262,6 @@ async def sweep(
     )
     plans = with_headroom(plans, use, outside.now(), run_id)
     plans = with_predictions(plans, nodes, run_id)
-    plans = await with_dry_runs(outside, plans, budget.policy, run_id)
     await reap(outside, playbooks, to_inject)
     examined, cut = await _examine_all(
         outside, plans, gathered, events, nodes,

@@ -79,7 +79,11 @@ def report_of(seen: Seen, playbooks: Sequence[Playbook]) -> Report:
         api_version=API_VERSION,
         kind="Report",
         run=run,
-        summary=msgspec.structs.replace(summary, evidence=completeness(seen, playbooks)),
+        summary=msgspec.structs.replace(
+            summary,
+            evidence=completeness(seen, playbooks),
+            not_needed=seen.objects.not_needed,
+        ),
         pods=pods,
         findings=findings,
         not_evaluated=not_evaluated,
@@ -127,9 +131,14 @@ def _judge_pods(seen: Seen, playbooks: Sequence[Playbook]) -> Judgement:
     judged = [pod for pod in seen.pods if not pod.skipped]
     policies = Policies(seen.objects, (pod.examination.pod for pod in seen.pods))
     examinations = []
+    unknown_objects = dict(seen.objects.unknown)
+    why = seen.objects.not_needed.get("NetworkPolicy")
+    # Other playbooks than those of the run may want to know more.
+    if why and any(playbook.reads_all_policies for playbook in playbooks):
+        unknown_objects.setdefault("policies", f"the run did not ask for them: {why}")
     shared = share_logs([pod.examination for pod in judged])
     for pod, known in zip(judged, shared, strict=True):
-        examination = with_services(known, services, seen.objects.unknown)
+        examination = with_services(known, services, unknown_objects)
         examination = policies.known_to(examination)
         if seen.events_unknown and "events" not in examination.unknown:
             unknown = {**examination.unknown, "events": seen.events_unknown}

@@ -85,5 +85,13 @@ def pod(
     return msgspec.convert(document, Pod, strict=False)
 
 
+def replica(name: str) -> Pod:
+    """One of the pods of revision 5 of Deployment web."""
+    owner = {"kind": "ReplicaSet", "name": "web-5", "controller": True}
+    labels = {"app": "web", "pod-template-hash": "5"}
+    of_web = {"ownerReferences": [owner], "labels": labels}
+    return pod(running(), metadata={"name": name, "uid": name, **of_web})
+
+
 def container_status(**fields: Any) -> ContainerStatus:
     return msgspec.convert({"name": "app", **fields}, ContainerStatus, strict=False)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from runner.model.examination import Examination
+from runner.model.examination import Examination, TargetCondition
 from runner.model.report import API_VERSION, Completeness, OutputInfo, PodOutcome, PodResult
 from runner.model.seen import Seen, SeenPod
 from runner.playbook import load
@@ -33,7 +33,10 @@ WEB = workload("web")
 
 
 def seen_pod(result: PodResult, **unknown: str) -> SeenPod:
-    examination = Examination(pod=pods.pod(pods.running()), workload=WEB, unknown=unknown)
+    ill = () if result.outcome is PodOutcome.PASSED else (TargetCondition.CRASH_LOOP_BACK_OFF,)
+    examination = Examination(
+        pod=pods.pod(pods.running()), workload=WEB, unknown=unknown, conditions=ill
+    )
     return SeenPod(examination=examination, result=result, playbooks=("evidence",))
 
 
@@ -55,17 +58,18 @@ def test_what_is_whole_what_is_missing_and_why() -> None:
     (found,) = completeness(seen, [EVIDENCE, JUDGES])
 
     assert found == Completeness(
-        playbook="evidence", asked=15, whole=11, percent=73,
+        playbook="evidence", asked=13, whole=9, percent=69,
         missing=(
             "logs: forbidden: get pods/log (1 pod)",
             "sockets: OutputTruncated (1 pod)",
             "processes: CoolDown (1 pod)",
             "sockets: CoolDown (1 pod)",
         ),
+        not_needed=("changes: not ill (2 pods)",),
     )  # fmt: skip
     (line,) = evidence_lines([found])
     assert line == (
-        "Evidence of evidence: 73 % complete (11 of 15 items are whole); missing: "
+        "Evidence of evidence: 69 % complete (9 of 13 items are whole); missing: "
         "logs: forbidden: get pods/log (1 pod), sockets: OutputTruncated (1 pod), "
         "processes: CoolDown (1 pod), sockets: CoolDown (1 pod)"
     )

@@ -15,7 +15,7 @@ from runner.model.report import Workload
 from runner.plan import PodPlan
 from runner.playbook import Playbook
 from runner.sweep.configuration import list_configuration_changes
-from runner.sweep.evidence import list_events
+from runner.sweep.events import list_events
 from runner.sweep.revisions import list_changes
 from tests.unit.pods import crashed_before, pod, waiting
 
@@ -39,7 +39,8 @@ class Together:
 
     async def list_events(self, namespace: str | None, _: str) -> tuple[Sequence[Event], str]:
         await self._answer("events", namespace)
-        event = {"metadata": {"name": "e"}, "involvedObject": {"uid": f"uid-{namespace}"}}
+        about = {"kind": "Pod", "uid": f"uid-{namespace}"}
+        event = {"metadata": {"name": "e"}, "involvedObject": about}
         return [msgspec.convert(event, Event)], f"at-{namespace}"
 
     async def _answer(self, what: str, namespace: str | None) -> None:
