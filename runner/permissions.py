@@ -134,7 +134,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
         scaling = any(p.judges("HorizontalPodAutoscaler") for p in reading)
         why = (
             (
-                OF_WORKLOADS if templates or policies else (),
+                OF_WORKLOADS if templates or policies else OF_WORKLOADS[-1:],
                 "workloads without a pod to look into: quota, admission, failed Jobs",
             ),
             (

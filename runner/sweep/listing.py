@@ -143,6 +143,9 @@ class _Needed:
             where = self._of_rules(kind, events)
             if kind != "HorizontalPodAutoscaler":
                 where = _both(where, templates)
+            if kind == "Job":
+                # Whether it was given up decides whether its failed pods are looked at.
+                where = _both(where, self._within(_with_failed_job_pods(plans)))
             self._in[kind] = where
             if not where and any(p.judges(kind) for p in self._playbooks):
                 self.not_needed[kind] = _NO_WARNING
@@ -178,6 +181,15 @@ class _Needed:
 
 def _both(one: Sequence[str | None], other: Sequence[str | None]) -> Sequence[str | None]:
     return tuple(dict.fromkeys((*one, *other)))
+
+
+def _with_failed_job_pods(plans: Sequence[PodPlan]) -> set[str]:
+    return {
+        plan.pod.metadata.namespace
+        for plan in plans
+        if plan.pod.status.phase == "Failed"
+        and any(owner.kind == "Job" for owner in plan.pod.metadata.owner_references)
+    }
 
 
 def _without_pods(services: Sequence[Service], plans: Sequence[PodPlan]) -> set[str]:

@@ -158,6 +158,20 @@ async def test_a_playbook_about_policies_always_asks_for_them() -> None:
     assert "networkpolicies" in server.asked
 
 
+async def test_jobs_of_failed_pods() -> None:
+    """Whether a Job was given up decides whether its pod is looked at."""
+    playbooks = built_in("service-unreachable")
+    owner = {"ownerReferences": [{"kind": "Job", "name": "load", "controller": True}]}
+    for phase, asked in (
+        ("Failed", {"services", "events", "jobs"}),
+        ("Running", {"services", "events"}),
+    ):
+        one = pod(running(), phase=phase, metadata=owner)
+        server = Server(services=())
+        await listed(server, playbooks, [plan_pod(Selected(pod=one, playbooks=playbooks), NOW)])
+        assert set(server.asked) == asked
+
+
 async def test_rules_that_say_nothing_of_kinds_and_signs() -> None:
     own = (load(RULE.format(more=""), "own.yaml"),)
     server = Server()
