@@ -91,7 +91,7 @@ def upload(path: Path, place: Place, retention: Retention | None = None) -> Uplo
     except Exception as error:
         why = str(error) if isinstance(error, RetainError) else told(error, place.scheme)
         raise UploadError(
-            f"{place.url} was written and is NOT LOCKED, anybody who may delete it can: {why}"
+            f"{place.url} was written and is NOT LOCKED as --retain asks: {why}"
         ) from error
     return Uploaded(place.url, size, read_back, retention, seen)
 

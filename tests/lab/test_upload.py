@@ -214,8 +214,8 @@ def test_what_could_not_be_locked_is_told(store: s3.S3, tmp_path: Path) -> None:
     code, (line,) = podmedic(store, tmp_path, *sent)
     assert code == 6
     assert line.startswith(
-        f"podmedic: {URL}/{RUN}.tar.zst was written and is NOT LOCKED, anybody who may delete it "
-        "can: the store says "
+        f"podmedic: {URL}/{RUN}.tar.zst was written and is NOT LOCKED as --retain asks: the "
+        "store says "
     )
     assert line.endswith("; the bundle is kept in run.tar.zst")
     assert store.objects() == {KEY: (tmp_path / "run.tar.zst").read_bytes()}
