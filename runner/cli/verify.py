@@ -81,7 +81,8 @@ def verify(
         for line in _told(path, verdict, by):
             click.echo(one_line(line))
     elif whose is None:
-        complain(f"{path}: the signature was not checked: no --key was given")
+        option = "--sigstore-identity" if verdict.is_keyless else "--key"
+        complain(f"{path}: the signature was not checked: no {option} was given")
     return ExitCode.OK
 
 

@@ -76,6 +76,10 @@ def test_a_bundle_signed_with_sigstore_keeps_it_in_a_file_of_its_own(tmp_path: P
         "manifest.sigstore.json was signed by x",
         "the signature in the seal was signed by x",
     ]
+    assert command("verify", tmp_path / "a.tar.gz", "-q")[2] == (
+        f"podmedic: {tmp_path / 'a.tar.gz'}: the signature was not checked: no "
+        "--sigstore-identity was given\n"
+    )
     told = command("verify", tmp_path / "a.tar.gz")[1].splitlines()[1]
     assert told == (
         "Signature: NOT CHECKED. There is one; name who should have made it, with sigstore, by "
