@@ -49,8 +49,7 @@ class _Request:
 @options.policy_options
 def attach(  # one argument per option
     pod: str, namespace: str, container: str, detach_keys: bytes, record: Path | None,
-    context: str | None, kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
-    policy_file: Path | None,
+    policy_file: Path | None, **connection: Any,
 ) -> int:  # fmt: skip
     """Come back to a shell in POD that `podmedic shell` began and that was left: by its detach
     keys, by a closed window, by a lost connection. Changes nothing in the pod.
@@ -67,13 +66,7 @@ def attach(  # one argument per option
         namespace=namespace,
         container=container,
         policy=policy,
-        connection=options.Connection(
-            kubeconfig=kubeconfig,
-            context=context,
-            impersonate=impersonate,
-            qps=options.bounded("qps", qps, policy.spec.bounds.qps, policy),
-            burst=burst,
-        ),
+        connection=options.bounded_connection(policy, connection),
         detach_keys=detach_keys,
         record=record,
     )

@@ -212,8 +212,7 @@ async def _carriers(
 @click.option("-o", "--output", type=click.Choice(options.OUTPUTS), help="Output format.")
 def containers(  # one argument per option
     namespaces: tuple[str, ...], all_namespaces: bool, selector: str, field_selector: str,
-    context: str | None, kubeconfig: str | None, impersonate: str | None, qps: float, burst: int,
-    output: str | None,
+    output: str | None, **connection: Any,
 ) -> int:  # fmt: skip
     """List the ephemeral containers in pods, whoever put them there: from whom, how old, in
     which state, how many bytes of the pod, and which workloads to roll out to get rid of them.
@@ -222,12 +221,8 @@ def containers(  # one argument per option
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
 
-    connection = options.Connection(
-        kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
-    )
-
     async def show() -> ExitCode:
-        async with connected(connection) as cluster:
+        async with connected(options.Connection(**connection)) as cluster:
             where: Sequence[str | None] = [None]
             if selection.namespaces is not None:
                 where = selection.namespaces or [cluster.default_namespace]

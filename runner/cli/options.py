@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -311,6 +311,12 @@ def bounded(name: str, asked: float, most: int | None, policy: Policy) -> float:
             "(policy/bounds)"
         )
     return most if asked <= 0 else min(asked, most)
+
+
+def bounded_connection(policy: Policy, given: Mapping[str, Any]) -> Connection:
+    """Of `connection_options`, with the requests per second that the policy allows."""
+    qps = bounded("qps", given["qps"], policy.spec.bounds.qps, policy)
+    return Connection(**{**given, "qps": qps})
 
 
 def with_image(playbook: Playbook, image: str) -> Playbook:

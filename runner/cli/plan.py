@@ -38,9 +38,8 @@ _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOO
 @click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
 def plan(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
-    field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, debugger_image: str | None, policy_file: Path | None,
-    output: str | None, allow_empty: bool,
+    field_selector: str, debugger_image: str | None, policy_file: Path | None, output: str | None,
+    allow_empty: bool, **connection: Any,
 ) -> int:  # fmt: skip
     """Show which pods PLAYBOOKs mean and what `run` would do to each. Reads pods, changes
     nothing."""
@@ -49,12 +48,8 @@ def plan(  # one argument per option
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
 
-    connection = options.Connection(
-        kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
-    )
-
     async def show() -> ExitCode:
-        async with connected(connection) as cluster:
+        async with connected(options.Connection(**connection)) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
             plans, absent = await planned(
                 cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty

@@ -132,9 +132,8 @@ def _code(found: Preflight, rows: Sequence[Row]) -> ExitCode:
 @click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
 def preflight_(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
-    field_selector: str, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, debugger_image: str | None, policy_file: Path | None, output: str,
-    allow_empty: bool,
+    field_selector: str, debugger_image: str | None, policy_file: Path | None, output: str,
+    allow_empty: bool, **connection: Any,
 ) -> int:  # fmt: skip
     """Say of each pod that PLAYBOOKs mean whether an injection would be accepted, refused, or
     accepted and never started, and why: permissions, the API server's own dry run, and what
@@ -144,12 +143,8 @@ def preflight_(  # one argument per option
         namespaces, selector, field_selector, all_namespaces=all_namespaces
     )
 
-    connection = options.Connection(
-        kubeconfig=kubeconfig, context=context, impersonate=impersonate, qps=qps, burst=burst
-    )
-
     async def ask() -> ExitCode:
-        async with connected(connection) as cluster:
+        async with connected(options.Connection(**connection)) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
             plans, absent = await planned(
                 cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty

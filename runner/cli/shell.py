@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -150,8 +151,7 @@ def shell(  # one argument per option
     strategy: str, run_as_user: tuple[int, int | None] | None, stdin: bool,
     timeout_seconds: float, ttl_seconds: int, new: bool, start_seconds: float, cap: int,
     detach_keys: bytes, record: Path | None,
-    verbose: bool, context: str | None, kubeconfig: str | None, impersonate: str | None,
-    qps: float, burst: int, policy_file: Path | None,
+    verbose: bool, policy_file: Path | None, **connection: Any,
 ) -> int:  # fmt: skip
     """A terminal in POD, or one command, in an ephemeral container beside its own; exits with the
     exit code of the shell or the command. POD may be deploy/NAME and the like: one of its pods,
@@ -191,7 +191,6 @@ def shell(  # one argument per option
     )
     policy, (playbook,) = options.allowed(policy_file, [made])
     options.exec_allowed(policy, "podmedic shell")
-    bounds = policy.spec.bounds
     request = _Request(
         kind=kind,
         name=name,
@@ -199,14 +198,8 @@ def shell(  # one argument per option
         container=container,
         playbook=playbook,
         policy=policy,
-        cap=int(options.bounded("cap", cap, bounds.max_ephemeral_containers, policy)),
-        connection=options.Connection(
-            kubeconfig=kubeconfig,
-            context=context,
-            impersonate=impersonate,
-            qps=options.bounded("qps", qps, bounds.qps, policy),
-            burst=burst,
-        ),
+        cap=int(options.bounded("cap", cap, policy.spec.bounds.max_ephemeral_containers, policy)),
+        connection=options.bounded_connection(policy, connection),
         start_seconds=start_seconds,
         ttl_seconds=ttl_seconds,
         # As with kubectl's --request-timeout, 0 is no limit.
