@@ -184,7 +184,9 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         if stream is not None:
             stack.callback(stream.close)
         # What the report needs is loaded while the containers run.
-        loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
+        warm_up = loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
+        # A run that ends before has no use for it, and a loop that is closing has no threads.
+        stack.callback(warm_up.cancel)
         seen = await sweep(
             replace(
                 outside, record=files.journal.record, keep=_keeping(files.results.keep, stream)

@@ -68,7 +68,13 @@ def podmedic(
             arguments, environment=variables, folder=directory.parent,
             timeout_seconds=timeout_seconds,
         )  # fmt: skip
+    _no_traceback(done.stderr.decode(errors="replace"))
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode(), directory)
+
+
+def _no_traceback(stderr: str) -> None:
+    """Whatever a user does: what Python says to its developers is never for them."""
+    assert "\nTraceback (most recent call last)" not in f"\n{stderr}", stderr
 
 
 def run(
@@ -111,6 +117,7 @@ def start_shell(lab: Lab, namespace: str, pod: str, *arguments: str) -> subproce
 def kill(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
+    _no_traceback(stderr)
     return process.returncode, stdout, stderr
 
 
