@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 from runner.redact.budget import Budget
-from runner.redact.regex import Match, compile_bytes
+from runner.redact.regex import Match, Regex, compile_bytes
 from runner.redact.rules import Rule, compile_field
 
 TOO_MANY = "too-many"  # the name of what is redacted because there is no time to look at it
@@ -39,13 +40,17 @@ class Matcher:
         self.rule = rule
         self._rank = rank
         self._regex = compile_field(rule, "regex")
-        self._bare = compile_bytes(uncaptured(rule, rule.regex))
         groups = {i: name for name, i in self._regex.groupindex.items()}
         self._groups = sorted(i for i, name in groups.items() if name.startswith(b"secret"))
         self._cut = {i for i, name in groups.items() if name.endswith(b"_cut")}
         self._allow = compile_field(rule, "allow") if rule.allow else None
         self._unless = compile_field(rule, "unless") if rule.unless else None
         self._after = compile_field(rule, "after") if rule.after else None
+
+    @cached_property
+    def _bare(self) -> Regex:
+        """Compiled when a match is long, which few are of the rules in a run."""
+        return compile_bytes(uncaptured(self.rule, self.rule.regex))
 
     def at(self, data: bytes, start: int, budget: Budget) -> Span | None:
         """The secret, if the rule matches here and nothing speaks against it."""
