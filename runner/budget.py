@@ -238,7 +238,7 @@ class Scheduler:
             return
         self._failures += 1
         self._in_a_row += 1
-        if was_canary and candidate.pool not in self._proven:
+        if was_canary and self._limits.canary and candidate.pool not in self._proven:
             self._failed_pools[candidate.pool] = why
         self._judge(why)
 

@@ -176,6 +176,14 @@ def test_a_canary_that_does_not_start_saves_its_pool_and_no_other() -> None:
     assert subject.held() == []
 
 
+def test_without_a_canary_the_first_that_does_not_start_holds_back_nobody() -> None:
+    subject = scheduler(Limits(in_flight=1, canary=False), *many(2, ready=False))
+    assert subject.admit() == ["u0"]
+    subject.ended("u0", failed_to_start=True, why="shop/web-0: ErrImagePull")
+    assert subject.held() == []
+    assert subject.admit() == ["u1"]
+
+
 def test_it_is_done_when_nobody_waits_and_nobody_is_under_way() -> None:
     subject = scheduler(Limits(in_flight=1), *many(2, ready=False))
     for uid in ("u0", "u1"):

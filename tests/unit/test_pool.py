@@ -302,7 +302,7 @@ async def test_apps_that_live_too_short_to_be_entered_hold_nobody_back(
         )
         return Examined(plan=one, examination=bad.examination, result=result)
 
-    limits = Limits(in_flight=1, per_node=0, per_workload=0, canary=False)
+    limits = Limits(in_flight=1, per_node=0, per_workload=0, canary=True)
     await run([plan(i) for i in range(20)], examine, limits)
 
     assert len(tried) == examined
