@@ -20,7 +20,9 @@ from runner.triggers.queue import Limits, to_release
 # A replica that was killed is missed for so long, in the worst case.
 TIMING = Timing(duration_seconds=6.0, deadline_seconds=5.0, renew_seconds=2.0, retry_seconds=1.0)
 _TICK_SECONDS = 1.0
-_PATCH_SECONDS = 3.0
+# For all requests about one Job: were it less than a slow API server needs for them, it would never
+# begin.
+_JOB_SECONDS = 10.0
 _LIST_SECONDS = 5.0
 # A Job whose release was refused waits for so long.
 _HOLD_SECONDS = 30.0
@@ -106,21 +108,27 @@ class Releaser:
         either begun, or it was changed before its release, which was refused. A change alone takes
         nothing away: whoever is killed between two of these leaves two Jobs that wait.
         """
-        for job, by in to_cover(self._store.jobs):
-            if await self._is_done(job, self._store.cover(job, by)):
-                log("covered", run=job.name, by=[each.name for each in by][:5])
-        batch = to_release(self._store.jobs, self._limits, self._now(), self._held())
-        if not batch:
-            return
-        try:
-            async with asyncio.timeout(_LIST_SECONDS):
-                listed = await self._store.listed()
-        except TimeoutError:
-            log("release-failed", message="no answer to the list of Jobs")
-            return
+        held = self._held()
+        for job, by in to_cover(self._store.jobs, held):
+            if not await self._is_done(job, self._cover(job, by)):
+                return
+        batch = to_release(self._store.jobs, self._limits, self._now(), held)
+        listed: Sequence[Listed] = ()
+        # What was asked for has no alerts that another Job could have.
+        if any(job.alerts for job in batch):
+            try:
+                async with asyncio.timeout(_LIST_SECONDS):
+                    listed = await self._store.listed()
+            except TimeoutError:
+                log("release-failed", message="no answer to the list of Jobs")
+                return
         for job in batch:
             if is_over() or not await self._is_done(job, self._begin(job, listed)):
                 return
+
+    async def _cover(self, job: Job, by: Sequence[Job]) -> None:
+        await self._store.cover(job, by)
+        log("covered", run=job.name, by=[each.name for each in by][:5])
 
     async def _begin(self, job: Job, listed: Sequence[Listed]) -> None:
         taken = await self._store.taken(job, listed)
@@ -140,7 +148,7 @@ class Releaser:
         """False where all Jobs are to be looked at again. Raises ClusterError that is not about
         this Job."""
         try:
-            async with asyncio.timeout(_PATCH_SECONDS):
+            async with asyncio.timeout(_JOB_SECONDS):
                 await request
         except TimeoutError:
             log("release-failed", run=job.name, message="no answer")

@@ -6,7 +6,7 @@ one that has nothing left never begins. runner/serve/release.py says how "first"
 everybody who asks.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,9 +60,10 @@ def begin_body(job: Job, at: datetime) -> dict[str, Any]:
     return body
 
 
-def to_cover(jobs: Collection[Job]) -> list[tuple[Job, list[Job]]]:
-    """Those that wait though every alert of theirs is in Jobs that have begun, with those."""
-    waiting = [job for job in queued(jobs) if job.alerts and not job.begun]
+def to_cover(jobs: Collection[Job], held: Container[str] = ()) -> list[tuple[Job, list[Job]]]:
+    """Those that wait though every alert of theirs is in Jobs that have begun, with those; not
+    those that are `held`, by name."""
+    waiting = [j for j in queued(jobs) if j.alerts and not j.begun and j.name not in held]
     if not waiting:
         return []
     holders = {

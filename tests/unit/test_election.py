@@ -317,6 +317,22 @@ async def test_a_job_that_a_policy_refuses_to_release_holds_up_no_other(
     assert (begun(server), server.count) == ({"b": "b"}, 1)
 
 
+async def test_a_job_that_may_not_be_covered_holds_up_no_other() -> None:
+    """It is tried with and without owners, and again after half a minute."""
+    server = Refusing(lambda name, _: name == "podmedic-alert-b", ErrorReason.ADMISSION)
+    await sender("ab")(server)
+    store, found = releaser(server)
+    await store.refresh()
+    await found.look(lambda: False)
+    for letters in ("b", "c"):
+        await sender(letters)(server)
+    for _ in range(3):
+        await store.refresh()
+        await found.look(lambda: False)
+
+    assert (begun(server), server.count) == ({"ab": "ab", "c": "c"}, 2)
+
+
 async def test_kueue_is_given_a_job_when_it_is_known_what_it_runs() -> None:
     """It takes a Job as soon as it has the label; how many it releases is its own affair."""
     template = copy.deepcopy(TEMPLATE)
