@@ -1,4 +1,4 @@
-"""Two replicas of `podmedic serve` that hear of different parts of one group at the same instant."""
+"""Replicas of `podmedic serve` that hear of different parts of one group at the same instant."""
 
 import asyncio
 import json
@@ -16,6 +16,8 @@ from tests.unit.alerts import body
 
 # Two requests arrive in the same instant; what is on its way meanwhile is longer on its way.
 TOGETHER_SECONDS = 1.0
+# The API server's times are whole seconds: so much later is younger.
+LATER_SECONDS = 2.2
 MEANWHILE_SECONDS = 4.0
 
 
@@ -42,29 +44,36 @@ def test_an_alert_that_two_jobs_have_is_run_once_though_the_one_that_decides_is_
     lab.images("busybox")
     sv.account(lab, namespace, tmp_path)
     token = lab.kubectl("create", "token", "podmedic-serve", "-n", namespace).strip()
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    second.mkdir()
+    first, second, third = folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
     a, b, c = (named(n) for n in range(3))
     # No cool-down: it would hide that two replicas ran the same.
     options = ("--cool-down=0",)
-    with FaultProxy(upstream=lab.api, ca=lab.layout.pki / "ca.crt") as proxy:
+    authority = lab.layout.pki / "ca.crt"
+    with (
+        FaultProxy(upstream=lab.api, ca=authority) as proxy,
+        FaultProxy(upstream=lab.api, ca=authority) as late,
+    ):
+        slow = late.kubeconfig(tmp_path / "slow", token=token, namespace=namespace)
         config = proxy.kubeconfig(tmp_path / "proxied", token=token, namespace=namespace)
         with (
             sv.serve(first, config, namespace, *options, template=short_job(),
                      kill_at="run-releasing") as killed,
             sv.serve(second, config, namespace, *options, template=short_job()) as other,
+            sv.serve(third, slow, namespace, *options, template=short_job()) as last,
         ):  # fmt: skip
             sv.until(lambda: killed.metric("podmedic_serve_leader") == 1)
             jobs = rf".*/namespaces/{namespace}/jobs"
             proxy.add(Fault.latency(TOGETHER_SECONDS, method="POST", path=jobs, times=None))
+            late.add(Fault.latency(LATER_SECONDS, method="POST", path=jobs, times=None))
             # The leader looks at all Jobs as they are when all three are stored.
             proxy.add(
                 Fault.latency(MEANWHILE_SECONDS, path=jobs, query={"limit": ".*"}, times=None)
             )
             told = asyncio.run(
                 _post_together(
-                    (killed.url, body(a, b)), (other.url, body(b, c)), (other.url, body(a))
+                    (killed.url, body(a, b)), (other.url, body(b, c)), (last.url, body(a))
                 )
             )
             assert killed.process.wait(30) == -9
