@@ -351,6 +351,11 @@ def test_a_job_from_the_chart(
         ("create", "selfsubjectrulesreviews"),
         ("create", "selfsubjectreviews"),
         ("list", "jobs"),
+        # No pod behind the Service of serve is swept: what it means is looked for.
+        ("list", "deployments"),
+        ("list", "statefulsets"),
+        ("list", "daemonsets"),
+        ("list", "endpointslices"),
         ("list", "services"),
         ("list", "poddisruptionbudgets"),
         ("list", "replicasets"),

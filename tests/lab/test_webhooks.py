@@ -76,7 +76,7 @@ def test_s44_a_webhook_that_is_down_is_named_and_a_slow_one_waited_for(
     lab.images("busybox")
     nobody = {"url": "https://127.0.0.1:1/guard"}
     with _silent(lab.machine_address, tmp_path / "pki") as silent:
-        # As slow as the API server lets one be; it is asked for the dry run and for the container.
+        # As slow as the API server lets one be.
         lab.apply(_guard(namespace, silent, failurePolicy="Ignore", timeoutSeconds=30))
         try:
             pm.apply(lab, namespace, pm.deployment("web", SLEEP))
