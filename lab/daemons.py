@@ -27,9 +27,9 @@ PROGRAMS = (
 
 # A thousand simulated pods would otherwise be a minute in the making.
 _FAST_CLIENT = ("--kube-api-qps=300", "--kube-api-burst=600")
-# The daemons have small heaps and much garbage: with three times as much of it before they collect,
+# The daemons have small heaps and much garbage: with eight times as much of it before they collect,
 # they need less CPU, and a few hundred MB more.
-_ENVIRONMENT = {"GOGC": "300"}
+_ENVIRONMENT = {"GOGC": "800"}
 _POLL_SECONDS = 0.1
 _LOG_LINES = 8
 

@@ -13,6 +13,8 @@ from lab.registry import Registry
 
 BASE = ("pause", "coredns", "busybox")
 _TIMEOUT_SECONDS = 300
+# What this process has seen in a registry: to ask is a process, and tests ask hundreds of times.
+_there: set[tuple[Registry, str]] = set()
 
 
 def definitions() -> dict[str, Definition]:
@@ -30,10 +32,14 @@ def ensure(names: Sequence[str], registry: Registry) -> None:
     a build or a push fails.
     """
     wanted = [find(name) for name in names]
+    missing = [each for each in dict.fromkeys(wanted) if (registry, each.name) not in _there]
+    if not missing:
+        return
     packages.ensure(["skopeo"])
-    for definition in dict.fromkeys(wanted):
+    for definition in missing:
         path = store.built(definition)
         _push(path, definition.references, registry)
+        _there.add((registry, definition.name))
 
 
 def tag(name: str, reference: str, registry: Registry) -> None:

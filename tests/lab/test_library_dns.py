@@ -70,7 +70,11 @@ def server(mode: str) -> dict[str, Any]:
             "containers": [{
                 "name": "dns", "image": TOOLS_IMAGE, "command": ["python3", "-c", SERVER],
                 "env": [{"name": "MODE", "value": mode}], "securityContext": {"runAsUser": 0},
-                "readinessProbe": {"exec": {"command": ["ls", "/tmp/up"]}, "periodSeconds": 1},
+                # Asked until it is up, and not for ever: each time is a process in each pod.
+                "startupProbe": {
+                    "exec": {"command": ["ls", "/tmp/up"]}, "periodSeconds": 1,
+                    "failureThreshold": 120,
+                },
             }],
         },
     }  # fmt: skip

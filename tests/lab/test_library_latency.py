@@ -50,11 +50,11 @@ EXPECTED = {
 
 def test_the_slowest_phase_is_named(lab: Lab, namespace: str, tmp_path: Path) -> None:
     lab.images("busybox", "tools")
-    up = {"exec": {"command": ["ls", "/tmp/up"]}, "periodSeconds": 1}
+    up = {"exec": {"command": ["ls", "/tmp/up"]}, "periodSeconds": 1, "failureThreshold": 120}
     context = {"runAsUser": 0}
     container = {
         "command": ["python3", "-c", SERVER],
-        "readinessProbe": up,
+        "startupProbe": up,
         "securityContext": context,
     }
     pm.apply(

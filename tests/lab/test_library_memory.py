@@ -53,7 +53,13 @@ def test_what_was_killed_what_leaks_and_what_does_neither(
             ),
         )  # fmt: skip
     java = {
-        "command": ["java", "-XX:+UseSerialGC", "/app/Main.java", "quiet"],
+        "command": [
+            "java",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "/app/Main.java",
+            "quiet",
+        ],
         "env": [{"name": "JAVA_TOOL_OPTIONS", "value": "-Xmx220m"}],
         "resources": {"limits": {"memory": "256Mi"}},
         "volumeMounts": [{"name": "app", "mountPath": "/app"}],

@@ -42,7 +42,7 @@ def wait_entered(lab: Lab, namespace: str, *names: str) -> None:
 def test_threads_of_a_jvm(lab: Lab, namespace: str, tmp_path: Path) -> None:
     lab.images("java", "tools")
     image = "eclipse-temurin:17"
-    words = ["java", "-Xmx64m", "-XX:+UseSerialGC", "/app/Main.java"]
+    words = ["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "/app/Main.java"]
     # It compiles itself: ready when it has had time to become what it shall be.
     ready = {"readinessProbe": {"exec": {"command": ["true"]}, "initialDelaySeconds": 25}}
     user = {"securityContext": {"runAsUser": 1000, "runAsGroup": 1000}}

@@ -52,9 +52,13 @@ def _bundle(run: Path, path: Path) -> bytes:
     return path.read_bytes()
 
 
+_DAY = 86_400
+
+
 def _token(**claims: object) -> str:
+    """For two days: those among the parameters are made long before their test runs."""
     now = int(time.time())
-    good = {"aud": "sigstore", "sub": "me", "iat": now, "exp": now + 600, "iss": "https://i"}
+    good = {"aud": "sigstore", "sub": "me", "iat": now, "exp": now + 2 * _DAY, "iss": "https://i"}
     given = {name: value for name, value in (good | claims).items() if value is not None}
     return jwt.encode(given, "x" * 32, "HS256")
 
@@ -174,7 +178,7 @@ def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.Monkey
         (_token(exp=int(time.time()) - 60), "has expired"),
         (_token(aud="https://kubernetes.default.svc"), "is not for the audience sigstore"),
         (_token(aud=None), "is not for the audience sigstore"),
-        (_token(iat=int(time.time()) + 600), "is not valid yet: do the clocks differ?"),
+        (_token(iat=int(time.time()) + _DAY), "is not valid yet: do the clocks differ?"),
         (_token(iss=None), "does not say iss: it is no OpenID Connect token"),
         ("", "is no OpenID Connect token (a JWT)"),
         ("secret", "is no OpenID Connect token (a JWT)"),
