@@ -1,7 +1,10 @@
 """As much of a Kubernetes client as starting a lab takes; stdlib only."""
 
+import atexit
+import contextlib
 import http.client
 import json
+import os
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,29 +66,61 @@ class Api:
             raise LabError(f"apply {path}: {status} {_message(body)}")
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        made_at = (self.pki / "admin.crt").stat().st_mtime_ns
-        where = urlsplit(self.server)
-        connection = http.client.HTTPSConnection(
-            where.hostname or "",
-            where.port,
-            context=_context(self.pki, made_at),
-            timeout=_TIMEOUT_SECONDS,
-        )
         headers = {"User-Agent": "podmedic-lab"}
         if body is not None:
             headers["Content-Type"] = "application/apply-patch+yaml"
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"{self.server} does not answer: {error}") from error
-        finally:
+        # Every request of ours can be sent twice; a connection left open may be gone by now.
+        while True:
+            connection = self._connection()
+            was_open = connection.sock is not None
+            try:
+                connection.request(method, path, body, headers)
+                answer = connection.getresponse()
+                found = answer.status, answer.read()
+            except BaseException as error:
+                connection.close()
+                if not isinstance(error, (OSError, http.client.HTTPException)):
+                    raise
+                if not was_open or isinstance(error, TimeoutError):
+                    raise UnreachableError(f"{self.server} does not answer: {error}") from error
+            else:
+                self._idle().append(connection)
+                return found
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        """One that nobody uses, or a new one: a handshake costs both sides more than a request."""
+        with contextlib.suppress(IndexError):
+            return self._idle().pop()
+        where = urlsplit(self.server)
+        return http.client.HTTPSConnection(
+            where.hostname or "",
+            where.port,
+            context=_context(self.pki, self._made_at),
+            timeout=_TIMEOUT_SECONDS,
+        )
+
+    def _idle(self) -> list[http.client.HTTPSConnection]:
+        # A child that was forked does not speak on its parent's.
+        return _idle.setdefault((self.server, self._made_at, os.getpid()), [])
+
+    @property
+    def _made_at(self) -> int:
+        """A new lab has new keys."""
+        return (self.pki / "admin.crt").stat().st_mtime_ns
+
+
+_idle: dict[tuple[str, int, int], list[http.client.HTTPSConnection]] = {}
+
+
+@atexit.register
+def _close() -> None:
+    for connections in _idle.values():
+        for connection in connections:
             connection.close()
 
 
 @lru_cache(maxsize=8)
-def _context(pki: Path, made_at: int) -> ssl.SSLContext:  # noqa: ARG001  a new lab has new keys
+def _context(pki: Path, made_at: int) -> ssl.SSLContext:  # noqa: ARG001  of those keys
     """To read the keys takes longer than most requests."""
     context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
