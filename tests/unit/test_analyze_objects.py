@@ -350,12 +350,12 @@ def test_says_nothing_of(objects: Objects, pods: tuple[Pod, ...]) -> None:
     assert said(objects, *pods) == ((), ())
 
 
-def failed_pod(job: str = "uid-web") -> Pod:
+def failed_pod(job: str = "uid-web", code: int = 4) -> Pod:
     return Pod(
         metadata=meta("web-x", owner_references=(OwnerReference(kind="Job", uid=job),)),
         spec=PodSpec(),
         status=PodStatus(
-            phase="Failed", container_statuses=(ContainerStatus(name="app", state=exited(4)),)
+            phase="Failed", container_statuses=(ContainerStatus(name="app", state=exited(code)),)
         ),
     )
 
@@ -366,6 +366,11 @@ def test_a_failed_job_tells_how_its_pod_ended() -> None:
     assert finding.message.endswith("Container app of its last pod exits with code 4.")
     assert [ref.name for ref in finding.pods] == ["web-x"]
     assert failed_jobs(objects) == {"uid-web"}
+    # Not every runtime says OOMKilled each time.
+    (finding,), _ = said(objects, failed_pod(code=137))
+    assert finding.message.endswith(
+        "exits with code 137 (SIGKILL: most often more memory than its limit)."
+    )
 
 
 def test_a_failed_job_whose_pod_says_why_is_told_once() -> None:
