@@ -124,7 +124,7 @@ def test_one_of_several_namespaces_that_does_not_exist_is_said(
     """Beside pods that are well: on the terminal, in report.json, on the page, by the exit code."""
     out = tmp_path / "out"
     words = ("triage", "-n", shop, "-n", "no-such", "--debugger-image=busybox:1.36", "-o", out)
-    outcome = pm.podmedic(lab, "run", *words, directory=out, itself=True)
+    outcome = pm.podmedic(lab, "run", *words, directory=out)
     told = "Namespace no-such does not exist: nothing was examined there"
     assert outcome.code == 1, outcome.stderr
     assert outcome.stdout.splitlines()[0] == told
@@ -134,14 +134,12 @@ def test_one_of_several_namespaces_that_does_not_exist_is_said(
         "message": "it does not exist", "pods": [],
     }  # fmt: skip
     assert f"{told}." in (out / "report.html").read_text()
-    assert (
-        pm.podmedic(lab, "analyze", out, directory=out, itself=True).stdout.splitlines()[0] == told
-    )
-    allowed = pm.podmedic(lab, "run", *words, "--allow-empty", directory=out, itself=True)
+    assert pm.podmedic(lab, "analyze", out, directory=out).stdout.splitlines()[0] == told
+    allowed = pm.podmedic(lab, "run", *words, "--allow-empty", directory=out)
     assert (allowed.code, allowed.stdout.splitlines()[0]) == (0, told)
 
     for command in ("plan", "preflight"):
-        outcome = pm.podmedic(lab, command, *words[:-2], directory=out, itself=True)
+        outcome = pm.podmedic(lab, command, *words[:-2], directory=out)
         assert outcome.code == 1
         assert "namespace no-such does not exist\n" in outcome.stdout + outcome.stderr
 
@@ -151,13 +149,13 @@ def test_a_namespace_that_may_not_be_read_may_not_exist(
 ) -> None:
     """And nobody's audit log has a refusal for it."""
     printed = pm.podmedic(
-        lab, "rbac", "triage", "--namespaced", "-n", shop, directory=tmp_path / "out", itself=True
+        lab, "rbac", "triage", "--namespaced", "-n", shop, directory=tmp_path / "out"
     ).stdout
     lab.kubectl("apply", "-f", "-", input=printed.replace("- namespaces\n", "- bindings\n"))
     kubeconfig = kubeconfig_of(lab, shop, "podmedic", tmp_path / "kubeconfig")
     offset = lab.audit_offset()
     words = ("plan", "triage", "-l", "app=nobody", "-n", shop, "--kubeconfig", kubeconfig)
-    outcome = pm.podmedic(lab, *words, directory=tmp_path / "out", itself=True)
+    outcome = pm.podmedic(lab, *words, directory=tmp_path / "out")
     assert (outcome.code, one_line(outcome.stderr)) == (
         5,
         (
@@ -178,7 +176,6 @@ def test_nothing_selected_may_be_allowed(lab: Lab, shop: str, tmp_path: Path) ->
         "app=nobody",
         "--allow-empty",
         directory=tmp_path / "out",
-        itself=True,
     )
     assert outcome.code == 0
     assert outcome.report["summary"]["pods"] == 0
@@ -196,14 +193,13 @@ def test_unreachable_cluster(lab: Lab, tmp_path: Path) -> None:
         "-o",
         tmp_path / "out",
         directory=tmp_path / "out",
-        itself=True,
     )
     assert outcome.code == 3
     assert "127.0.0.1:1" in one_line(outcome.stderr)
 
 
 def test_unknown_context(lab: Lab, tmp_path: Path) -> None:
-    outcome = pm.podmedic(lab, "plan", "--context", "prod", directory=tmp_path / "out", itself=True)
+    outcome = pm.podmedic(lab, "plan", "--context", "prod", directory=tmp_path / "out")
     assert outcome.code == 4
     assert "prod" in one_line(outcome.stderr)
 
@@ -218,7 +214,7 @@ def test_missing_permission_names_verb_and_resource(lab: Lab, shop: str, tmp_pat
     )  # fmt: skip
     before = pm.generations(lab, shop)
     user = f"system:serviceaccount:{shop}:viewer"
-    outcome = pm.run(lab, shop, "triage", "--as", user, directory=tmp_path / "out", itself=True)
+    outcome = pm.run(lab, shop, "triage", "--as", user, directory=tmp_path / "out")
 
     assert outcome.code == 3
     line = one_line(outcome.stderr)
@@ -229,12 +225,8 @@ def test_missing_permission_names_verb_and_resource(lab: Lab, shop: str, tmp_pat
 
 def test_dry_runs_change_nothing(lab: Lab, shop: str, tmp_path: Path) -> None:
     before = pm.generations(lab, shop)
-    client = pm.run(
-        lab, shop, "triage", "--dry-run=client", directory=tmp_path / "out", itself=True
-    )
-    server = pm.run(
-        lab, shop, "triage", "--dry-run=server", directory=tmp_path / "out", itself=True
-    )
+    client = pm.run(lab, shop, "triage", "--dry-run=client", directory=tmp_path / "out")
+    server = pm.run(lab, shop, "triage", "--dry-run=server", directory=tmp_path / "out")
 
     assert (client.code, server.code) == (0, 0), server.stderr
     assert "1 pod: 1 would get an ephemeral container" in client.stdout
@@ -254,7 +246,6 @@ def test_report_directory_that_cannot_be_written(lab: Lab, shop: str, tmp_path: 
         "-o",
         tmp_path / "file" / "out",
         directory=tmp_path / "out",
-        itself=True,
     )
     assert outcome.code == 6
     assert "cannot write" in one_line(outcome.stderr)
@@ -301,9 +292,7 @@ def test_a_disk_that_takes_nothing_costs_no_pod(lab: Lab, shop: str, tmp_path: P
         (small / "fill").write_bytes(b"x" * 4096)
         before = pm.generations(lab, shop)
         for said in ("No space left on device", "Read-only file system"):
-            outcome = pm.podmedic(
-                lab, "run", "triage", "-n", shop, "-o", small, directory=small, itself=True
-            )
+            outcome = pm.podmedic(lab, "run", "triage", "-n", shop, "-o", small, directory=small)
             assert outcome.code == 6
             assert said in one_line(outcome.stderr)
             assert pm.generations(lab, shop) == before
@@ -320,7 +309,7 @@ def test_a_disk_that_fills_up_names_the_way_on(lab: Lab, shop: str, tmp_path: Pa
     try:
         out = small / "out"
         words = ("run", "triage", "-n", shop, "-o", out, "--debugger-image=busybox:1.36")
-        outcome = pm.podmedic(lab, *words, directory=out, itself=True)
+        outcome = pm.podmedic(lab, *words, directory=out)
         assert outcome.code == 6, outcome.stderr
         assert "No space left on device" in outcome.stderr
         assert outcome.stderr.endswith(
@@ -328,7 +317,7 @@ def test_a_disk_that_fills_up_names_the_way_on(lab: Lab, shop: str, tmp_path: Pa
         )
         carried = pm.ephemeral_containers(lab, shop)
         subprocess.run(["mount", "-o", "remount,size=10m", small], check=True)
-        resumed = pm.podmedic(lab, "resume", out, directory=out, itself=True)
+        resumed = pm.podmedic(lab, "resume", out, directory=out)
         assert (resumed.code, resumed.stderr.count("resume")) == (0, 0), resumed.stderr
         assert {pod["outcome"] for pod in resumed.report["pods"]} == {"passed"}
         assert pm.ephemeral_containers(lab, shop) == carried

@@ -10,6 +10,7 @@ import yaml
 from lab import binaries
 from lab.deploy import DEPLOY, KUSTOMIZE, rendered
 from lab.handle import KubectlError, Lab
+from tests.lab.waiting import until
 
 OPERATOR = (
     "github.com/prometheus-operator/prometheus-operator",
@@ -27,6 +28,12 @@ VALUES = ("serve.enabled=true", "metrics.prometheusRule.enabled=true",
           "metrics.serviceMonitor.enabled=true")  # fmt: skip
 
 
+def established(lab: Lab, plural: str) -> bool:
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{GROUP}"
+    conditions = lab.client().get(path).get("status", {}).get("conditions") or ()
+    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+
+
 @pytest.fixture
 def operator(lab: Lab) -> Iterator[None]:
     """The kinds, without who acts on them. They are too large for an annotation of kubectl's."""
@@ -35,7 +42,8 @@ def operator(lab: Lab) -> Iterator[None]:
     names = [f"crd/{name}.{GROUP}" for name in PLURALS]
     try:
         lab.kubectl("apply", "--server-side", *files)
-        lab.kubectl("wait", "--for=condition=Established", "--timeout=180s", *names)
+        # `kubectl wait` fails where a kind has no conditions yet.
+        until(lambda: all(established(lab, name) for name in PLURALS), "the kinds are not served")
         yield
     finally:
         lab.kubectl("delete", "--ignore-not-found", "--wait=false", *names)
