@@ -16,12 +16,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import binaries
+from lab.handle import Lab
 from lab.layout import cache_folder
+from tests.lab import podmedic as pm
+from tests.lab import preloaded
 
 BUCKET = "evidence"
 KEY, SECRET, REGION = "writer", "writers-own", "us-east-1"
 _START_SECONDS = 20
 _HEAD_END = b"\r\n\r\n"
+
+
+def podmedic(
+    folder: Path, environment: Mapping[str, str], *words: str | Path, lab: Lab | None = None
+) -> tuple[int, list[str]]:
+    """Exit code and the lines on stderr."""
+    done = preloaded.call(
+        words, environment={**pm.environment(lab), **environment}, folder=folder,
+        timeout_seconds=pm.RUN_SECONDS,
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode().splitlines()
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """`podmedic serve` as a process of this machine, against the lab, and what posts to it."""
 
+import asyncio
 import contextlib
 import json
 import queue
@@ -10,11 +11,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 
 from lab.handle import Lab
@@ -154,6 +156,23 @@ def _follow(served: Served, heard: "queue.Queue[int]") -> None:
         if said.get("event") == "listening":
             heard.put(said["port"])
     heard.put(0)
+
+
+async def post_all(url: str, bodies: Mapping[int, bytes], at_once: int = 16) -> dict[int, int]:
+    """The status of the answer to each webhook."""
+    codes: dict[int, int] = {}
+    waiting = iter(bodies.items())
+
+    async def worker(session: aiohttp.ClientSession) -> None:
+        for number, sent in waiting:
+            async with session.post(f"{url}/v1/alerts", data=sent) as answer:
+                await answer.read()
+                codes[number] = answer.status
+
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        await asyncio.gather(*(worker(session) for _ in range(at_once)))
+    return codes
 
 
 def until(true: Callable[[], bool], seconds: float = READY_SECONDS) -> None:

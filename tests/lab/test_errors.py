@@ -1,6 +1,6 @@
 """Mistakes cost one clear line and the documented exit code, and no pod is changed.
 
-An exit code is one of a process: for each of them podmedic itself is called here.
+An exit code is one of a process: podmedic itself is called for those of mistakes.
 """
 
 import subprocess

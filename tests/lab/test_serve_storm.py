@@ -4,12 +4,9 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import aiohttp
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
@@ -44,23 +41,6 @@ def template(lab: Lab, namespace: str, folder: Path) -> dict[str, Any]:
     return found
 
 
-async def _post(url: str, groups: Mapping[int, bytes], *, at_once: int = 16) -> dict[int, int]:
-    """The status of the answer for each group."""
-    codes: dict[int, int] = {}
-    waiting = iter(groups.items())
-    headers = {"Authorization": f"Bearer {sv.TOKEN}"}
-
-    async def worker(session: aiohttp.ClientSession) -> None:
-        for number, sent in waiting:
-            async with session.post(f"{url}/v1/alerts", data=sent) as answer:
-                await answer.read()
-                codes[number] = answer.status
-
-    async with aiohttp.ClientSession(headers=headers) as session:
-        await asyncio.gather(*(worker(session) for _ in range(at_once)))
-    return codes
-
-
 def test_a_storm_keeps_the_budget_costs_no_memory_and_what_was_accepted_runs_once(
     lab: Lab, namespace: str, tmp_path: Path, reports: Path
 ) -> None:
@@ -73,10 +53,10 @@ def test_a_storm_keeps_the_budget_costs_no_memory_and_what_was_accepted_runs_onc
         for first in range(0, 10_000, 5)
     }
     with sv.serve(tmp_path, account, namespace, *OPTIONS, template=made_from) as served:
-        codes = asyncio.run(_post(served.url, dict(list(groups.items())[:100])))
+        codes = asyncio.run(sv.post_all(served.url, dict(list(groups.items())[:100])))
         before = served.memory_kib()
         began = time.monotonic()
-        codes |= asyncio.run(_post(served.url, dict(list(groups.items())[100:])))
+        codes |= asyncio.run(sv.post_all(served.url, dict(list(groups.items())[100:])))
         seconds = time.monotonic() - began
         grown = served.memory_kib() - before
         served.kill()
@@ -90,7 +70,9 @@ def test_a_storm_keeps_the_budget_costs_no_memory_and_what_was_accepted_runs_onc
             return [run["state"] for run in served.ask("/v1/runs")[1]["runs"]]
 
         sv.until(lambda: set(states()) == {"succeeded"}, 180)
-        repeated = asyncio.run(_post(served.url, {number: groups[number] for number in accepted}))
+        repeated = asyncio.run(
+            sv.post_all(served.url, {number: groups[number] for number in accepted})
+        )
         made = sv.jobs(lab, namespace)
 
     assert seconds < 60

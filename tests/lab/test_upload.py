@@ -1,7 +1,6 @@
 """Bundles on their way to a real S3 server: whole there or not there, and one line if not."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,16 +42,7 @@ def podmedic(
     environment: dict[str, str] | None = None,
 ) -> tuple[int, list[str]]:
     """Exit code and the lines on stderr."""
-    done = subprocess.run(
-        [pm.COMMAND, *words],
-        env=pm.environment(lab) | store.environment | (environment or {}),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=pm.RUN_SECONDS,
-    )
-    return done.returncode, done.stderr.splitlines()
+    return s3.podmedic(cwd, store.environment | (environment or {}), *words, lab=lab)
 
 
 def test_a_bundle_arrives_as_it_is(store: s3.S3, tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 Google's has it whole, so the server is versitygw behind a door that takes Google's tokens. It says
 nothing of how a token is got, nor of Google's own answers."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab import google, s3
-from tests.lab import podmedic as pm
 from tests.unit.bundles import noise, run_directory
 
 RUN = "20261123-031240-k3f9"
@@ -36,16 +34,9 @@ def send(
     gcs: google.Google, cwd: Path, *words: str, token: str = google.TOKEN
 ) -> tuple[int, list[str]]:
     """Exit code and the lines on stderr."""
-    done = subprocess.run(
-        [pm.COMMAND, "bundle", "run", "--upload", *words],
-        env=pm.environment(None) | gcs.environment | {"GOOGLE_BEARER_TOKEN": token},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=pm.RUN_SECONDS,
+    return s3.podmedic(
+        cwd, gcs.environment | {"GOOGLE_BEARER_TOKEN": token}, "bundle", "run", "--upload", *words
     )
-    return done.returncode, done.stderr.splitlines()
 
 
 def unfinished(gcs: google.Google) -> bool:
