@@ -44,9 +44,11 @@ class Encoded:
     ) -> Iterator[tuple[int, int]]:
         """Runs whose decoded text is a secret, in order of place; all the lines from a run on when
         there are too many."""
-        at = 0
+        at = passed = 0
         while match := self._any.search(data, at):
             found = match.start()
+            budget.fill(found - passed)
+            passed = found
             start, end = _run(data, at, found)
             padded = end + len(data[end : end + 2]) - len(data[end : end + 2].lstrip(b"="))
             quantum = (found - self._skips[data[found : match.end()]] - start) % 4

@@ -59,7 +59,7 @@ class Redactor:
         redactions: list[Redaction] = []
         ledger = Ledger()
         for number in range(_MAX_ROUNDS):
-            budget = Budget()
+            budget = Budget(len(data))
             spans = _merge(self._candidates(data, budget, 0))
             spans = _merge((*spans, *find_echoes(data, spans, known)))
             if not spans:
@@ -107,7 +107,7 @@ class Redactor:
         if sum(map(len, around)) > len(data) // _SMALL_PART or any(pem.find_keys(data)):
             return False
         lines = _SEPARATOR.join(around)
-        return not any(True for _ in self._candidates(lines, Budget(), 0))
+        return not any(True for _ in self._candidates(lines, Budget(len(lines)), 0))
 
     def _candidates(self, data: bytes, budget: Budget, depth: int) -> Iterator[Span]:
         for start, end in pem.find_keys(data):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runner.redact.budget import Budget
+from runner.redact.noise import is_accident
 from runner.redact.regex import Match, Regex, compile_bytes
 from runner.redact.rules import Rule, compile_field
 
@@ -57,7 +58,7 @@ class Matcher:
         begin, end = self._value(data, start, budget)
         if begin < 0 or end - begin < self.rule.min_length:
             return None
-        if self._is_ordinary(data, start, begin, end):
+        if self._is_ordinary(data, start, begin, end) or is_accident(data, begin):
             return None
         if self.rule.entropy and _entropy(data[begin : begin + _ALLOW_BYTES]) <= self.rule.entropy:
             return None

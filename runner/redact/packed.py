@@ -14,8 +14,6 @@ IN_BASE64 = b"H4sI"
 
 # Of a member are looked at; a secret behind that stays, as one that is packed in another way.
 _MAX_BYTES = 1 << 20
-# Further ones are taken for secrets: too many were put there to be looked at.
-_MAX_MEMBERS = 16
 _PLACES = 4
 
 
@@ -23,27 +21,30 @@ def find_packed(
     data: bytes, budget: Budget, is_secret: Callable[[bytes], bool]
 ) -> Iterator[tuple[int, int, str]]:
     """Members whose unpacked text is a secret, in order of place, and the rule that says so; all
-    from one on where there are too many."""
-    at = members = 0
+    from one on where there are more than there is time to look at."""
+    at = passed = 0
     while (start := data.find(MAGIC, at)) >= 0:
-        members += 1
-        if members > _MAX_MEMBERS or not budget.take(_PLACES):
+        budget.fill(start - passed)
+        passed, at = start, start + 1
+        if not budget.take(_PLACES):
             yield start, len(data), TOO_MANY
             return
-        at = start + 1
         unpack = zlib.decompressobj(31)
         try:
             text = unpack.decompress(memoryview(data)[start:], _MAX_BYTES)
         except zlib.error:
             # No member after all, or one that was cut or garbled: what can be read of it counts.
-            text = _readable(data[start:])
+            text = _readable(memoryview(data)[start:])
+        if not budget.unpack(len(text)):
+            yield start, len(data), TOO_MANY
+            return
         if text and is_secret(text):
             rest = unpack.unused_data if unpack.eof else b""
             at = len(data) - len(rest)
             yield start, at, RULE
 
 
-def _readable(packed: bytes) -> bytes:
+def _readable(packed: memoryview) -> bytes:
     """As much as comes before the damage."""
     unpack, text = zlib.decompressobj(31), bytearray()
     try:
