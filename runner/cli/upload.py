@@ -66,8 +66,6 @@ class Kept:
                 f"--retain: {place.url}: podmedic sets a retention for objects of s3:// alone; "
                 + _OF_ALL[place.scheme]
             )
-        if find_spec("awscrt") is None:
-            raise click.UsageError("--retain takes awscrt: pip install 'podmedic[cloud]'")
 
     def retention(self) -> Retention | None:
         """From now on."""
@@ -82,8 +80,9 @@ def place_of(url: str, name: str) -> Place:
         place = Place.of(url, name)
     except PlaceError as error:
         raise click.UsageError(str(error)) from error
-    if find_spec("obstore") is None:
-        raise click.UsageError(f"{url}: takes obstore: pip install 'podmedic[cloud]'")
+    for library in ("obstore", "awscrt") if place.scheme == "s3" else ("obstore",):
+        if find_spec(library) is None:
+            raise click.UsageError(f"{url}: takes {library}: pip install 'podmedic[cloud]'")
     return place
 
 

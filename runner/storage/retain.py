@@ -1,6 +1,6 @@
 """One object under a retention of its own (S3 object lock). obstore has no word for it, and what
 headers it is told to add it does not sign, which S3 refuses; so this is a request of its own after
-the upload, for the version that was written. AWS' own library finds the credentials and signs."""
+the upload, for the version that was written, signed by AWS' own library as the same identity."""
 
 import base64
 import hashlib
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import parse_qs, quote, urlsplit
+
+from runner.storage.credentials import AwsCredentials, CredentialsError
 
 Mode = Literal["governance", "compliance"]
 _ATTEMPTS = 6
@@ -74,11 +76,13 @@ def retention_of(document: str) -> Retention | None:
     return Retention(kind, when if when.tzinfo else when.replace(tzinfo=UTC))
 
 
-def retain(presigned: str, version: str | None, wanted: Retention) -> bool:
+def retain(
+    presigned: str, version: str | None, wanted: Retention, credentials: AwsCredentials
+) -> bool:
     """`presigned` says where the object is, as obstore reaches it, and in which region. Setting
     the same again changes nothing. False where it may be set and not read back. Raises
     RetainError."""
-    ask = _asker(presigned, version)
+    ask = _asker(presigned, version, credentials)
     found = _found(ask)
     if found is not None and wanted.is_met_by(found):
         return True
@@ -105,7 +109,9 @@ def _found(ask: Callable[[str, bytes], str]) -> Retention | None:
     return found
 
 
-def _asker(presigned: str, version: str | None) -> Callable[[str, bytes], str]:
+def _asker(
+    presigned: str, version: str | None, credentials: AwsCredentials
+) -> Callable[[str, bytes], str]:
     # The extra `cloud`; nobody else waits for it.
     import tenacity  # noqa: PLC0415
     from awscrt import auth, http  # noqa: PLC0415
@@ -113,7 +119,6 @@ def _asker(presigned: str, version: str | None) -> Callable[[str, bytes], str]:
     where = urlsplit(presigned)
     region = parse_qs(where.query)["X-Amz-Credential"][0].split("/")[2]
     query = "retention=" + (f"&versionId={quote(version, safe='')}" if version else "")
-    provider = auth.AwsCredentialsProvider.new_default_chain()
 
     def once(method: str, body: bytes) -> str:
         digest = hashlib.sha256(body)
@@ -125,7 +130,7 @@ def _asker(presigned: str, version: str | None) -> Callable[[str, bytes], str]:
         config = auth.AwsSigningConfig(
             algorithm=auth.AwsSigningAlgorithm.V4,
             signature_type=auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
-            credentials_provider=provider,
+            credentials_provider=credentials.provider,
             region=region,
             service="s3",
             # S3 signs paths as they are on the wire.
@@ -137,10 +142,7 @@ def _asker(presigned: str, version: str | None) -> Callable[[str, bytes], str]:
         try:
             auth.aws_sign_request(request, config).result(_ONE_SECONDS)
         except Exception as error:
-            raise _RefusedError(
-                "no credentials were found for it: they come from the environment, as for the "
-                "upload"
-            ) from error
+            raise _RefusedError(str(CredentialsError())) from error
         return _sent(
             f"{where.scheme}://{where.netloc}{request.path}", method, dict(request.headers), body
         )

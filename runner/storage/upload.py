@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.storage.credentials import AwsCredentials, CredentialsError
 from runner.storage.place import Place
 from runner.storage.retain import RetainError, Retention, retain
 
@@ -26,7 +27,6 @@ _STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
 _REQUEST = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
 _REASON = re.compile(r'(?:message|error): "([^"]{1,200})"')
 _CREDENTIALS = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_KEY, or AZURE_CLIENT_ID and what belongs to it",
 }
@@ -57,7 +57,9 @@ def upload(path: Path, place: Place, retention: Retention | None = None) -> Uplo
     from obstore.store import S3Store  # noqa: PLC0415
 
     size, sha256 = _hashed(path)
-    store = _store(place)
+    # What is missing is said before anything is sent.
+    aws = _aws(place)
+    store = _store(place, aws)
     attributes = {
         "Content-Type": _CONTENT_TYPES.get(path.suffix, "application/octet-stream"),
         # Azure takes identifiers only.
@@ -84,10 +86,10 @@ def upload(path: Path, place: Place, retention: Retention | None = None) -> Uplo
     if retention is None:
         return Uploaded(place.url, size, read_back)
     try:
-        if not isinstance(store, S3Store):
+        if not isinstance(store, S3Store) or aws is None:
             raise RetainError("only S3 locks one object")  # noqa: TRY301
         signed = obstore.sign(store, "PUT", place.key, timedelta(minutes=1))
-        seen = retain(signed, put["version"], retention)
+        seen = retain(signed, put["version"], retention, aws)
     except Exception as error:
         why = str(error) if isinstance(error, RetainError) else told(error, place.scheme)
         raise UploadError(
@@ -96,7 +98,18 @@ def upload(path: Path, place: Place, retention: Retention | None = None) -> Uplo
     return Uploaded(place.url, size, read_back, retention, seen)
 
 
-def _store(place: Place) -> "ObjectStore":
+def _aws(place: Place) -> AwsCredentials | None:
+    if place.scheme != "s3":
+        return None
+    aws = AwsCredentials()
+    try:
+        aws()
+    except CredentialsError as error:
+        raise UploadError(f"cannot upload to {place.url}: {error}") from error
+    return aws
+
+
+def _store(place: Place, aws: AwsCredentials | None) -> "ObjectStore":
     from obstore.store import AzureStore, GCSStore, LocalStore, S3Store  # noqa: PLC0415
 
     client: ClientConfig = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
@@ -115,7 +128,11 @@ def _store(place: Place) -> "ObjectStore":
             case "s3":
                 # The store checks each part against it; a bucket with object lock demands it.
                 return S3Store(
-                    host, client_options=client, retry_config=retries, checksum_algorithm="SHA256"
+                    host,
+                    client_options=client,
+                    retry_config=retries,
+                    credential_provider=aws,
+                    checksum_algorithm="SHA256",
                 )
             case "gs":
                 return GCSStore(host, client_options=client, retry_config=retries)

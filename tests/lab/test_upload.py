@@ -9,7 +9,9 @@ import pytest
 
 from lab.handle import Lab
 from runner.storage import Retention
-from runner.storage.retain import RetainError, retain
+from runner.storage.credentials import AwsCredentials
+from runner.storage.retain import RetainError
+from runner.storage.retain import retain as retained
 from tests.lab import podmedic as pm
 from tests.lab import s3
 from tests.unit.bundles import noise, run_directory
@@ -197,6 +199,37 @@ def test_what_was_sent_is_locked_for_as_long_as_was_asked(
     assert store.ask("GET", path, version)[0] == 200
 
 
+def test_a_profile_writes_and_locks(store: s3.S3, lockable: str, tmp_path: Path) -> None:
+    """One identity for both, also where it stands in a file alone; a variable goes before it."""
+    run_directory(tmp_path / "run")
+    sent = ("bundle", "run", "-q", "--upload", f"s3://{lockable}/runs", "--retain", "1d")
+    profiles = tmp_path / "credentials"
+    profiles.write_text(
+        "[default]\naws_access_key_id = stranger\naws_secret_access_key = wrong\n"
+        f"[evidence]\naws_access_key_id = {s3.KEY}\naws_secret_access_key = {s3.SECRET}\n"
+    )
+    files = {"AWS_SHARED_CREDENTIALS_FILE": str(profiles), "AWS_EC2_METADATA_DISABLED": "true"}
+    bare = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    profile = {**files, **bare, "AWS_PROFILE": "evidence"}
+    before = datetime.now(UTC) + timedelta(days=1, seconds=-1)
+    assert podmedic(store, tmp_path, *sent, environment=profile) == (0, [])
+    assert retention(store, lockable)[2] >= before
+    assert podmedic(store, tmp_path, *sent, environment=files) == (0, [])
+    seen = store.faults.seen
+    code, (line,) = podmedic(store, tmp_path, *sent, environment={**files, **bare})
+    assert (code, "No user exists with the provided access key ID" in line) == (6, True), line
+    profiles.unlink()
+    code, (line,) = podmedic(store, tmp_path, *sent, environment={**files, **bare})
+    assert code == 6
+    assert line == (
+        f"podmedic: cannot upload to s3://{lockable}/runs/{RUN}.tar.zst: no credentials were "
+        "found: they come from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a "
+        "profile of ~/.aws, a web identity, or the instance), as for other tools; the bundle is "
+        "kept in run.tar.zst"
+    )
+    assert store.faults.seen == seen + 1
+
+
 def test_what_could_not_be_locked_is_told(store: s3.S3, tmp_path: Path) -> None:
     """The object is there and anybody may delete it: never silently."""
     run_directory(tmp_path / "run")
@@ -223,6 +256,10 @@ def test_what_is_kept_for_longer_is_well(
     for name, value in store.environment.items():
         monkeypatch.setenv(name, value)
     where = f"{store.environment['AWS_ENDPOINT_URL']}{path}?X-Amz-Credential=w/1/{s3.REGION}/s3/x"
+
+    def retain(where: str, version: str, wanted: Retention) -> bool:
+        return retained(where, version, wanted, AwsCredentials())
+
     assert retain(where, version, Retention("governance", now + timedelta(days=1)))
     assert retention(store, lockable) == (version, "COMPLIANCE", longer.until)
     assert retain(where, version, Retention("compliance", now + timedelta(days=3)))

@@ -85,10 +85,6 @@ ANSWERS = {
     "container does not exist.\nRequestId:ee66\nTime:2026-11-29T00:09:48.415Z</Message></Error>": (
         "the store says ContainerNotFound: The specified container does not exist"
     ),
-    "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 9s": (
-        "no credentials were found: they come from the environment (AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY, a web identity, or the instance), as for other tools"
-    ),
     "": "ValueError",
 }  # fmt: skip
 
