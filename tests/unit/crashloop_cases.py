@@ -253,7 +253,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "liveness-killed-perhaps",
         {"state": exited(137), "log": "serving\n", "liveness_probe": True},
-        "Container app is killed again and again (exit code 137), not for memory: most likely by the kubelet because its liveness probe fails; the events that would say so are gone.",
+        "Container app is killed again and again (exit code 137), not for memory: most likely by the kubelet because its liveness probe fails. No event that was read says so.",
     ),
     (
         "liveness-killed",
@@ -516,6 +516,44 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "exits-successfully",
         {"state": exited(0, "Completed"), "conditions": [TargetCondition.CRASH_LOOP_BACK_OFF], "log": "done\n"},
         "Container app is restarted again and again because its process ends by itself, with exit code 0 (success); with restartPolicy Always it is expected to keep running.",
+    ),
+    (
+        "exits-successfully-perhaps",
+        {
+            "state": exited(0, "Completed"), "conditions": [TargetCondition.CRASH_LOOP_BACK_OFF],
+            "log": "signal 15 (SIGTERM) received, exiting\n", "liveness_probe": True,
+        },
+        "Container app is restarted again and again after exit code 0 (success): its process ends by itself, or the kubelet ends it because its liveness probe (GET / on port 8080) fails. No event that was read says which.",
+    ),
+    (
+        "exits-successfully-perhaps",
+        {
+            "state": exited(0, "Completed"), "conditions": [TargetCondition.CRASH_LOOP_BACK_OFF],
+            "log": "done\n", "startup_probe": True, "unknown": {"events": "forbidden: list events"},
+        },
+        "Container app is restarted again and again after exit code 0 (success): its process ends by itself, or the kubelet ends it because its startup probe (GET / on port 8080) fails. No event that was read says which.",
+    ),
+    (
+        "mount-folder-over-file",
+        {
+            "state": waiting(
+                "RunContainerError",
+                'runc create failed: unable to start container process: error during container init: error mounting "/var/lib/kubelet/pods/1e72b971/volume-subpaths/conf/app/0" to rootfs at "/etc/nginx/nginx.conf": mount src=/var/lib/kubelet/pods/1e72b971/volume-subpaths/conf/app/0, dst=/etc/nginx/nginx.conf, flags=0x5001: not a directory: unknown',
+            ),
+        },
+        "Container app does not start because volume conf mounts a folder at /etc/nginx/nginx.conf, which is a file in image registry.example.com/shop/web:2.3, or a file over a folder.",
+    ),
+    (
+        "mount-folder-over-file",
+        {
+            "state": waiting("CrashLoopBackOff"),
+            "last": exited(
+                128,
+                "StartError",
+                'error mounting "/var/lib/kubelet/pods/1e72b971/volumes/kubernetes.io~configmap/conf" to rootfs at "/etc/nginx/nginx.conf": mount /var/lib/kubelet/pods/1e72b971/volumes/kubernetes.io~configmap/conf:/etc/nginx/nginx.conf (via /proc/self/fd/6), flags: 0x5001: not a directory: unknown',
+            ),
+        },
+        "Container app does not start because volume conf mounts a folder at /etc/nginx/nginx.conf, which is a file in image registry.example.com/shop/web:2.3, or a file over a folder.",
     ),
     (
         "exits",

@@ -6,15 +6,14 @@ import pytest
 
 from runner.analyze import judge
 from runner.model.examination import TargetCondition
-from runner.model.report import Finding, StepOutcome
+from runner.model.pod import ContainerState, StateTerminated
+from runner.model.report import Confidence, Finding, StepOutcome
 from runner.playbook import resolve
 from tests.unit.crashloop_cases import CASES as STATE_CASES
 from tests.unit.crashloop_cases import WENT
 from tests.unit.crashloop_log_cases import CASES as LOG_CASES
 from tests.unit.examinations import (
-    crashloop_steps as steps,
-)
-from tests.unit.examinations import (
+    STARTED,
     event,
     examination,
     exited,
@@ -22,6 +21,9 @@ from tests.unit.examinations import (
     running,
     step,
     waiting,
+)
+from tests.unit.examinations import (
+    crashloop_steps as steps,
 )
 
 CRASHLOOP = resolve("crashloop")
@@ -91,6 +93,21 @@ def test_a_variable_long_before_the_end_is_not_the_cause() -> None:
     log = "DEBUG_MODE is not set\n" + "working\n" * 40 + "ValueError: bad\n"
     assert [each.rule for each in found(examination(log=log, steps=steps()))] == [
         "uncaught-exception"
+    ]
+
+
+def test_what_ends_at_once_was_not_ended_by_its_probe() -> None:
+    ended = StateTerminated(
+        exit_code=0, reason="Completed", started_at=STARTED, finished_at=STARTED
+    )
+    one = examination(
+        state=ContainerState(terminated=ended),
+        conditions=[TargetCondition.CRASH_LOOP_BACK_OFF],
+        liveness_probe=True,
+        steps=steps(),
+    )
+    assert [(each.rule, each.confidence) for each in found(one)] == [
+        ("exits-successfully", Confidence.CERTAIN)
     ]
 
 

@@ -59,6 +59,17 @@ BLOCKED = Blocked(host="db", port=6432, policies=("dns-only",))
 AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
+        "restarted-for-its-probe",
+        healthy(
+            restarts=1, last=exited(137), liveness_probe=True,
+            events=[
+                event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
+                event("Killing", "Container app failed liveness probe, will be restarted"),
+            ],
+        ),
+        "Container app runs, but lately the kubelet restarted it because its liveness probe (GET / on port 8080) failed: HTTP probe failed with statuscode: 500.",
+    ),
+    (
         "refused-by-kubelet",
         {
             "state": ContainerState(), "restarts": 0, "phase": "Pending", "steps": (),
@@ -257,6 +268,13 @@ SILENT: dict[str, dict[str, Any]] = {
         "ports": [8080],
     },
     "a healthy pod": healthy(steps=steps()),
+    "a restart that its probe did not ask for": healthy(
+        restarts=1,
+        last=exited(1),
+        liveness_probe=True,
+        events=[event("Unhealthy", "Liveness probe failed: connection refused")],
+        steps=steps(),
+    ),
     "a node without cluster DNS": healthy(steps=steps(dns="cluster=no\n")),
     "a port open on one address and on loopback": healthy(
         steps=steps(sockets="listen 8080 loopback\nlisten 8080 one\n")
