@@ -5,15 +5,16 @@ The sweep tells what happened (`started`, `ended`, `changed`) and asks `admit`; 
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 Key = str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """At most so many pods at a time; 0 lifts a limit, but no PodDisruptionBudget.
     `workload_share` is the part of a workload's Ready pods that may be looked at together, one at
     least; `per_workload` a number instead of it. A canary for each pool goes first. `max_failures`
@@ -31,8 +32,7 @@ class Limits:
     failure_share: Fraction = Fraction(3, 10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A pod that waits for its turn. `pool` is what starts alike: image and kind of node; `ready`
     pods serve somebody, and only they count against their workload and the PodDisruptionBudgets
     that select them. Without `injects` the pod is read from the API alone, and never counts."""

@@ -5,7 +5,6 @@ its containers (kubernetes-facts.md, "What surprised" 3), so a pod may carry onl
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -31,8 +30,7 @@ _UNSEEN_BYTES = 400
 _RESTARTABLE = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebtLimits:
+class DebtLimits(msgspec.Struct, frozen=True, kw_only=True):
     """`max_containers` and `max_bytes` per pod, `cool_down_seconds` between two runs on one pod;
     0 lifts each."""
 
@@ -41,8 +39,7 @@ class DebtLimits:
     cool_down_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One ephemeral container. `run` is the id of the podmedic run that made it, or empty;
     `state` is `running`, `waiting`, `terminated` or `unknown` (the kubelet never said);
     `resident` ones stay for later sweeps."""
@@ -184,8 +181,7 @@ def advice(workload: Workload, pod: Pod) -> str:
     return f"kubectl delete pod {pod.metadata.name} -n {pod.metadata.namespace}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout:
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """A workload whose pods carry ephemeral containers. `due` when one of its pods has used half
     of what it may carry."""
 

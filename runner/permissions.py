@@ -5,8 +5,10 @@ cronjob.yaml are held against it by tests.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from runner.cluster import Resource
 from runner.playbook import ObjectKind, Playbook
@@ -34,8 +36,7 @@ OF_REVISIONS = (
 CONFIG_MAPS = Resource(plural="configmaps")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(msgspec.Struct, frozen=True, kw_only=True):
     """`resource` may carry a subresource: `pods/log`. Without an `optional` one a run does its
     work and says what it could not know; `asked` ones are asked for before the first pod is
     changed, for a run without them would change pods in vain. What is `of_cluster` is in no

@@ -5,7 +5,6 @@ The API server's dry run sees validation and admission; it cannot see what the k
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -28,8 +27,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # could not be asked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """`reason` is CamelCase, `message` a sentence."""
 
     verdict: Verdict

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 from runner.analyze.facts import facts
 from runner.analyze.ruled_out import Doubts
@@ -85,15 +86,14 @@ def judge(
     return Judgement(ranked(findings), tuple(_not_evaluated(questions)), doubts.ruled_out())
 
 
-@dataclass(slots=True)
-class _Cause:
+class _Cause(msgspec.Struct):
     hit: Hit
     workload: Workload
     container: str
     fingerprint: str
     evidence: tuple[Evidence, ...]
     borrowed: bool
-    pods: set[tuple[str, str]] = field(default_factory=set)
+    pods: set[tuple[str, str]] = msgspec.field(default_factory=set)
 
     def _confidence(self) -> Confidence:
         """One level less when no pod of the finding said it in a log of its own."""

@@ -7,7 +7,6 @@ may allow by anything else is taken for allowed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -22,15 +21,14 @@ _PUBLIC = ("com", "net", "org")
 _DNS = 53
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
+class _Side(msgspec.Struct, frozen=True):
     """One end of a connection. `pod` is None where it may be a pod or not; `whole` says that it has
     no other labels; `address` is empty where it is not known. `translated` is what may be a
     Service that nobody listed, whose pods have another port."""
 
     pod: bool | None = None
     namespace: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     whole: bool = False
     address: str = ""
     ports: Mapping[str, int] | None = None

@@ -8,9 +8,10 @@ was followed by better news.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from runner.last_words import FRAME
 from runner.playbook.patterns import compile_pattern
@@ -134,14 +135,13 @@ _ADDRESS = re.compile(
 )
 
 
-@dataclass(slots=True)
-class _Same:
+class _Same(msgspec.Struct):
     kind: str
     line: str
     count: int = 0
-    at: list[int] = field(default_factory=list)
-    times: list[datetime] = field(default_factory=list)
-    stamps: list[str] = field(default_factory=list)
+    at: list[int] = msgspec.field(default_factory=list)
+    times: list[datetime] = msgspec.field(default_factory=list)
+    stamps: list[str] = msgspec.field(default_factory=list)
 
 
 def repeats(log: str) -> list[dict[str, Any]]:

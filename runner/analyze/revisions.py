@@ -4,8 +4,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from runner.injection import shown_address
 from runner.model.objects import ControllerRevision, ReplicaSet
@@ -39,8 +40,7 @@ _SECRETIVE = re.compile(
 Show = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """A revision with its pod template; `hash` is what its pods carry in a label."""
 
     workload: Workload

@@ -1,7 +1,8 @@
 """What need not be checked again: causes that an ill workload was examined for and has not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from runner.analyze.rules import Hit, Judge, Unanswered
 from runner.model.examination import Examination
@@ -11,12 +12,11 @@ from runner.select import is_healthy
 _Key = tuple[Workload, str, str]
 
 
-@dataclass(slots=True)
-class _Doubt:
+class _Doubt(msgspec.Struct):
     """What was asked of the ill pods of one workload, container and playbook."""
 
-    not_so: set[str] = field(default_factory=set)
-    open: set[str] = field(default_factory=set)
+    not_so: set[str] = msgspec.field(default_factory=set)
+    open: set[str] = msgspec.field(default_factory=set)
     checks: tuple[Refuted, ...] = ()
 
 

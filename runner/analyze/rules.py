@@ -3,10 +3,11 @@
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Protocol
+
+import msgspec
 
 from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called, texts
 from runner.last_words import FRAME
@@ -29,8 +30,7 @@ MAX_MATCHES = 10_000
 _MAX_FRAMES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """A rule that holds for a pod, in words."""
 
     rule: FindingRule
@@ -45,16 +45,14 @@ class Hit:
     """It rests on a log that was read from another pod, a replica of this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     """What a rule's `match` found, and the reference of the text it is in."""
 
     groups: Mapping[str, str]
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(msgspec.Struct, frozen=True):
     """A rule that could not be judged for a pod."""
 
     rule: str

@@ -10,8 +10,9 @@ all bytes before that hash.
 import os
 import sys
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -167,8 +168,7 @@ def envelope_in(codec: Codec, seal: bytes) -> bytes:
     return seal[len(before) : len(seal) - _DIGEST_CHARS - len(behind)]
 
 
-@dataclass(slots=True)
-class Unpacked:
+class Unpacked(msgspec.Struct):
     """The tar in a compressed file, from its beginning. `digest` hears all bytes of the file that
     belong to the tar."""
 

@@ -11,9 +11,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from runner.bundle.codec import MAX_SEAL_BYTES
 from runner.bundle.signing import (
@@ -59,8 +60,7 @@ def missing() -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(msgspec.Struct, frozen=True):
     """`signing` is None where nobody could sign with it. `stale` says why the roots are not known
     to be the current ones."""
 

@@ -4,9 +4,10 @@ ended stays too."""
 import fcntl
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from runner import journal, record
 from runner.bundle.directory import open_plain
@@ -18,8 +19,7 @@ UNFINISHED_STAYS = timedelta(days=7)
 _SUFFIXES = (".tar.zst", ".tar.gz")
 
 
-@dataclass(frozen=True, slots=True)
-class OldRun:
+class OldRun(msgspec.Struct, frozen=True):
     directory: Path
     id: str
     started_at: datetime

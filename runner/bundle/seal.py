@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from runner import record
 from runner.bundle import manifest as manifests
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
 _MAX_REPORT_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True):
     """What is to be written; `broken_at` is the journal's line that does not follow from the one
     before it, 0 if there is none."""
 

@@ -4,8 +4,9 @@ tar is read as a stream and held against the only one that its manifest can have
 import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from runner.bundle import signing
 from runner.bundle.archive import (
@@ -47,13 +48,12 @@ Listen = Callable[[File, bytes], None]
 """Hears of each chunk of a file; b"" at its end."""
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(msgspec.Struct):
     """`problems` are lines that say which file and what is wrong; none: all is as it was sealed.
     `is_signed`: there is a signature, whoever made it (`is_keyless`: with sigstore); `is_checked`:
     it was made by the given key or identity."""
 
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
     manifest: Manifest | None = None
     manifest_sha256: str = ""
     is_signed: bool = False

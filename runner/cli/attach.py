@@ -1,13 +1,13 @@
 """`podmedic attach`: back to a shell that was left."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from runner.cli import options
 from runner.cli.connection import connected
@@ -20,8 +20,7 @@ from runner.policy import Policy
 from runner.shell.find import Sought, as_it_stands, find, last_lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
+class _Request(msgspec.Struct, frozen=True, kw_only=True):
     """The command line, read and checked."""
 
     pod: str

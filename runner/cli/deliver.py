@@ -7,12 +7,12 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from runner.cli import logs
 from runner.cli.baseline import Compared, compared
@@ -34,8 +34,7 @@ _PUSHGATEWAY = "pushgateway"
 _OTHER_LINES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """`failed_sinks` are those that did not take the result. Without `page` it is not stored."""
 
     code: ExitCode

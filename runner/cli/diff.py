@@ -4,10 +4,10 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from runner.cli.exit_codes import ExitCode
 from runner.cli.rejudge import of_run, rejudged
@@ -24,8 +24,7 @@ from runner.report.reading import read_report
 LAST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A report and the directory that it lies in, if that is known to be a run's."""
 
     report: Report

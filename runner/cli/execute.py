@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from runner.cli import logs, options
 from runner.cli.connection import actor_of, cluster_ref, connected
@@ -231,8 +233,7 @@ async def _dry_run(
     return max(await server_dry_run(cluster, plans, budget.policy, request.output), code)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(msgspec.Struct, frozen=True):
     """Where the run was written to while it went on, and who signs it if that is a Secret's key."""
 
     files: RunDirectory

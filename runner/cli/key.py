@@ -4,11 +4,11 @@ for it (docs/decisions/signing-keys.md). Nothing of that is kept but the signer,
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from runner.cli.keyless import Keyless, signer_for
 from runner.cli.verify import read_key
@@ -30,8 +30,7 @@ _FORM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SecretKey:
+class SecretKey(msgspec.Struct, frozen=True):
     """`entry` empty: the only one whose name ends in .key."""
 
     namespace: str

@@ -3,12 +3,12 @@ without a key."""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from runner.cli.main import complain
 
@@ -53,8 +53,7 @@ def verify_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return reduce(lambda c, option: option(c), reversed(_VERIFY), command)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyless:
+class Keyless(msgspec.Struct, frozen=True):
     """`token` None: from the environment."""
 
     token: Path | None

@@ -1,12 +1,12 @@
 """`run --notify`: whom to tell, read from options, environment and a mounted Secret."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from runner.cli.main import complain
 from runner.model.report import Report
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 _MAX_FILE_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(msgspec.Struct, frozen=True):
     """`services` are of runner.notify, which is imported only where there are some."""
 
     services: tuple[Any, ...]

@@ -3,13 +3,14 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from runner.budget import Limits
 from runner.injection import expanded
@@ -174,8 +175,7 @@ debugger_options = _all(_DEBUGGER)
 policy_options = _all(_POLICY)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
     kubeconfig: str | None
     context: str | None
     impersonate: str | None

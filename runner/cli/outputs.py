@@ -1,11 +1,11 @@
 """`-o`: where the result goes, and in which format."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import click
+import msgspec
 
 from runner.report.output import FILES, OUTPUTS
 from runner.storage.place import is_remote
@@ -15,8 +15,7 @@ FORMATS_HELP = f"{', '.join(OUTPUTS)}. One format is printed; several, separated
 written as files in the directory."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outputs:
+class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """`remote` is a place in an object store, `printed` the one format that goes to stdout, `files`
     those that get a file each."""
 

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
+import msgspec
 
 from runner.cli import options
 from runner.cli.main import complain, explain
@@ -85,8 +85,7 @@ def pod_name(text: str) -> str:
     return name
 
 
-@dataclass(slots=True)
-class Said:
+class Said(msgspec.Struct):
     """What an interruption at this moment means."""
 
     now: str = "nothing was run"

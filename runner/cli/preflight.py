@@ -5,12 +5,12 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from runner.cli import options
 from runner.cli.connection import connected

@@ -4,12 +4,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from runner.cli.main import complain
 from runner.cli.terminal import terminal_size
@@ -39,8 +39,7 @@ def prepare_directory(directory: Path) -> None:
         raise click.UsageError(f"--record {directory}: {error.strerror}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class About(msgspec.Struct, frozen=True, kw_only=True):
     """What was sat at: `facts` is what is known of how the container was made, `container` the
     container itself, as it was sent or stands in the pod."""
 
@@ -51,8 +50,7 @@ class About:
     facts: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class Kept:
+class Kept(msgspec.Struct):
     """What becomes of the recording, if there is one. `exit_code` None: not known, or the session
     goes on."""
 

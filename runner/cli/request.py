@@ -1,10 +1,10 @@
 """What `podmedic run` was asked to do."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from runner.cli import options
 from runner.cli.key import SecretKey, key_of
@@ -31,8 +31,7 @@ def default_file(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.tar.zst")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealing:
+class Sealing(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of the run's directory at its end. `bundle` empty: beside it. `keep`: the run
     has a directory of its own below the one that was named, and so many stay there.
     `is_temporary`: nobody named a directory, it goes once its bundle was uploaded."""
@@ -41,7 +40,7 @@ class Sealing:
     key: Path | SecretKey | None = None
     keyless: Keyless | None = None
     upload: str | None = None
-    kept: Kept = field(default_factory=Kept)
+    kept: Kept = msgspec.field(default_factory=Kept)
     keep: int = 0
     is_temporary: bool = False
 
@@ -52,16 +51,14 @@ class Sealing:
         return Path(self.bundle) if self.bundle else default_file(directory)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redaction:
+class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     """`rules` None: the built-in ones alone."""
 
     is_on: bool = True
     rules: "tuple[Rule, ...] | None" = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The command line, read and checked; `written` is what `podmedic resume` needs of it."""
 
     playbooks: tuple[Playbook, ...]

@@ -5,12 +5,12 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from runner import __version__, journal, record
 from runner.cli import options

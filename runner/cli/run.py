@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from runner.cli import options, redaction, sealing
 from runner.cli.duration import Duration

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from runner import __version__, journal, record
 from runner.bundle.manifest import OWN_NAMES

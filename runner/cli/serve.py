@@ -7,13 +7,13 @@ import secrets
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
@@ -31,8 +31,7 @@ _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]*):(?P<port>[0-9
 _STOP_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
+class _Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     load: Callable[[], Any]

@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from runner.cli import options
 from runner.cli.connection import connected
@@ -47,8 +47,7 @@ _NO_STRATEGIES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
+class _Request(msgspec.Struct, frozen=True, kw_only=True):
     """The command line, read and checked. `command` None: a terminal."""
 
     kind: str

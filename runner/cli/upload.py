@@ -1,13 +1,13 @@
 """`--upload`: a bundle on its way to an object store."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+import msgspec
 
 from runner.cli.duration import Duration
 from runner.cli.exit_codes import ExitCode
@@ -48,8 +48,7 @@ def upload_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _upload_option(_retain_option(_mode_option(command)))
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """How long and how strictly the store is to keep what is sent."""
 
     seconds: float = 0.0

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from runner.cluster.streams import Chunk, Ended, Place, Stream, Streamed, StreamOutcome, Streams
 from runner.model.pod import Event, Pod
@@ -77,8 +78,7 @@ class ClusterError(Exception):
         return f"forbidden: {what}" if self.reason is ErrorReason.FORBIDDEN else self.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What one LIST or WATCH of pods covers; namespace None means all namespaces."""
 
     namespace: str | None
@@ -86,8 +86,7 @@ class Scope:
     field_selector: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodEvent:
+class PodEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A change of one pod.
 
     `modified` stands for ADDED too. `sync` comes after a relist, when every pod that exists was
@@ -99,8 +98,7 @@ class PodEvent:
     uids: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(msgspec.Struct, frozen=True, kw_only=True):
     """One question of SelfSubjectAccessReview. `resource` may carry a subresource: `pods/log`."""
 
     verb: str
@@ -109,8 +107,7 @@ class Access:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of object, as URLs and RBAC name it: `Resource(plural="leases",
     group="coordination.k8s.io")`."""
 
@@ -119,8 +116,7 @@ class Resource:
     version: str = "v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectEvent(Generic[T]):
+class ObjectEvent(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """`type` is `modified`, `deleted`, or `synced`, which comes without an object: every one that
     exists has been given since the last `synced`, those with `listed`; any other is gone."""
 

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 
 class StreamOutcome(StrEnum):
@@ -15,8 +16,7 @@ class StreamOutcome(StrEnum):
     UNKNOWN = "unknown"  # nobody said anything: cut, timed out, too much output
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """`exit_code` is there for EXITED alone. `reason` of the others is CamelCase: `NoStatus`,
     `Timeout`, `OutputLimit`, or the server's own; `message` is one line for people."""
 
@@ -33,8 +33,7 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A container that runs."""
 
     namespace: str
@@ -42,8 +41,7 @@ class Place:
     container: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Streamed:
+class Streamed(msgspec.Struct, frozen=True, kw_only=True):
     """What a command came to: whole outputs, or what had arrived by its end."""
 
     ended: Ended

@@ -7,8 +7,9 @@ and the next one runs only what is missing.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from runner.examine.classify import Stage, Verdict
 from runner.examine.context import Context

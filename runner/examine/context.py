@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
+
+import msgspec
 
 from runner.cluster import Cluster
 from runner.examine.watch import PodHub
@@ -40,8 +41,7 @@ class Record(Protocol):
     def __call__(self, event: str, **fields: object) -> Awaitable[None]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     start_seconds: float = 60.0
     # Beyond the program's own deadline: for the kubelet to notice that it ended.
     grace_seconds: float = 20.0
@@ -61,8 +61,7 @@ def _nowhere(name: str) -> AbstractContextManager[ArtifactFile]:
     raise OSError(f"nothing is kept here: {name}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """`store` keeps bytes in the run directory and returns the file's name there, None
     if they could not be kept; `stage` hears
     of each pod's progress: `injected`, `running`, `stopped`."""

@@ -2,10 +2,10 @@
 of it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from runner.examine.inject import Injected
 from runner.model.pod import Pod

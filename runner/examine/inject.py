@@ -3,7 +3,6 @@
 import asyncio
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -45,8 +44,7 @@ _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})
 _MAYBE_APPLIED = frozenset({ErrorReason.UNREACHABLE, ErrorReason.SERVER})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Injected:
+class Injected(msgspec.Struct, frozen=True, kw_only=True):
     """`outcome` None means that the container ran to its end and all of its word arrived."""
 
     injection: Injection | None

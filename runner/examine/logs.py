@@ -1,7 +1,6 @@
 """Reading the log of a container within a byte budget: all of it, its end, what matters in it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -15,8 +14,7 @@ _PIECE = 16 << 10  # a longer line is several to the kubelet
 _TRANSFER = 16 << 20  # what is read at most to have the end
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     """The last lines of a log; `whole` when there are no others, `cut` when not all of the lines
     asked for are there."""
 

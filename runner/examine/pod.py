@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from runner.examine.catch import run_catch
 from runner.examine.context import Context, about
@@ -38,8 +38,7 @@ from runner.select import app_statuses
 _SEEN = (StepOutcome.PASSED, StepOutcome.FAILED, StepOutcome.TIMEOUT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
     """`result.outcome` is about the examination alone; findings are judged later."""
 
     plan: PodPlan

@@ -3,8 +3,9 @@ excerpt: the reader's phone is no place for them. Pure."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from runner.compare import Comparison
 from runner.compare.runs import is_news
@@ -30,8 +31,7 @@ class WhatFor(StrEnum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """`level` is failure, warning or success."""
 
     level: str

@@ -5,9 +5,10 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
+
+import msgspec
 
 from runner.notify.message import Message
 from runner.report.plain import one_line
@@ -19,8 +20,7 @@ class NotifyError(Exception):
     """What stands for a service is none; one line for people, without the token in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """`name` is its URL without what is secret in it."""
 
     name: str

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from runner.playbook import Debugger, Playbook, Step
 from runner.program import ProgramStep, build
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebuggerGroup:
+class DebuggerGroup(msgspec.Struct, frozen=True, kw_only=True):
     """`sha256` goes into the container's name: other settings or steps, another container."""
 
     debugger: Debugger

@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from runner.injection import (
     SERVICES_VARIABLE,
@@ -36,8 +38,7 @@ from runner.program import (
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotRun:
+class NotRun(msgspec.Struct, frozen=True, kw_only=True):
     playbook: str
     step: str
     reason: str
@@ -54,8 +55,7 @@ class Services(NamedTuple):
 NO_SERVICES = Services()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InjectionPlan:
+class InjectionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One ephemeral container. `fallback` are the strategies left if this one cannot start;
     `bounds` are what `profile: auto` keeps to, by every strategy."""
 
@@ -76,8 +76,7 @@ class InjectionPlan:
     impossible: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selected:
+class Selected(msgspec.Struct, frozen=True, kw_only=True):
     """A pod and the playbooks that mean it; `control_of` are the names of those that mean it as a
     healthy one to compare with. With `skip` other replicas stand for it; `container` is the one
     that an alert names."""
@@ -93,8 +92,7 @@ def container_of(pod: Pod, name: str) -> Container:
     return next(c for c in (*pod.spec.containers, *pod.spec.init_containers) if c.name == name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodPlan:
+class PodPlan(msgspec.Struct, frozen=True, kw_only=True):
     """`skip` and `injections` exclude each other; a plan with neither reads the API only.
     `held_back` says that nothing is injected by decision: what the API knows is judged all the
     same, and the pod never counts as examined."""

@@ -1,7 +1,7 @@
 """A pod in which an earlier process of the run left its container: that is looked after, whatever
 the pod's state admits by now."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from runner.injection import Choice
 from runner.model.pod import Container

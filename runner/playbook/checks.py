@@ -6,8 +6,9 @@ reports every mistake.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from runner.playbook import parsing, vocabulary
 from runner.playbook.base import listed, mapping
@@ -30,8 +31,7 @@ _DEADLINE_SECONDS = 120
 _MARGIN_SECONDS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """`line` and `column` count from 1 inside the text of the field at `loc`."""
 
     loc: Loc

@@ -10,11 +10,12 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
+
+import msgspec
 
 from runner.playbook.errors import did_you_mean
 from runner.playbook.patterns import compile_pattern
@@ -90,8 +91,7 @@ class Answer(StrEnum):
     NOT_EVALUATED = "not-evaluated"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """`reason` is set with NOT_EVALUATED only."""
 
     answer: Answer
@@ -116,8 +116,7 @@ class UnknownFactError(Exception):
     """An expression asked for a fact that is not there; the message says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """A use of `root.member.field` in the text; `offset` is where it begins."""
 
     root: str

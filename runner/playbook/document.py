@@ -7,9 +7,9 @@ error, and nesting, aliases and size are bounded before anything is expanded.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import yaml
 
 from runner.playbook.errors import PlaybookError, PlaybookErrors
@@ -32,8 +32,7 @@ _MAX_DIGITS = 18  # more do not fit the 64 bits that every reader of YAML agrees
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(msgspec.Struct, eq=False):
     """`size` counts the nodes below and including this one with every alias expanded."""
 
     line: int
@@ -42,8 +41,7 @@ class Node:
     depth: int = 1
 
 
-@dataclass(slots=True, eq=False)
-class Scalar(Node):
+class Scalar(Node, eq=False):
     """`style` is YAML's own mark: `|`, `>`, `'`, `"`, or empty for a plain word."""
 
     text: str = ""
@@ -55,14 +53,12 @@ class Scalar(Node):
         return self.text if self.quoted else _plain_value(self.text)
 
 
-@dataclass(slots=True, eq=False)
-class ListNode(Node):
-    items: list[Node] = field(default_factory=list)
+class ListNode(Node, eq=False):
+    items: list[Node] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
-class MapNode(Node):
-    entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+class MapNode(Node, eq=False):
+    entries: dict[str, tuple[Scalar, Node]] = msgspec.field(default_factory=dict)
 
 
 def parse(text: str, path: str) -> tuple[Node, list[PlaybookError]]:

@@ -1,12 +1,12 @@
 """What is wrong with a playbook, and where."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, order=True)
-class PlaybookError:
+
+class PlaybookError(msgspec.Struct, frozen=True, order=True):
     """One mistake; `line` and `column` count from 1 and are 0 when the file could not be read,
     `field` is a path such as `spec.steps[0].run` and empty when the file as a whole is meant."""
 

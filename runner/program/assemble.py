@@ -1,10 +1,12 @@
 """The frames of one execution put together to what each step did."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from runner.program.build import BLOCK_BYTES
 from runner.program.frames import LEFT_OUT, MODULUS, Frame, payload
@@ -31,16 +33,14 @@ class Sentences(list[str]):
             self.append("there is more of that kind")
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(msgspec.Struct):
     """The frames of one attempt."""
 
     ended: Frame | None = None
-    streams: dict[str, Frame] = field(default_factory=dict)
+    streams: dict[str, Frame] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Execution:
+class Execution(msgspec.Struct):
     """What one execution of the program left in the log."""
 
     steps: tuple[StepRecord, ...]

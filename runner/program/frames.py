@@ -8,8 +8,9 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 MODULUS: Final = 2147483647
 MARK: Final = b"@podmedic "
@@ -43,8 +44,7 @@ _HEX_LINE = re.compile(rb"(?: ?[0-9a-f]{2})+")
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(msgspec.Struct):
     """One line of ours and the text lines that follow it. `check` is what it must be."""
 
     execution: str
@@ -53,21 +53,19 @@ class Frame:
     fields: tuple[int, ...]
     check: int
     digest: str
-    lines: list[bytes] = field(default_factory=list)
+    lines: list[bytes] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(msgspec.Struct):
     """A log taken apart: the frames of this program in their order, and what else there was."""
 
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[Frame] = msgspec.field(default_factory=list)
     damaged_lines: int = 0  # began like a line of ours but is none
     other_programs: int = 0  # lines of ours with another nonce
     foreign_lines: int = 0  # text in front of the first frame
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """`exact` is false when there was more behind the line than the bytes that it tells of."""
 
     data: bytes

@@ -1,13 +1,13 @@
 """What goes into a step program and what comes back: frozen values."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 EndedBy = Literal["end", "deadline", "signal", "unknown"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProgramStep:
+class ProgramStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step: either `argv` (run exactly as it is) or `script` (text for `/bin/sh -c`).
 
     `attempts` counts the first one (1 = no retry); the back-off doubles from `backoff_seconds`
@@ -26,8 +26,7 @@ class ProgramStep:
     tools: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamRecord:
+class StreamRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One output of one attempt. `data` is exactly what was written, cut to the limit.
 
     `whole` means that `data` is proven: its length and its hash agree with what the pod said.
@@ -41,8 +40,7 @@ class StreamRecord:
     whole: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a step. `exit_code` is None when it did not end by itself: `timed_out`, or
     `cut_by` says `deadline` (of the program; `timed_out` too), `signal` (the container was being
     stopped) or `lost` (the line with its end did not arrive)."""
@@ -57,8 +55,7 @@ class AttemptRecord:
     cut_by: Literal["", "deadline", "signal", "lost"] = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepRecord:
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`not_run` is why there is no attempt: `tool missing: dig`, `deadline`, `signal`, `no
     writable folder …`. Without attempts and without that reason, the result did not arrive."""
 
@@ -68,8 +65,7 @@ class StepRecord:
     not_run: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProgramResult:
+class ProgramResult(msgspec.Struct, frozen=True, kw_only=True):
     """All that a log tells. `complete` means that nothing is missing and all of it is proven.
 
     `problems` are sentences about what is wrong with the log, `remarks` about what the image
@@ -85,8 +81,7 @@ class ProgramResult:
     execution: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The termination message. `ended_by` is `unknown` while the program had not ended; `frames`
     is how many it had sent, `bytes` how many bytes of output they held, `checksum` runs over the
     checks of all frames. `lines` are the frames themselves, where they hold no output."""

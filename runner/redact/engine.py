@@ -3,7 +3,8 @@
 import functools
 import hmac
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from runner.redact import encoded, packed, pem
 from runner.redact.budget import Budget
@@ -27,8 +28,7 @@ _SMALL_PART = 3
 _SEPARATOR = b"\n\x01\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pack:
+class _Pack(msgspec.Struct, frozen=True):
     scanner: Scanner
     encoded: Encoded
 

@@ -1,13 +1,13 @@
 """The account of what was redacted: which rule, where, how long; never what."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from runner.redact.matcher import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(msgspec.Struct, frozen=True):
     """`line` counts from 1 in the text as it came in, `length` is in bytes."""
 
     rule: str

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
+
+import msgspec
 
 from runner.redact.budget import Budget
 from runner.redact.noise import is_accident
@@ -24,8 +25,7 @@ _OPENING = {ord(")"): b"(", ord("]"): b"[", ord("}"): b"{"}
 _NAMED_GROUP = compile_bytes(rb"\(\?P<secret[a-z0-9_]*>")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A secret, from byte `start` up to `end`. `rank` is the place of the rule in the pack."""
 
     start: int

@@ -10,7 +10,8 @@ where it finds something, the rules themselves are asked. What an automaton does
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from runner.redact.budget import Budget
 from runner.redact.marker import MARKER, MARKER_START, marker_at
@@ -28,8 +29,7 @@ _LONG_BYTES = 1024  # of a match that is none count as one more place
 _BEFORE_VALUE = b"=:\"' \t\0@/,"
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(msgspec.Struct, frozen=True):
     """Some rules as one automaton, and as a set that tells which of them match at a place."""
 
     union: Regex

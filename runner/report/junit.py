@@ -8,8 +8,9 @@ that should have been answered and was not, `skipped` one that was not asked, wi
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
 
 from runner.model.report import (
     Finding,
@@ -31,8 +32,7 @@ _ERRORS = frozenset({PodOutcome.ERROR, PodOutcome.TIMEOUT, PodOutcome.UNKNOWN})
 _NO_ANSWER = frozenset({StepOutcome.ERROR, StepOutcome.TIMEOUT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
     """`how` is `failure`, `error`, `skipped`, or empty for a case that is well."""
 
     name: str
@@ -45,10 +45,9 @@ class _Case:
     seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class _Suite:
+class _Suite(msgspec.Struct):
     name: str
-    cases: list[_Case] = field(default_factory=list)
+    cases: list[_Case] = msgspec.field(default_factory=list)
 
 
 def to_junit(report: Report) -> str:

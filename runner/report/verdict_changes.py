@@ -1,8 +1,9 @@
 """What two judgements of the same pods disagree about."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from runner.model.report import Finding, PodResult, Report
 from runner.report.plain import one_line
@@ -14,8 +15,7 @@ class Kind(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictChange:
+class VerdictChange(msgspec.Struct, frozen=True, kw_only=True):
     """A finding that only one of the two has (`before` or `after` is None), or that says
     something else now; for a pod whose outcome is another, `pod` is set instead."""
 

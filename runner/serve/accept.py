@@ -4,9 +4,10 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from runner.cluster import ClusterError
 from runner.examine.context import Redact
@@ -36,18 +37,16 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     body: dict[str, Any]
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(msgspec.Struct):
     """What became of the alerts of one webhook."""
 
-    runs: dict[str, str] = field(default_factory=dict)
-    ignored: list[dict[str, str]] = field(default_factory=list)
+    runs: dict[str, str] = msgspec.field(default_factory=dict)
+    ignored: list[dict[str, str]] = msgspec.field(default_factory=list)
 
     def ignore(self, alert: Alert, reason: str) -> None:
         told = {"alert": alert.name, "fingerprint": alert.fingerprint, "reason": reason}

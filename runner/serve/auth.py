@@ -6,8 +6,9 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _MAX_BYTES = 64 * 1024
 MIN_LENGTH = 16
@@ -17,8 +18,7 @@ class AuthError(Exception):
     """A file of secrets that cannot be used; one line for people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Auth:
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
     """One of these ways is enough. `client_certificates`: TLS has verified the client's."""
 
     bearer_file: Path | None = None

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from runner.policy import Policy
 from runner.serve.log import log
@@ -19,8 +20,7 @@ class ConfigError(Exception):
     """Why the files cannot be used; one line for people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Read together and replaced together. `playbooks` are those that a request may name;
     `versions` are those of the files before they were read."""
 

@@ -3,9 +3,9 @@
 import asyncio
 import socket
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
 from runner.serve.auth import AuthError
@@ -14,8 +14,7 @@ from runner.serve.log import log
 _LOOK_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """With `client_ca` a client may show a certificate of that authority; one of another authority
     ends the connection. Probes show none."""
 

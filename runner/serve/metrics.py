@@ -1,8 +1,8 @@
 """What `/metrics` of `podmedic serve` says. Labels have few values, none of them a stranger's."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -27,14 +27,13 @@ REFUSALS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Metrics:
+class Metrics(msgspec.Struct, frozen=True):
     """A registry of its own. Every value of a label that can be known is there from the start."""
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    counters: dict[str, Counter] = field(default_factory=dict)
-    gauges: dict[str, Gauge] = field(default_factory=dict)
-    histograms: dict[str, Histogram] = field(default_factory=dict)
+    registry: CollectorRegistry = msgspec.field(default_factory=CollectorRegistry)
+    counters: dict[str, Counter] = msgspec.field(default_factory=dict)
+    gauges: dict[str, Gauge] = msgspec.field(default_factory=dict)
+    histograms: dict[str, Histogram] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # When a counter began, once more for each of them: nobody asks.

@@ -2,9 +2,10 @@
 another one. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from runner.injection import find_resident
 from runner.model.pod import Container

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from runner.cluster import Cluster, ClusterError, Ended, Place, Stream, StreamOutcome
 from runner.shell.program import called, ending, ending_alone
@@ -19,8 +20,7 @@ Write = Callable[[bool, bytes], Awaitable[None]]
 """Passes on some bytes of stderr (True) or stdout; returns when they are written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A script for the container's shell. It is ended after `timeout_seconds`, None for no limit
     of its own, and before the container is, in `seconds_left`. `stdin` None leaves its stdin
     empty. Its processes are known by `mark`; with `alone_seconds` it leaves none of them, and

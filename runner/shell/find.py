@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from runner.cluster import Cluster, ClusterError, Place, Resource, Scope
 from runner.examine import PodHub
@@ -32,8 +33,7 @@ _SEQUENCES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class Sought(msgspec.Struct, frozen=True, kw_only=True):
     """`container` is the name of an ephemeral container, or empty for the only one."""
 
     namespace: str
@@ -42,8 +42,7 @@ class Sought:
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A shell that runs; `end` as of `runner.shell.Reached`."""
 
     place: Place
@@ -58,8 +57,7 @@ class Found:
         return self.started_at + timedelta(seconds=self.ttl_seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shell:
+class _Shell(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     ttl_seconds: int
     running: StateRunning | None

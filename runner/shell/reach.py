@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -59,8 +58,7 @@ class NotReachedError(Exception):
         super().__init__(f"{message}{stays}{late}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Which pod (of kind `Pod`, or one of the workload of that kind and name), by which settings
     (`runner.shell.document`), and for how long. The container must run within `start_seconds` and
     ends by itself `ttl_seconds` after its start."""
@@ -81,8 +79,7 @@ class Asked:
     needs: tuple[Need, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """A container of ours that runs; with `injection.reused` one that an earlier run left there
     and that stays. `body` is what was sent; `pod_note` says which of a
     workload's pods it is in, `strategy_note` why it sees less than it might, or they are empty;

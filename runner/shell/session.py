@@ -1,8 +1,9 @@
 """A terminal here, and one in a container: what is typed goes there, what is said comes back."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from runner.cluster import Cluster, Ended, Place, Stream
 from runner.shell.keys import DetachKeys
@@ -26,8 +27,7 @@ class Terminal(Protocol):
         """Returns when its size has changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Left(msgspec.Struct, frozen=True, kw_only=True):
     """How a session was left. `ended` None: by the detach keys, or because nobody is there to
     type; else what the server said of the stream's end, which is no exit code."""
 

@@ -1,8 +1,9 @@
 """Where in an object store something is to go, from a URL."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 SCHEMES = ("s3", "gs", "az", "file")
 FORMS = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or file:///FOLDER"
@@ -14,8 +15,7 @@ class PlaceError(Exception):
     """A URL that says no place; one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """`base` is what a client is made for, `key` the object's name in it."""
 
     base: str

@@ -6,10 +6,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import parse_qs, quote, urlsplit
+
+import msgspec
 
 from runner.storage.credentials import AwsCredentials, CredentialsError
 
@@ -37,8 +38,7 @@ class _AgainError(RetainError):
     """May help to ask again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(msgspec.Struct, frozen=True):
     """Nobody can delete the object before `until`; with `governance` who has the right to bypass
     it can, with `compliance` not even the account's owner."""
 

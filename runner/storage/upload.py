@@ -3,10 +3,11 @@ how long, what is checked afterwards, and what went wrong in one line."""
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from runner.storage.credentials import AwsCredentials, CredentialsError
 from runner.storage.place import Place
@@ -36,8 +37,7 @@ class UploadError(Exception):
     """The object is not there, or not what was sent; one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
+class Uploaded(msgspec.Struct, frozen=True):
     """`read_back`: the object was fetched again and is byte for byte the file. Where that is not
     allowed, the store has checked what it got. `retention_seen`: the store was asked for it."""
 

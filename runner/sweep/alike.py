@@ -6,7 +6,8 @@ The first of a kind asks for all: a PATCH that is refused changes as little as a
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from runner.cluster import ErrorReason
 from runner.examine import Examined

@@ -3,9 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from runner.cluster import Cluster, Scope
 from runner.debt import at_work
@@ -36,8 +38,7 @@ def ready_pod(pod: Pod) -> ReadyPod | None:
     return ReadyPod(workload_of(pod), pod.metadata.labels)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """`scopes` are what to watch, each with the resourceVersion of its list; `looked_at` counts
     the pods the API server returned, `ready` are the Ready ones among them by uid, `levels` the Pod
     Security levels of namespaces, where a playbook asks for them, `absent` the namespaces without a
@@ -47,8 +48,8 @@ class Gathered:
     scopes: tuple[tuple[Scope, str], ...]
     looked_at: int
     ready: Mapping[str, ReadyPod]
-    levels: Mapping[str, str] = field(default_factory=dict)
-    absent: Absent = field(default_factory=Absent)
+    levels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    absent: Absent = msgspec.field(default_factory=Absent)
     taken: tuple[Pod, ...] = ()
 
 

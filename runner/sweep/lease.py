@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason, Objects, Resource
 from runner.model.base import Value
@@ -40,8 +41,7 @@ class _Lease(Value, frozen=True, kw_only=True):
     spec: _Spec = _Spec()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """`duration_seconds` is what others have to see no change for; ours is lost to us after
     `deadline_seconds` without a renewal, which leaves time to stop before they take it."""
 
@@ -53,8 +53,7 @@ class Timing:
     patience_seconds: float = 90.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be held, by whom. `run_id` ends the holder's name: a run that goes on after a
     kill takes its own Lease back at once."""
 
@@ -62,11 +61,10 @@ class Claim:
     name: str
     holder: str
     run_id: str
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Busy:
+class Busy(msgspec.Struct, frozen=True, kw_only=True):
     """Another sweep holds it. `since` is the API's own time."""
 
     holder: str

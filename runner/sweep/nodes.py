@@ -1,7 +1,8 @@
 """Nodes, where they may be read: what kind they are, and how they feel."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from runner.cluster import Access, Cluster, ClusterError, Resource
 from runner.examine import Examined, with_node

@@ -1,11 +1,11 @@
 """What workloads and Services say, to whoever wants to know it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from runner.analyze import failed_jobs, judge_objects
 from runner.examine.context import Redact

@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from runner.budget import Scheduler
 from runner.cluster import ClusterError
@@ -110,8 +111,7 @@ def _cut_short(plan: PodPlan, tally: Tally, reason: str, why: str) -> Examined:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acts:
+class Acts(msgspec.Struct, frozen=True, kw_only=True):
     """What the pool does with a pod: look inside, or, when it is held back, from the API alone.
     `wake` is called once the breaker is open: those that still wait to send something need not."""
 

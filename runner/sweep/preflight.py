@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from runner.cluster import Access, Cluster, ClusterError, ErrorReason
 from runner.examine import PODS
@@ -46,8 +47,7 @@ _NO_ANSWER = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One pod with what would become of it."""
 
     plan: PodPlan
@@ -55,8 +55,7 @@ class Row:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preflight:
+class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     """`asked` counts the dry runs; `unknown` says what could not be looked at, and why."""
 
     missing: tuple[Access, ...]

@@ -1,10 +1,10 @@
 """A run that goes on: what of it is done, what is left to do, and which pods went away."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from runner.examine import Examined
 from runner.examine.kept import Kept
@@ -29,8 +29,7 @@ from runner.sweep.pool import without_examination
 _GONE = "the pod was deleted, or is no longer selected, before the run went on"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     """What an earlier process left of the run: the pods that it selected, and its results."""
 
     started_at: datetime

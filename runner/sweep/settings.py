@@ -1,6 +1,6 @@
 """What a sweep was asked to do, and the bounds it keeps."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from runner import budget
 from runner.debt import DebtLimits
@@ -9,8 +9,7 @@ from runner.model.trigger import Aim
 from runner.policy import DEFAULT, Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says on top of the playbooks.
 
     `namespaces` None means all of them; empty, those of the playbook or else `default_namespace`.
@@ -32,13 +31,12 @@ class Selection:
         return aimed and not self.field_selector and not self.since_seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """`at_once` holds at every instant; `timeout_seconds` is for the sweep, 0 lifts it. `policy`
     is the administrator's word on everything else."""
 
-    at_once: budget.Limits = field(default_factory=budget.Limits)
-    debt: DebtLimits = field(default_factory=DebtLimits)
+    at_once: budget.Limits = msgspec.field(default_factory=budget.Limits)
+    debt: DebtLimits = msgspec.field(default_factory=DebtLimits)
     timeout_seconds: float = 900.0
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = msgspec.field(default_factory=Limits)
     policy: Policy = DEFAULT

@@ -7,7 +7,8 @@ regular expressions are RE2 and must match the whole value.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from runner.playbook.patterns import compile_pattern
 
@@ -28,8 +29,7 @@ class MatcherError(ValueError):
         self.column = column
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matcher:
+class Matcher(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     operator: str
     value: str
@@ -71,8 +71,7 @@ def parse(text: str) -> tuple[Matcher, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(msgspec.Struct, frozen=True):
     kind: str  # an operator or a bracket, or `word`
     text: str
     column: int

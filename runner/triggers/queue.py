@@ -1,8 +1,9 @@
 """What may be started now, decided from the Jobs that the API server has. Pure."""
 
 from collections.abc import Collection, Container, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from runner.model.trigger import Alert
 from runner.triggers.jobs import Job, about, alert_id, known_ids
@@ -11,8 +12,7 @@ _MINUTE = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """`runs_per_minute` are released within any 60 s, `runs` go on at the same time, `queued` wait;
     after a run about a workload none is started for it within `cool_down_seconds`."""
 
@@ -22,8 +22,7 @@ class Limits:
     cool_down_seconds: float = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sorted:
+class Sorted(msgspec.Struct, frozen=True, kw_only=True):
     """`fresh` alerts need a run; `known` have one, `cooling` are covered by one that was about the
     same workload: by the name of that run."""
 

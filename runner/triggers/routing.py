@@ -1,8 +1,9 @@
 """What the routes make of a group of alerts. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from runner.model.trigger import Aim, Alert, Trigger
 from runner.triggers.body import RawAlert, Webhook
@@ -18,8 +19,7 @@ _MAX_URL = 2048
 _ELLIPSIS = "…"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """`passed` are the routes that were asked before, each with the matcher that did not hold;
     without `aim` nothing is started, `reason` says why in words that follow "the alert"."""
 

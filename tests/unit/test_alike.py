@@ -1,10 +1,10 @@
 """What the API server refuses to one pod is not tried on others of its kind."""
 
 import asyncio
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from runner.cluster import ErrorReason
 from runner.examine import Examined, pod_result

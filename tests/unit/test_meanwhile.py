@@ -1,10 +1,10 @@
 """The breaker hears of an app that ends while it is examined at that moment."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from runner.budget import Limits, Scheduler
 from runner.cluster import Scope

@@ -2,11 +2,11 @@
 
 import re
 import subprocess
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runner.program import MAX_PROGRAM_BYTES, ProgramStep, build
 from runner.program.text import FIXED, LAST

@@ -2,11 +2,11 @@
 
 import base64
 import gzip
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runner.program import ProgramResult, decode
 from runner.program.frames import KINDS, cksum

@@ -1,9 +1,9 @@
 """What is wrong with a log is said in sentences that name it."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from runner.program import decode, summary
 from runner.program.frames import MODULUS

@@ -1,13 +1,13 @@
 """A run that goes on: what it reads back, what it refuses, what is left to do."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from runner import __version__, journal
 from runner.cli.main import podmedic

@@ -1,10 +1,10 @@
 """What stands behind the Services that a pod names, as steps get to know it."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from runner.injection import ServiceMap
 from runner.model.objects import EndpointSlice, Objects, Service
