@@ -27,6 +27,7 @@ _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 _SHELL = "shell-"
 # Defaults that the server adds, and its managedFields: seen on the lab, 1.36.
 _UNSEEN_BYTES = 400
+_BYTES_EACH = 10_000
 _RESTARTABLE = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
@@ -37,6 +38,12 @@ class DebtLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_containers: int = 10
     max_bytes: int = 100_000
     cool_down_seconds: float = 0.0
+
+    @classmethod
+    def of_cap(cls, cap: int, cool_down_seconds: float = 0.0) -> "DebtLimits":
+        """As `--cap` says it: who allows more containers than usual means their bytes as well."""
+        most = 0 if cap == 0 else max(cls().max_bytes, cap * _BYTES_EACH)
+        return cls(max_containers=cap, max_bytes=most, cool_down_seconds=cool_down_seconds)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +160,8 @@ def _over_cap(pod: Pod, counted: Sequence[Entry], limits: DebtLimits) -> Skip | 
     return Skip(
         "EphemeralBudget",
         f"the pod carries {len(counted)} ephemeral containers (about {carried} bytes), "
-        f"the cap is {cap}; they leave it only with the pod: {advice(workload_of(pod), pod)}",
+        f"the cap is {cap} (--cap); "
+        f"they leave it only with the pod: {advice(workload_of(pod), pod)}",
     )
 
 

@@ -1,5 +1,6 @@
 """The `podmedic` command. Each subcommand is imported when it is called: `--help` stays quick."""
 
+import errno
 import gc
 import importlib
 import os
@@ -152,6 +153,9 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
             return str(error), ExitCode.NOTHING_SELECTED
         case OutputError():
             return str(error), ExitCode.NOT_STORED
+        case OSError(filename=None, errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO):
+            # Files are written elsewhere, each with its name.
+            return f"cannot write to stdout: {error.strerror}", ExitCode.NOT_STORED
     if os.environ.get("PODMEDIC_DEBUG"):
         traceback.print_exception(error)
     where = "set PODMEDIC_DEBUG=1 to see where, and please report it"
@@ -185,4 +189,6 @@ def main(args: list[str] | None = None) -> NoReturn:
         text, exit_code = explain(error)
         for line in text.splitlines() or [""]:
             complain(line, "error")
+        if exit_code is ExitCode.NOT_STORED:
+            nobody_reads()  # what is left in the buffer would fail again, and change the exit code
         sys.exit(exit_code)

@@ -68,7 +68,9 @@ def _file(word: str, value: str) -> str:
 
 
 def _directory(value: str) -> str:
-    """A format that was misspelt makes no directory."""
+    """A format that was misspelt makes no directory, nor does a variable that is not set."""
+    if not value.strip():
+        raise click.UsageError("-o is empty: name a directory (. for this one) or a format")
     near = get_close_matches(value, OUTPUTS, n=1, cutoff=0.75)
     if near and "/" not in value and not Path(value).exists():
         raise click.UsageError(

@@ -141,9 +141,9 @@ def request_of(
                 max_failures=given.max_failures,
                 max_changed=given.max_changed,
             ),
-            debt=DebtLimits(
-                max_containers=int(bounded("cap", given.cap, bounds.max_ephemeral_containers)),
-                cool_down_seconds=given.cool_down_seconds,
+            debt=DebtLimits.of_cap(
+                int(bounded("cap", given.cap, bounds.max_ephemeral_containers)),
+                given.cool_down_seconds,
             ),
             timeout_seconds=bounded(
                 "timeout_seconds", given.timeout_seconds, bounds.timeout_seconds

@@ -227,7 +227,7 @@ async def _run(request: _Request, said: Said) -> int:
             container=request.container,
             playbook=request.playbook,
             policy=request.policy,
-            debt=DebtLimits(max_containers=request.cap),
+            debt=DebtLimits.of_cap(request.cap),
             run_id=f"shell-{_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             start_seconds=request.start_seconds,
             ttl_seconds=request.ttl_seconds,

@@ -77,10 +77,14 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
     cluster_name, user_name = chosen.get("cluster") or "", chosen.get("user") or ""
     if cluster_name not in clusters:
         hint = _hint(cluster_name, clusters)
-        raise config_error(f"{source}: context {name!r} names no known cluster{hint}")
+        raise config_error(
+            f"{source}: context {name!r} names cluster {cluster_name!r}, which is not in it{hint}"
+        )
     if user_name and user_name not in users:
         hint = _hint(user_name, users)
-        raise config_error(f"{source}: context {name!r} names no known user{hint}")
+        raise config_error(
+            f"{source}: context {name!r} names user {user_name!r}, which is not in it{hint}"
+        )
     cluster = clusters[cluster_name]
     server = cluster.get("server")
     if not isinstance(server, str) or not server.startswith(("https://", "http://")):

@@ -12,6 +12,7 @@ from runner.report.trigger import trigger_lines
 from runner.report.view import (
     Row,
     Tone,
+    Unanswered,
     change_sentences,
     headline,
     notices,
@@ -132,7 +133,8 @@ def _healthy(made: Iterable[Row], width: int, *, color: bool) -> list[str]:
 
 
 def _unanswered(report: Report, width: int) -> list[str]:
-    made = unanswered(report)
+    every = unanswered(report)
+    made = [each for each in every if not _follows(each, every)]
     if not made:
         return []
     lines = ["Not examined or not evaluated:"]
@@ -147,6 +149,14 @@ def _unanswered(report: Report, width: int) -> list[str]:
     if len(made) > 5:
         lines.append(f"  … and {plural(len(made) - 5, 'other reason')}")
     return lines
+
+
+def _follows(rule: Unanswered, every: Sequence[Unanswered]) -> bool:
+    """Whether it only repeats, of a rule, why a step that the rule needs did not run."""
+    needs, _, why = rule.why.removeprefix("FactMissing: ").partition(": ")
+    return bool(needs.startswith("steps.") and why) and any(
+        each.what.startswith("step") and each.why.endswith(why) for each in every
+    )
 
 
 def _paint(text: str, code: str) -> str:

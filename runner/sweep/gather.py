@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from runner.cluster import Cluster, Scope
+from runner.cluster import Cluster, ClusterError, ErrorReason, Scope
 from runner.debt import at_work
 from runner.model.pod import Pod
 from runner.model.report import Workload
@@ -156,7 +156,13 @@ async def gather(
                     chosen.take(pod, record)
         return scope, version
 
-    listed = await asyncio.gather(*(run_query(s, served) for s, served in wanted.items()))
+    try:
+        listed = await asyncio.gather(*(run_query(s, served) for s, served in wanted.items()))
+    except ClusterError as error:
+        if error.reason is not ErrorReason.FORBIDDEN:
+            raise
+        way_out = f"{error.message}; `podmedic rbac` prints the Role to apply"
+        raise ClusterError(error.reason, way_out, status=error.status) from error
     selected = [
         replace(each, container=container_meant(selection.aims, names, each.pod))
         for each in chosen.selected()

@@ -187,3 +187,9 @@ def test_s06_a_missing_verb_is_named_before_anything_is_changed(
         "nothing was changed. `podmedic rbac` prints the Role to apply.\n"
     )
     assert pm.generations(lab, namespace) == before
+    run = pm.podmedic(
+        lab, "plan", "-n", "default", "--kubeconfig", kubeconfig, directory=out
+    )  # fmt: skip
+    assert run.code == 3
+    assert run.stderr.startswith("podmedic: not allowed to list pods in namespace default: ")
+    assert run.stderr.endswith("; `podmedic rbac` prints the Role to apply\n")

@@ -111,9 +111,17 @@ def test_a_pod_at_its_cap_gets_no_more_and_the_way_out_is_said() -> None:
     size = sum(e.bytes for e in entries(subject))
     assert debt_skip(subject, DebtLimits(max_containers=3), NOW) == Skip(
         "EphemeralBudget",
-        f"the pod carries 3 ephemeral containers (about {size} bytes), the cap is 3; "
+        f"the pod carries 3 ephemeral containers (about {size} bytes), the cap is 3 (--cap); "
         f"they leave it only with the pod: {ROLLOUT}",
     )
+
+
+@pytest.mark.parametrize(
+    ("cap", "most"), [(0, (0, 0)), (2, (2, 100_000)), (10, (10, 100_000)), (25, (25, 250_000))]
+)
+def test_who_allows_more_containers_allows_their_bytes(cap: int, most: tuple[int, int]) -> None:
+    limits = DebtLimits.of_cap(cap, 5)
+    assert (limits.max_containers, limits.max_bytes, limits.cool_down_seconds) == (*most, 5)
 
 
 @pytest.mark.parametrize(

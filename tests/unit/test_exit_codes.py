@@ -1,5 +1,9 @@
 """What a report makes of the exit code: docs/exit-codes.md."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -53,6 +57,15 @@ def test_a_command_of_several_says_which(capsys: pytest.CaptureFixture[str]) -> 
         said = capsys.readouterr().err
         assert said.startswith(f"Usage: {' '.join(['podmedic', *words])} [OPTIONS] COMMAND")
         assert "\n\nOptions:\n  " in said
+
+
+@pytest.mark.parametrize("command", [["list"], ["schema", "report"]])
+def test_a_full_disk_behind_stdout_is_no_bug(command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = [sys.executable, "-m", "runner", *command]
+        left = subprocess.run(process, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "podmedic: cannot write to stdout: No space left on device\n"
+    assert (left.returncode, left.stderr) == (6, said)
 
 
 def test_that_all_are_skipped_can_be_allowed() -> None:

@@ -136,11 +136,11 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         ),
         (
             {**config("prod", current="prod"), "clusters": []},
-            "{}: context 'prod' names no known cluster (there is none)",
+            "{}: context 'prod' names cluster 'prod', which is not in it (there is none)",
         ),
         (
             {**config("prod", current="prod"), "users": []},
-            "{}: context 'prod' names no known user (there is none)",
+            "{}: context 'prod' names user 'prod', which is not in it (there is none)",
         ),
         (
             {

@@ -48,6 +48,7 @@ def test_directories_and_formats(values: list[str], meant: Outputs) -> None:
             "-o junit,sarfi: no format is called 'sarfi' (did you mean sarif?): "
             + ", ".join(FILES),
         ),
+        ([""], "-o is empty: name a directory (. for this one) or a format"),
         (["jsn"], "-o jsn: did you mean json? A new directory of that name is ./jsn"),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.report import PodOutcome, Report
+from runner.model.report import NotEvaluated, PodOutcome, PodRef, Report
 from runner.report import from_json, render, summary_text, to_json
 from runner.report.plain import cells, is_terminal_safe
 from tests.unit.report_samples import HOSTILE, large_report, pod, report_of, rich_report, workload
@@ -151,3 +151,28 @@ def test_names_and_table_are_as_kubectl_prints_them() -> None:
     )
     assert render(report_of(), "name") == ""
     assert to_json(_two()).decode() == render(_two(), "json")
+
+
+def test_rules_that_need_a_step_do_not_repeat_why_it_did_not_run() -> None:
+    full = "the pod carries 7 ephemeral containers (about 100123 bytes), the cap is 100000 bytes"
+    said = [
+        ("step disk", "EphemeralBudget", full),
+        ("rule disk-full", "FactMissing", f"steps.disk: {full}"),
+        ("rule oom", "FactMissing", "steps.memory: it has no number"),
+    ]
+    questions = tuple(
+        NotEvaluated(
+            subject=subject, playbook="triage", reason=reason, message=message,
+            pods=(PodRef(namespace="shop", name="web-0"),),
+        )
+        for subject, reason, message in said
+    )  # fmt: skip
+    report = report_of(pod("web-0", workload("web"), PodOutcome.PASSED))
+    folded = "the pod carries too many ephemeral containers, the cap is 100000 bytes"
+    text = summary_text(
+        msgspec.structs.replace(report, not_evaluated=questions), width=200, color=False
+    )
+    assert text.partition("Not examined or not evaluated:\n")[2].splitlines() == [
+        f"  step disk of triage: EphemeralBudget: {folded} (1 pod)",
+        "  rule oom of triage: FactMissing: steps.memory: it has no number (1 pod)",
+    ]
