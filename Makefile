@@ -27,9 +27,11 @@ venv:
 demo: venv
 	@$(PYTHON) -m lab.demo
 
+# The tests are collected once before, so that the workers do not compile all the same at once.
 test: venv
 	@mkdir -p $(ARTIFACTS)
 	@$(PYTHON) -m lab.prepare
+	@$(PYTHON) -m pytest --collect-only -qq $(PYTEST_ARGS) >/dev/null 2>&1 || true
 	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
 
 test-unit: venv
