@@ -73,12 +73,17 @@ def sight(run: Looked, finding: Finding, source: Looked) -> tuple[Sight, str]:
     if not finding.pods:
         if question is not None and not question[1]:
             return Sight.NOT_EVALUATED, f"rule {finding.rule} was not evaluated: {question[0]}"
+        if narrower := _narrower(run, finding, source):
+            return Sight.NOT_EVALUATED, narrower
         reached = finding.workload.namespace in run.report.run.namespaces
         known = reached or finding.workload in run.workloads
         return (Sight.CLEAR if known else Sight.ABSENT), ""
     pods = _pods(run, finding, source)
     if not pods:
-        return (Sight.CLEAR if finding.workload in run.workloads else Sight.ABSENT), ""
+        if finding.workload in run.workloads:
+            return Sight.CLEAR, ""
+        narrower = _narrower(run, finding, source)
+        return (Sight.NOT_EVALUATED if narrower else Sight.ABSENT), narrower
     examined = any(pod.outcome in _EXAMINED for pod in pods)
     for pod in _to_ask(pods, finding):
         if pod.outcome not in _EXAMINED and not (pod.reason == _STOOD_FOR and examined):
@@ -88,6 +93,20 @@ def sight(run: Looked, finding: Finding, source: Looked) -> tuple[Sight, str]:
             why = f"rule {finding.rule} was not evaluated for pod {pod.name}: {question[0]}"
             return Sight.NOT_EVALUATED, why
     return Sight.CLEAR, ""
+
+
+def _narrower(run: Looked, finding: Finding, source: Looked) -> str:
+    """Why `run` may not have looked at a workload or Service that none of its pods belongs to."""
+    asked, selector = run.report.run, run.report.run.selector
+    if not asked.objects_meant:
+        return "only certain pods were looked at, no workloads and Services"
+    if (
+        selector
+        and selector != source.report.run.selector
+        and finding.workload not in run.workloads
+    ):
+        return f"only what has the labels {selector} was looked at"
+    return ""
 
 
 def _pods(run: Looked, finding: Finding, source: Looked) -> list[PodResult]:

@@ -350,6 +350,8 @@ class Run(Record, frozen=True, kw_only=True):
     cluster: str = ""
     namespaces: tuple[str, ...] = ()
     selector: str = ""
+    # False: pods alone were meant (by fields, `--since`, an alert); workloads were not judged.
+    objects_meant: bool = True
     interrupted: bool = False
     resumed: bool = False
     aborted: str = ""

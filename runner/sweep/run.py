@@ -285,6 +285,7 @@ async def sweep(
             runner_version=__version__,
             cluster=outside.cluster.description,
             selector=selection.label_selector,
+            objects_meant=selection.means_objects,
             interrupted=cut is not None and cut.reason == "Interrupted",
             resumed=earlier is not None,
             aborted=cut.message if cut is not None and cut.reason != "Interrupted" else "",

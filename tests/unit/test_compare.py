@@ -259,3 +259,44 @@ def test_runs_that_are_not_the_whole_story_say_so() -> None:
         "The runs are of different clusters: prod-eu-1, staging",
         "Old run: The sweep was interrupted: pods that it had not reached are missing here",
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, ("resolved", "")),
+        ({"selector": "app=api"}, (
+            "not-compared", "in the new run only what has the labels app=api was looked at",
+        )),
+        ({"objects_meant": False}, (
+            "not-compared",
+            "in the new run only certain pods were looked at, no workloads and Services",
+        )),
+    ],
+)  # fmt: skip
+def test_a_service_that_was_not_meant_is_not_resolved(
+    asked: dict[str, Any], said: tuple[str, str]
+) -> None:
+    service = finding("service-selects-nothing", (), workload=workload("db", kind="Service"))
+    before, after = run(0, [web(P)], [service]), run(1, [web(P)], **asked)
+    assert only(compare([before], after)) == said
+
+
+def test_pods_that_were_not_meant_are_not_gone() -> None:
+    after = run(1, [pod("api-0", workload("api"), P)], selector="app=api")
+    found = compare([ILL], after)
+    assert only(found) == (
+        "not-compared", "in the new run only what has the labels app=api was looked at",
+    )  # fmt: skip
+    assert not fails(found)
+    assert fails(compare([after], ILL))
+
+
+def test_the_same_labels_look_at_the_same() -> None:
+    of_web = finding("quota-exceeded", ())
+    assert only(compare([run(0, [], [of_web])], run(1, [web(P)], selector="app=web"))) == (
+        "resolved", "",
+    )  # fmt: skip
+    of_web = finding("quota-exceeded", (), workload=workload("api"))
+    before = run(0, [], [of_web], selector="team=shop")
+    assert only(compare([before], run(1, [web(P)], selector="team=shop"))) == ("resolved", "")
