@@ -12,7 +12,7 @@ from runner.analyze.control import compared
 from runner.analyze.log_facts import MAX_TEXT, log_facts
 from runner.analyze.parse import ParseError, parse_output
 from runner.analyze.policies import policy_facts
-from runner.analyze.spec_facts import of_spec
+from runner.analyze.spec_facts import avoids_itself, claims, of_spec
 from runner.model.examination import Examination, TargetCondition
 from runner.model.pod import (
     Container,
@@ -187,6 +187,8 @@ def _pod(examination: Examination, now: datetime | None) -> dict[str, Any]:
         "restartPolicy": pod.spec.restart_policy,
         "restartCount": sum(each.restart_count for each in statuses),
         "hostNetwork": pod.spec.host_network,
+        "claims": claims(pod),
+        "avoidsItself": avoids_itself(pod),
     }
     if now is not None and meta.creation_timestamp is not None:
         values["ageSeconds"] = int((now - meta.creation_timestamp).total_seconds())
@@ -216,7 +218,7 @@ def _container(
             each.terminated is not None and each.terminated.reason == "OOMKilled"
             for each in (state, status.last_state)
         ),
-        **of_spec(spec),
+        **of_spec(spec, examination.pod),
     }
     if now is not None and state.running is not None and state.running.started_at is not None:
         values["runningSeconds"] = int((now - state.running.started_at).total_seconds())

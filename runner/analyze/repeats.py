@@ -112,6 +112,8 @@ _NOT_BETTER = re.compile(
     r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:be )?(?:\w+ )?"
     r"(?:connected|established|ready|healthy|ok)\b"
 )
+# A line that tells of the end of the trouble, too.
+_OVER = re.compile(r"(?i)\b(?:recovered|reconnected|succeeded)\b")
 _TIMES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),
     (re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"), "%Y/%m/%d %H:%M:%S"),
@@ -175,7 +177,7 @@ def repeats(log: str) -> list[dict[str, Any]]:
 
 def _kind(line: str, kinds: Mapping[str, Any]) -> str:
     kind = next((kind for kind, pattern in kinds.items() if pattern.search(line)), "")
-    if not kind or _IDLE_TALK.search(line):
+    if not kind or _IDLE_TALK.search(line) or _OVER.search(line):
         return ""
     if "upstream" not in line and (_ACCESS_LOG.search(line) or _VISITORS.search(line)):
         return ""

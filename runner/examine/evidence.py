@@ -11,9 +11,11 @@ from runner.cluster import ClusterError
 from runner.examine.context import Context, Redact, about
 from runner.examine.logs import End, begins_at, read_end, search_log
 from runner.injection.endpoints import endpoints_of, unexpanded
+from runner.injection.variables import heap_of, proxied_by, trusted_by
 from runner.last_words import fatal_line
 from runner.model.examination import LogExcerpt
 from runner.model.pod import (
+    LIMIT_RANGE_ANNOTATION,
     Container,
     ContainerState,
     ContainerStatus,
@@ -45,6 +47,15 @@ def _clean_container(container: Container, redact: Redact) -> Container:
         container,
         env=env,
         endpoints=tuple(dict.fromkeys(endpoints)),
+        heap=heap_of(container),
+        trusted=tuple(
+            msgspec.structs.replace(each, path=redact.redact_text(each.path)[0])
+            for each in trusted_by(container)
+        ),
+        proxied=tuple(
+            msgspec.structs.replace(each, host=redact.redact_text(each.host)[0])
+            for each in proxied_by(container)
+        ),
         liveness_probe=_clean_probe(container.liveness_probe, redact),
         readiness_probe=_clean_probe(container.readiness_probe, redact),
         startup_probe=_clean_probe(container.startup_probe, redact),
@@ -126,7 +137,8 @@ def clean_pod(pod: Pod, redact: Redact) -> Pod:
         ephemeral_container_statuses=(),
     )
     # `kubectl apply` keeps the whole manifest in an annotation.
-    metadata = msgspec.structs.replace(pod.metadata, annotations={})
+    kept = {k: v for k, v in pod.metadata.annotations.items() if k == LIMIT_RANGE_ANNOTATION}
+    metadata = msgspec.structs.replace(pod.metadata, annotations=kept)
     return msgspec.structs.replace(pod, metadata=metadata, spec=spec, status=status)
 
 

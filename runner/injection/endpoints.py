@@ -103,7 +103,7 @@ def _spoken_endpoints(source: str, text: str) -> Iterator[Endpoint]:
             yield Endpoint(source, host, int(port["port"]) if port else known)
 
 
-def _literal_env(container: Container) -> dict[str, str]:
+def literal_env(container: Container) -> dict[str, str]:
     """Env literals with `$(NAME)` references to earlier ones expanded, as the kubelet does."""
     values: dict[str, str] = {}
     for variable in container.env:
@@ -147,7 +147,7 @@ def _env_endpoints(values: Mapping[str, str]) -> Iterator[Endpoint]:
 
 def endpoints_of(container: Container) -> tuple[Endpoint, ...]:
     """Each host and port once, in the order the container names them, at most MAX_ENDPOINTS."""
-    values = _literal_env(container)
+    values = literal_env(container)
     return _endpoints(tuple(values.items()), container.command, container.args)
 
 

@@ -10,6 +10,9 @@ import msgspec
 
 from runner.model.base import Value
 
+# Where the API server's LimitRanger says which resources it filled in.
+LIMIT_RANGE_ANNOTATION = "kubernetes.io/limit-ranger"
+
 
 class OwnerReference(Value, frozen=True, kw_only=True):
     api_version: str = ""
@@ -63,9 +66,32 @@ class ContainerPort(Value, frozen=True, kw_only=True):
     protocol: str = "TCP"
 
 
+class Heap(Value, frozen=True, kw_only=True):
+    """What a runtime may take for its objects: `-Xmx512m` of `env:JAVA_TOOL_OPTIONS`."""
+
+    source: str
+    flag: str
+    kib: int
+
+
+class Trusted(Value, frozen=True, kw_only=True):
+    """A variable that says where the authorities are whose certificates are accepted."""
+
+    variable: str
+    path: str
+
+
+class Proxied(Value, frozen=True, kw_only=True):
+    """A Service that is asked through the proxy of that variable."""
+
+    host: str
+    variable: str
+
+
 class Container(Value, frozen=True, kw_only=True):
-    """An app, init or ephemeral container of a pod's spec. `endpoints` is ours: the hosts and ports
-    that its configuration names, which stay when the values of its variables are taken away."""
+    """An app, init or ephemeral container of a pod's spec. Ours are `endpoints`, the hosts and
+    ports that its configuration names, `heap`, `trusted` and `proxied`: what stays when the values
+    of its variables are taken away."""
 
     name: str
     image: str = ""
@@ -86,6 +112,9 @@ class Container(Value, frozen=True, kw_only=True):
     restart_policy: str = ""
     target_container_name: str = ""
     endpoints: tuple[tuple[str, int], ...] = ()
+    heap: Heap | None = None
+    trusted: tuple[Trusted, ...] = ()
+    proxied: tuple[Proxied, ...] = ()
 
 
 class Volume(Value, frozen=True, kw_only=True):
@@ -107,6 +136,7 @@ class PodSpec(Value, frozen=True, kw_only=True):
     host_pid: bool = msgspec.field(default=False, name="hostPID")
     os: dict[str, str] = {}
     node_selector: dict[str, str] = {}
+    affinity: dict[str, Any] = {}
     security_context: dict[str, Any] = {}
     termination_grace_period_seconds: int = 30
     resources: dict[str, Any] = {}

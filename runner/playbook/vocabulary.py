@@ -30,6 +30,19 @@ CONTAINER = {
     "envNames": "names of its environment variables, as far as the spec spells them",
     "unexpanded": "list of {name, reference}: variables whose value has a `$(REFERENCE)` that is "
     "not replaced, since no variable before it has that name",
+    "fromSecrets": "list of {name, secret, key, optional}: variables that take a key of a Secret",
+    "proxied": "list of {host, variable}: Services that its URLs name and that NO_PROXY does not "
+    "leave out of the proxy which that variable (`HTTP_PROXY`) sets",
+    "trusted": "list of {variable, path, source}: variables such as SSL_CERT_FILE that say which "
+    "authorities it trusts; source is `ConfigMap NAME` or `Secret NAME`, if one is mounted there",
+    "defaultLimits": "list of the resources whose limit is the default of a LimitRange and not in "
+    "the pod template",
+    "restartable": "true for an init container with restartPolicy Always (a sidecar)",
+    "heapFlag": "the option that says how large the heap of a JVM or of Node.js may grow, "
+    "`-Xmx512m`, empty when there is none",
+    "heapSource": "where it stands: `env:JAVA_TOOL_OPTIONS`, `command`, `args`",
+    "heapFillsLimit": "true when that is nine tenths of its memory limit or more",
+    "runAsUser?": "number of the user it runs as, where the pod template says it",
     "command": "list of words",
     "args": "list of words",
     "ports": "list of port numbers",
@@ -61,6 +74,8 @@ POD = {
     "restartPolicy": "`Always`, `OnFailure`, `Never`",
     "restartCount": "sum over its containers",
     "hostNetwork": "true when it uses its node's network",
+    "claims": "names of the PersistentVolumeClaims that it mounts",
+    "avoidsItself": "true when its required pod anti-affinity keeps pods with its own labels away",
 }
 WORKLOAD = {"kind": "`Deployment`, …", "namespace": "", "name": ""}
 STEP = {

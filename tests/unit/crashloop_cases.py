@@ -169,7 +169,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
             ("node(s) didn't match pod anti-affinity rules", "The pod waits for a node because its required pod anti-affinity forbids every node that it may run on: a pod that it must not share one with is there already."),
             ("node(s) didn't satisfy existing pods anti-affinity rules", "The pod waits for a node because pods on every node that it may run on do not want it beside them (their required anti-affinity)."),
             ("node(s) were unschedulable", "The pod waits for a node because all nodes that it may run on are cordoned: they take no new pods."),
-            ("node(s) had volume node affinity conflict", "The pod waits for a node because its volume can be used only on nodes (of another zone, mostly) that it may not run on."),
         )
     ),
     (

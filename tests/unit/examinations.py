@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from runner.analyze import judge
 from runner.model.examination import Blocked, Examination, LogExcerpt, TargetCondition
 from runner.model.objects import Service
@@ -25,7 +27,14 @@ from runner.model.pod import (
     StateWaiting,
     VolumeMount,
 )
-from runner.model.report import Difference, Finding, StepOutcome, StepResult, Workload
+from runner.model.report import (
+    ConfigurationChange,
+    Difference,
+    Finding,
+    StepOutcome,
+    StepResult,
+    Workload,
+)
 from runner.playbook import Playbook
 
 STARTED = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
@@ -123,9 +132,14 @@ def examination(
     unexpanded: Mapping[str, Sequence[str]] | None = None,
     blocked: Sequence[Blocked] = (),
     beside: Mapping[str, tuple[ContainerState, str]] | None = None,
+    configuration_changes: Sequence[ConfigurationChange] = (),
+    spec: Mapping[str, Any] | None = None,
+    pod_spec: Mapping[str, Any] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise;
-    `beside` are other containers, each with its log."""
+    `beside` are other containers, each with its log; `spec` are more fields of the container,
+    `pod_spec` of the pod."""
     limits = {"memory": memory_limit, "cpu": cpu_limit}
     container = Container(
         name="app",
@@ -143,6 +157,7 @@ def examination(
         liveness_probe={"httpGet": {"port": 8080}} if liveness_probe else None,
         startup_probe={"httpGet": {"port": 8080}} if startup_probe else None,
     )
+    container = msgspec.structs.replace(container, **(spec or {}))
     status = ContainerStatus(
         name="app",
         state=exited(1) if state is None else state,
@@ -151,6 +166,9 @@ def examination(
         restart_count=restarts,
     )
     shown: dict[str, Any] = {"init_containers" if init else "containers": (container,)}
+    if beside and not init:
+        shown["containers"] = (container, *(Container(name=name) for name in beside))
+    shown.update(pod_spec or {})
     others = {
         name: ContainerStatus(name=name, state=how, ready=how.running is not None)
         for name, (how, _) in (beside or {}).items()
@@ -162,7 +180,11 @@ def examination(
     return Examination(
         pod=Pod(
             metadata=ObjectMeta(
-                name=pod, namespace=workload.namespace, uid=f"uid-{pod}", labels={"app": "web"}
+                name=pod,
+                namespace=workload.namespace,
+                uid=f"uid-{pod}",
+                labels={"app": "web"},
+                annotations=dict(annotations or {}),
             ),
             spec=PodSpec(node_name="node-1", host_network=host_network, **shown),
             status=PodStatus(
@@ -190,6 +212,7 @@ def examination(
         ),
         services=tuple(services),
         changes=tuple(changes),
+        configuration_changes=tuple(configuration_changes),
         blocked=tuple(blocked),
         unknown=dict(unknown or {}),
     )

@@ -11,6 +11,7 @@ from runner.model.report import Confidence, Finding, StepOutcome
 from runner.playbook import resolve
 from tests.unit.crashloop_cases import CASES as STATE_CASES
 from tests.unit.crashloop_cases import WENT
+from tests.unit.crashloop_cause_cases import CASES as CAUSE_CASES
 from tests.unit.crashloop_log_cases import CASES as LOG_CASES
 from tests.unit.examinations import (
     STARTED,
@@ -27,7 +28,7 @@ from tests.unit.examinations import (
 )
 
 CRASHLOOP = resolve("crashloop")
-CASES = [*STATE_CASES, *LOG_CASES]
+CASES = [*STATE_CASES, *LOG_CASES, *CAUSE_CASES]
 
 
 def found(one: Any) -> list[Finding]:

@@ -3,7 +3,17 @@
 import msgspec
 
 from runner.examine import clean_pod
-from runner.model.pod import Container, EnvVar, ObjectMeta, Pod, PodSpec, PodStatus
+from runner.model.pod import (
+    Container,
+    EnvVar,
+    Heap,
+    ObjectMeta,
+    Pod,
+    PodSpec,
+    PodStatus,
+    Proxied,
+    Trusted,
+)
 from runner.redact import Redactor
 
 
@@ -44,3 +54,27 @@ def test_hosts_and_ports_stay_when_values_go() -> None:
     (kept,) = clean_pod(pod, Redactor(b"k" * 32)).spec.containers
     assert kept.endpoints == (("db", 5432),)
     assert [variable.value for variable in kept.env] == ["", ""]
+
+
+def test_what_causes_are_told_by_stays_when_values_go() -> None:
+    container = Container(
+        name="app",
+        env=(
+            EnvVar(name="JAVA_OPTS", value="-Dkey=Tr0ub4dor3xyz -Xmx1g"),
+            EnvVar(name="SSL_CERT_FILE", value="/ca/ca.crt"),
+            EnvVar(name="HTTP_PROXY", value="http://me:Tr0ub4dor3xyz@proxy:3128"),
+            EnvVar(name="PRICES", value="http://me:Tr0ub4dor3xyz@prices:8080"),
+        ),
+    )
+    limits = {"kubernetes.io/limit-ranger": "LimitRanger plugin set: memory limit for container a"}
+    pod = Pod(
+        metadata=ObjectMeta(name="web", annotations={"other": "x", **limits}),
+        spec=PodSpec(containers=(container,)),
+    )
+    clean = clean_pod(pod, Redactor(b"k" * 32))
+    (kept,) = clean.spec.containers
+    assert clean.metadata.annotations == limits
+    assert kept.heap == Heap(source="env:JAVA_OPTS", flag="-Xmx1g", kib=1 << 20)
+    assert kept.trusted == (Trusted(variable="SSL_CERT_FILE", path="/ca/ca.crt"),)
+    assert kept.proxied == (Proxied(host="prices", variable="HTTP_PROXY"),)
+    assert b"Tr0ub4dor3xyz" not in msgspec.json.encode(clean)
