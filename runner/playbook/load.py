@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pydantic
 
@@ -112,13 +112,12 @@ def load_document(
     found, borrowed = prepare(root)
     errors.extend(found)
     reader = _Reader(text, path, root, model, borrowed)
-    errors.extend(reader.nulls())
     value = document.to_value(root)
+    if problem := _another_document(value, model):
+        raise PlaybookErrors([reader.error(problem)])
+    errors.extend(reader.nulls())
     if not isinstance(root, MapNode):
         errors.append(reader.error(Problem((), f"expected a {noun}, a mapping (field: value)")))
-        raise PlaybookErrors(errors)
-    if problem := _wrong_version(value):
-        errors.append(reader.error(problem))
         raise PlaybookErrors(errors)
     made = None
     try:
@@ -188,11 +187,17 @@ def resolve(name_or_path: str) -> Playbook:
     raise UnknownPlaybookError(message)
 
 
-def _wrong_version(value: Any) -> Problem | None:
-    if not isinstance(value, dict) or value.get("apiVersion") in (None, API_VERSION):
+def _another_document(value: Any, model: type[Model]) -> Problem | None:
+    """Of what is meant for somebody else the rest need not be told."""
+    if not isinstance(value, dict):
         return None
-    found = value["apiVersion"]
-    return Problem(("apiVersion",), f'this version reads "{API_VERSION}", found "{found}"')
+    version, found = value.get("apiVersion"), value.get("kind")
+    if version not in (None, API_VERSION):
+        return Problem(("apiVersion",), f'this version reads "{API_VERSION}", found "{version}"')
+    [kind] = get_args(model.model_fields["kind"].annotation)
+    if not isinstance(found, str) or found == kind or did_you_mean(found, [kind]):
+        return None
+    return Problem(("kind",), f'expected "{kind}", found "{found}"')
 
 
 class _Reader:

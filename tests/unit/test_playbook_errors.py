@@ -300,6 +300,7 @@ BROKEN: list[tuple[str, str, str]] = [
     ("an alias to nothing", "a: *b\n", 'p.yaml:1:4: alias "*b" names nothing before it'),
     ("an alias to itself", "a: &b [*b]\n", 'p.yaml:1:8: alias "*b" contains itself'),
     ("a list as a key", "? [a]\n: b\n", "p.yaml:1:3: a key must be a word"),
+    ("another kind", "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nfoo: 1\nbar: null\n", 'p.yaml:2:7: kind: expected "Playbook", found "Policy"'),
     ("another version", "apiVersion: podmedic.io/v2\nkind: Playbook\nfoo: 1\n", 'p.yaml:1:13: apiVersion: this version reads "podmedic.io/v1alpha1", found "podmedic.io/v2"'),
     ("nested too deeply", "a: " + "[" * 60, "p.yaml:1:53: nested deeper than 50 levels"),
     ("too large", "a: " + "x" * MAX_BYTES, "p.yaml:1:1: larger than 1 MiB"),
