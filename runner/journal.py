@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runner.append import append
 from runner.killpoints import reach, tear
 
 MAX_AGE = timedelta(minutes=15)
@@ -226,10 +227,7 @@ class Journal:
         return _digest(last) if last else FIRST, b"" if tail.endswith(b"\n") or not tail else b"\n"
 
     def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
-        os.fsync(self._file.fileno())
+        append(self._file.fileno(), data, sync=True)
 
     def close(self) -> None:
         self._file.close()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _PUSHGATEWAY = "pushgateway"
+_TEXTFILE = "textfile"
 # Of the summary, besides those of the workloads.
 _OTHER_LINES = 10
 
@@ -77,6 +78,8 @@ async def deliver(
         reasons = Counter(pod.reason or "skipped" for pod in report.pods)
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(5))
         complain(f"no pod was examined, every selected one was skipped: {told}")
+    if report.run.aborted and request.quiet:
+        complain(f"the sweep was aborted: {report.run.aborted}")
     # People do not wait for a service that hangs, nor do services for a program that reads slowly.
     with _reader_may_leave():
         if request.output is None and logs.current() is None and (not request.quiet or not stored):
@@ -164,8 +167,8 @@ def export_metrics(
     redactions: Mapping[str, int],
     failed_sinks: Sequence[str],
 ) -> list[str]:
-    """After the others, so that they say what else failed; what fails here is said. A Pushgateway
-    among `failed_sinks` is not asked again. It blocks: for a thread."""
+    """After the others, so that they say what else failed; what fails here is said, and what is
+    among `failed_sinks` already is not tried again. It blocks: for a thread."""
     if request.metrics_textfile is None and request.pushgateway is None:
         return []
     from runner import metrics  # noqa: PLC0415
@@ -185,9 +188,10 @@ def export_metrics(
             complain(str(error))
             failed.append(_PUSHGATEWAY)
             all_failed.append(_PUSHGATEWAY)
-    if request.metrics_textfile is not None:
+    if request.metrics_textfile is not None and _TEXTFILE not in failed_sinks:
         try:
             metrics.write_textfile(request.metrics_textfile, registry())
         except OutputError as error:
             complain(str(error))
+            failed.append(_TEXTFILE)
     return failed

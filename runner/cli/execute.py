@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from runner import journal
 from runner.cli import logs, options
 from runner.cli.connection import actor_of, cluster_ref, connected
 from runner.cli.deliver import deliver, export_metrics
@@ -50,7 +51,7 @@ from runner.model.seen import Seen
 from runner.plan import PodPlan
 from runner.progress import Progress, progress
 from runner.record import Actor, RecordError, RunRecord, difference
-from runner.report.files import OutputError, growing_file, write_atomically
+from runner.report.files import Growing, OutputError, growing_file, write_atomically
 from runner.report.view import plural
 from runner.sweep import (
     Earlier,
@@ -78,13 +79,25 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class _Blobs:
-    """Outputs too long or too odd for report.json, kept under the name of their hash, so that
-    equal ones are kept once. A full disk costs the blob, never the examination."""
+class _Outputs:
+    """What is kept beside report.json: files that playbooks collect, and outputs too long or too
+    odd for it, under the name of their hash, so that equal ones are kept once. A full disk costs
+    the output, never the examination."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.failure: OutputError | None = None
+
+    @contextmanager
+    def artifact(self, name: str) -> Iterator[Growing]:
+        """Raises OSError."""
+        try:
+            with growing_file(self._directory / name) as file:
+                yield file
+        except OSError as error:
+            path = self._directory / name
+            self.failure = OutputError(f"cannot write {path}: {error.strerror or error}")
+            raise
 
     def store(self, data: bytes) -> str | None:
         name = f"blobs/{hashlib.sha256(data).hexdigest()}"
@@ -128,14 +141,14 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
                 return ExitCode.INTERRUPTED if stop.is_set() else ExitCode.OK
         watcher = _progress(request)
         stack.callback(watcher.close)
-        blobs = _Blobs(request.directory)
+        outputs = _Outputs(request.directory)
         redact = LazyRedactor(request.redaction.rules)
         outside = Outside(
             cluster=cluster,
             redact=redact if request.redaction.is_on else NoRedactor(),
             record=_no_journal,
-            store=blobs.store,
-            artifact=lambda name: growing_file(request.directory / name),
+            store=outputs.store,
+            artifact=outputs.artifact,
             keep=lambda _: None,
             now=_now,
             watcher=watcher,
@@ -189,10 +202,9 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         warm_up = loop.call_later(1.0, loop.run_in_executor, None, _warm_up)
         # A run that ends before has no use for it, and a loop that is closing has no threads.
         stack.callback(warm_up.cancel)
+        written = _Written(request.directory, files, outputs, redact, stream, signer)
         seen = await sweep(
-            replace(
-                outside, record=files.journal.record, keep=_keeping(files.results.keep, stream)
-            ),
+            replace(outside, record=files.journal.record, keep=written.keep),
             request.playbooks,
             gathered,
             plans,
@@ -210,9 +222,7 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         redact.account.finish()
         if not request.redaction.is_on:
             seen = unredacted(seen)
-        return await _conclude(
-            request, run_id, seen, cluster, _Written(files, blobs, redact, stream, signer)
-        )
+        return await _conclude(request, run_id, seen, cluster, written)
 
 
 async def _dry_run(
@@ -236,17 +246,27 @@ async def _dry_run(
 class _Written(msgspec.Struct, frozen=True):
     """Where the run was written to while it went on, and who signs it if that is a Secret's key."""
 
+    directory: Path
     files: RunDirectory
-    blobs: _Blobs
+    outputs: _Outputs
     redact: LazyRedactor
     stream: Streamed | None
     signer: "CryptoSigner | None"
 
-    def failures(self, directory: Path) -> Iterator[str]:
-        if self.blobs.failure is not None:
-            yield f"{self.blobs.failure}; outputs are missing beside the report"
+    def keep(self, one: Examined) -> None:
+        # A run that goes on asks again a pod of which something may be missing here.
+        if not any(self.failures()):
+            self.files.results.keep(one)
+        if self.stream is not None:
+            self.stream.pod(one.result)
+        if (log := logs.current()) is not None:
+            log.pod(one.result)
+
+    def failures(self) -> Iterator[str]:
+        if self.outputs.failure is not None:
+            yield f"{self.outputs.failure}; outputs are missing beside the report"
         if (failure := self.redact.account.failure) is not None:
-            yield f"{directory / REDACTIONS_NAME} could not be written: {failure.strerror}"
+            yield f"cannot write {self.directory / REDACTIONS_NAME}: {failure.strerror}"
 
 
 async def _conclude(
@@ -260,7 +280,7 @@ async def _conclude(
     )
     code = delivered.code
     reach("report-written")
-    for failure in written.failures(request.directory):
+    for failure in written.failures():
         complain(failure)
         code = ExitCode.NOT_STORED
     if request.exit_zero and code is ExitCode.FINDINGS:
@@ -269,7 +289,8 @@ async def _conclude(
     try:
         await written.files.finish(code, left)
     except OSError as error:
-        complain(f"the journal could not be finished: {error.strerror}")
+        complain(f"cannot write {request.directory / journal.FILE_NAME}: {error.strerror}")
+        code = ExitCode.NOT_STORED
     if (code is ExitCode.NOT_STORED or left) and not request.sealing.is_temporary:
         complain(_how_to_finish(request.directory, code, left))
     code, missing = await asyncio.to_thread(sealed, request, run_id, code, _now(), written.signer)
@@ -279,21 +300,6 @@ async def _conclude(
     if (log := logs.current()) is not None:
         log.report(report, code, delivered.page)
     return code
-
-
-def _keeping(
-    keep: Callable[[Examined], None], stream: Streamed | None
-) -> Callable[[Examined], None]:
-    log = logs.current()
-
-    def all_of_them(one: Examined) -> None:
-        keep(one)
-        if stream is not None:
-            stream.pod(one.result)
-        if log is not None:
-            log.pod(one.result)
-
-    return all_of_them
 
 
 def _how_to_finish(directory: Path, code: ExitCode, left: int) -> str:

@@ -43,17 +43,28 @@ def keygen(name: str, kind: "KeyType") -> int:
             )
     secret, shown = signing.generate(kind)
     _write(private, secret, 0o600)
-    _write(public, shown, 0o644)
+    try:
+        _write(public, shown, 0o644)
+    except OutputError:
+        # It would be in the way the next time.
+        private.unlink(missing_ok=True)
+        raise
     click.echo(f"{private} signs: keep it secret. {public} verifies: give it to everybody.")
     return ExitCode.OK
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
+    """Whole or not at all. Raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, _NEW, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        number = os.open(path, _NEW, mode)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import msgspec
 
+from runner.append import append
 from runner.cli.main import complain
 from runner.examine.context import subject
 from runner.model.seen import Seen
@@ -81,9 +82,7 @@ class Account:
         except OSError as error:
             self.failure = error
             return
-        for line in self._waiting:
-            self._write(line)
-        self._waiting.clear()
+        self._write()
 
     def add(self, text: bytes, redactions: "Sequence[Redaction]") -> None:
         """What is looked at twice counts once."""
@@ -101,26 +100,30 @@ class Account:
                 continue
             found = {**about, "rule": one.rule, "line": one.line, "length": one.length}
             line = json.dumps(found, ensure_ascii=True).encode() + b"\n"
-            if self._file is None:
-                self._waiting.append(line)
-            else:
-                self._write(line)
+            self._waiting.append(line)
+        if self._file is not None:
+            self._write()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self) -> None:
+        """What there is no room for waits until there is some."""
         assert self._file is not None
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._file, left) :]
+            append(self._file, b"".join(self._waiting))
         except OSError as error:
             self.failure = error
+            return
+        self.failure = None
+        self._waiting.clear()
 
     def finish(self) -> None:
         """Before the run is sealed. Of what was too much to be listed the number is kept."""
         if self._file is None:
             return
         if self._more:
-            self._write(json.dumps({"more": dict(sorted(self._more.items()))}).encode() + b"\n")
+            more = {"more": dict(sorted(self._more.items()))}
+            self._waiting.append(json.dumps(more).encode() + b"\n")
+        if self._waiting:
+            self._write()
         os.close(self._file)
         self._file = None
 

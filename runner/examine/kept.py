@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from runner.append import append
 from runner.examine.pod import Examined
 from runner.killpoints import reach, tear
 from runner.model.base import Value
@@ -64,16 +65,11 @@ class KeptResults:
         reach("examined")
         try:
             data = msgspec.json.encode(kept) + b"\n"
-            tear("result-torn", data, self._write)
-            self._write(data)
+            tear("result-torn", data, lambda part: os.write(self._file, part))
+            append(self._file, data)
         except (OSError, UnicodeEncodeError):
             return
         reach("result-kept")
-
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._file, left) :]
 
     def close(self) -> None:
         os.close(self._file)
