@@ -39,16 +39,21 @@ class KubeconfigLogin:
         from kubernetes.aio.config import load_kube_config_from_dict  # noqa: PLC0415
 
         load: Any = load_kube_config_from_dict  # the library has no types
-        with _errors_of_the_library() as errors:
-            if self._loader is None or forced:
-                configuration.api_key.pop("BearerToken", None)
-                self._loader = await load(self._selected, client_configuration=configuration)
-            else:
-                await self._loader.load_and_set(configuration)
+        plugin = self._selected["users"][0]["user"].get("exec") or {}
+        hint = [str(plugin["installHint"])] if plugin.get("installHint") else []
+        try:
+            with _errors_of_the_library() as errors:
+                if self._loader is None or forced:
+                    configuration.api_key.pop("BearerToken", None)
+                    self._loader = await load(self._selected, client_configuration=configuration)
+                else:
+                    await self._loader.load_and_set(configuration)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise ValueError(f"{error.filename}: {error.strerror}") from None
         if errors:
-            plugin = self._selected["users"][0]["user"].get("exec") or {}
-            hint = str(plugin.get("installHint") or "")
-            raise ValueError("; ".join([*map(_readable, errors), *([hint] if hint else [])]))
+            raise ValueError("; ".join([*map(_readable, errors), *hint]))
 
     def forget_files(self) -> None:
         # The library keeps private keys of a kubeconfig in files until the process ends. What a
@@ -85,7 +90,10 @@ class ServiceAccountLogin:
 
 
 def _readable(message: str) -> str:
-    """The library shows what a plug-in wrote as the literal of a bytes object."""
+    """The library shows what a plug-in wrote as the literal of a bytes object, and of one that is
+    not there what Python says."""
+    if missing := re.fullmatch(r"\[Errno \d+\] (.*): '(.*)'", message):
+        return f"exec plug-in {missing[2]}: {missing[1]}"
     match = re.fullmatch(r"(.*?)(b(['\"]).*\3)", message, re.DOTALL)
     if not match:
         return message

@@ -290,9 +290,18 @@ def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
     message = error_of(tmp_path, kubeconfig=str(path))
 
     assert message == (
-        f"context c: [Errno 2] No such file or directory: '{tmp_path}/plugin'; "
+        f"context c: exec plug-in {tmp_path}/plugin: No such file or directory; "
         "Get it from the shop."
     )
+
+
+def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
+    document = config("c", current="c", tokenFile=str(tmp_path / "token"))
+    path = write(tmp_path / "config", document)
+
+    message = error_of(tmp_path, kubeconfig=str(path))
+
+    assert message == f"context c: {tmp_path}/token: No such file or directory"
 
 
 async def test_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
