@@ -50,9 +50,16 @@ def expanded(strategies: Sequence[str], *, needs_image: bool) -> tuple[str, ...]
 def _no_sandbox(pod: Pod) -> Choice | None:
     if not pod.spec.node_name:
         return Choice("none", "Unscheduled", "the pod is on no node yet")
-    if condition_status(pod, "PodReadyToStartContainers") == "False" or not (
-        pod.status.pod_ip or pod.spec.host_network
-    ):
+    has_sandbox = condition_status(pod, "PodReadyToStartContainers")
+    if has_sandbox == "True" and not pod.status.pod_ip:
+        # Its status stays as it is until all of them are started, their postStart hooks included.
+        return Choice(
+            "none",
+            "Starting",
+            "the kubelet is starting the pod's containers (a postStart hook has to end first), "
+            "and starts nothing else in it meanwhile",
+        )
+    if has_sandbox == "False" or not (pod.status.pod_ip or pod.spec.host_network):
         return Choice(
             "none",
             "NoSandbox",

@@ -555,6 +555,15 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app does not start because volume conf mounts a folder at /etc/nginx/nginx.conf, which is a file in image registry.example.com/shop/web:2.3, or a file over a folder.",
     ),
     (
+        "post-start-hook-runs",
+        {
+            "state": waiting("ContainerCreating"), "restarts": 0,
+            "spec": {"lifecycle": {"postStart": {"exec": {"command": ["register", "--wait"]}}}},
+            "events": [event("Started", "Started container app")],
+        },
+        "Container app was started, but does not count as running because its postStart hook register --wait has not ended.",
+    ),
+    (
         "exits",
         {"state": exited(3), "log": "bye\n"},
         "Container app exits with code 3: the application chose this code; its documentation or log says why. The last line of its log: bye",

@@ -12,6 +12,7 @@ from runner.model.pod import ContainerState, ObjectMeta, PodCondition
 from runner.model.report import StepOutcome, StepResult
 from runner.playbook import resolve
 from tests.unit.examinations import STARTED, event, examination, exited, findings_of, running, step
+from tests.unit.report_samples import workload
 
 TRIAGE = resolve("triage")
 MINUTE_LATER = STARTED + timedelta(minutes=1)
@@ -325,6 +326,29 @@ def test_says_nothing_of(pod: dict[str, Any]) -> None:
     assert findings_of(TRIAGE, examination(**pod), MINUTE_LATER) == []
 
 
+def test_a_table_that_is_denied_is_granted() -> None:
+    log = "serving\n" + "ERROR: permission denied for table orders\n" * 4
+    (found,) = findings_of(TRIAGE, examination(**healthy(steps=steps(), log=log)), MINUTE_LATER)
+    assert found.title == "Something is not permitted to it, again and again"
+    assert "Grant it to the user that it comes to the database with" in found.remediation
+
+
+@pytest.mark.parametrize(("minutes", "rules"), [(1, []), (3, ["job-kept-alive"])])
+def test_a_job_whose_sidecar_goes_on(minutes: int, rules: list[str]) -> None:
+    one = examination(
+        state=exited(0, "Completed"),
+        restarts=0,
+        steps=steps(),
+        beside={"proxy": (running(), "")},
+        workload=workload("nightly", kind="Job"),
+    )
+    found = findings_of(TRIAGE, one, STARTED + timedelta(minutes=minutes))
+    assert [each.rule for each in found] == rules
+    assert [each.message for each in found] == [
+        "A container of the pod has done its work and ended with exit code 0, but container proxy still runs, so Job nightly does not end."
+    ] * len(rules)
+
+
 def test_a_service_is_named_in_its_own_name() -> None:
     (finding,) = findings_of(TRIAGE, examination(**serving(services=[service(9090)])))
     assert (finding.workload.kind, finding.workload.name) == ("Service", "front")
@@ -343,7 +367,9 @@ def test_services_that_may_not_be_listed_are_a_question() -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {case[0] for case in CASES} == {rule.id for rule in TRIAGE.spec.findings}
+    assert {case[0] for case in CASES} | {"job-kept-alive"} == {
+        rule.id for rule in TRIAGE.spec.findings
+    }
 
 
 def test_a_step_that_was_not_evaluated_is_a_question() -> None:

@@ -382,6 +382,13 @@ def test_pod_without_sandbox_is_read_from_the_api_only() -> None:
         conditions={"PodReadyToStartContainers": "False"},
     )
     assert choose_strategy(given, "app", ("target", "shared"), NOW).reason == "NoSandbox"
+    held_up = pod(
+        waiting("ContainerCreating"),
+        phase="Pending",
+        conditions={"PodReadyToStartContainers": "True"},
+        status={"podIP": ""},
+    )
+    assert choose_strategy(held_up, "app", ("target", "shared"), NOW).reason == "Starting"
 
 
 @pytest.mark.parametrize(
