@@ -9,6 +9,7 @@ was followed by better news.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -40,6 +41,12 @@ _KINDS: Mapping[str, Any] = {
         r"UnknownHost", r"could(?: no|n')t resolve",
         r"NXDOMAIN", r"bad address",
     ),
+    "untrusted": _any(
+        r"x509:", r"certificate (?:verify failed|has expired|is not trusted|signed by unknown)",
+        r"CERTIFICATE_VERIFY_FAILED", r"PKIX path", r"self[- ]signed certificate",
+        r"unable to get local issuer", r"handshake fail",
+        r"tls: (?:failed|bad|unknown|handshake|first record|certificate|protocol|internal)",
+    ),
     "denied": _any(
         r"permission denied", r"EACCES", r"is forbidden: User", r"operation not permitted",
         r"EPERM\b", r"AccessDeniedException", r"read-only file system", r"EROFS",
@@ -54,12 +61,6 @@ _KINDS: Mapping[str, Any] = {
         r"authenticat\w+ fail", r"not authori[sz]ed",
         r"\b(?:error|failed|failure|failing|unable|could not|cannot)(?: to| while| when)?"
         r" (?:authenticat|log(?:ging)? ?in\b)",
-    ),
-    "untrusted": _any(
-        r"x509:", r"certificate (?:verify failed|has expired|is not trusted|signed by unknown)",
-        r"CERTIFICATE_VERIFY_FAILED", r"PKIX path", r"self[- ]signed certificate",
-        r"unable to get local issuer", r"handshake fail",
-        r"tls: (?:failed|bad|unknown|handshake|first record|certificate|protocol|internal)",
     ),
     "silent": _any(
         r"i/o timeout", r"ETIMEDOUT", r"connect(?:ion)? timed out", r"timeout expired",
@@ -114,6 +115,12 @@ _NOT_BETTER = re.compile(
 )
 # A line that tells of the end of the trouble, too.
 _OVER = re.compile(r"(?i)\b(?:recovered|reconnected|succeeded)\b")
+_DONE = re.compile(
+    r"(?i)^(?!.*\b(?:giv(?:e|es|ing) up|fail|abort))"
+    r".*(?:\b(?:delivered|completed|sent|stored|saved|processed|done|succeeded)\b[^\n]{0,40}"
+    r"\b(?:second|third|next|\d+(?:nd|rd|th)|\d+) (?:attempt|try|retry|retries|attempts|tries)\b"
+    r"|\b(?:retry|attempt|try) \S{0,6} ?(?:succeeded|was successful|ok)\b)"
+)
 _TIMES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),
     (re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"), "%Y/%m/%d %H:%M:%S"),
@@ -185,6 +192,8 @@ def _kind(line: str, kinds: Mapping[str, Any]) -> str:
 
 
 def _goes_on(one: _Same, lines: Sequence[str], end: datetime | None) -> bool:
+    if all(any(map(_DONE.search, lines[a:b])) for a, b in pairwise(one.at[-4:])):
+        return False  # each time it was done after all
     after = lines[one.at[-1] + 1 :]
     if any(_BETTER.search(line) and not _NOT_BETTER.search(line) for line in after):
         return False

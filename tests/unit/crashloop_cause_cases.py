@@ -68,6 +68,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails (HTTP probe failed with statuscode: 503), and its log says again and again that 127.0.0.1:9000 refuses the connection: that is the pod itself, where nothing listens on that port.",
     ),
     (
+        "localhost-in-place-of-host",
+        not_ready("dial tcp 127.0.0.1:9092: connect: connection refused\n" * 6, steps=steps("endpoint env:KAFKA_BROKERS kafka 9092 dns=ok tcp=open\n", sockets="listen 8080 all\n")),
+        "Container app runs but gets no traffic because its readiness probe fails, and its log says again and again that localhost:9092 refuses the connection, while its configuration names kafka:9092 (env:KAFKA_BROKERS), which accepts connections.",
+    ),
+    (
         "not-ready-with-old-file",
         not_ready(REFUSED, configuration_changes=[STALE]),
         "Container app runs but gets no traffic because its readiness probe fails; it still has its file of ConfigMap routes as that was before the last change, since a mount by subPath never follows, and its log says again and again: ERROR cannot reach db:5432: connection refused",
@@ -86,6 +91,21 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "pool-exhausted",
         {"log": "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00\n"},
         "Container app exits with code 1 because it waits for a connection of its own pool in vain: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
+    ),
+    (
+        "server-without-room",
+        {"log": "redis.exceptions.ResponseError: OOM command not allowed when used memory > 'maxmemory'.\n"},
+        "Container app exits with code 1 because the server that it writes to has no disk or memory left and takes nothing more: OOM command not allowed when used memory > 'maxmemory'.",
+    ),
+    (
+        "missing-on-server",
+        {"log": "amqp.exceptions.NotAllowed: Connection.open: (530) NOT_ALLOWED - vhost billing not found\n"},
+        "Container app exits with code 1 because, as its log says, the server has no vhost billing.",
+    ),
+    (
+        "data-directory-mode",
+        {"log": 'FATAL:  data directory "/data/pg" has invalid permissions\nDETAIL:  Permissions should be u=rwx (0700) or u=rwx,g=rx (0750).\n'},
+        "Container app exits with code 1 because its data directory /data/pg has invalid permissions: nobody but its owner may write to it (mode 0700 or 0750).",
     ),
     (
         "server-read-only",

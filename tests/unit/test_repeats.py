@@ -122,3 +122,30 @@ HEALTHY: list[Sequence[str]] = [
 @pytest.mark.parametrize("log", HEALTHY, ids=range(len(HEALTHY)))
 def test_nothing_is_claimed_of(log: Sequence[str]) -> None:
     assert repeats("\n".join(log)) == []
+
+
+def test_a_certificate_tells_more_than_the_login_that_it_stops() -> None:
+    line = "error authenticating: x509: certificate is valid for vault.ops.svc, not vault"
+    (found,) = repeats("\n".join([line] * 6))
+    assert found["kind"] == "untrusted"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            "WARN upstream answered 503 Service Unavailable",
+            "INFO batch delivered on second attempt",
+        ],
+        ["WARN upstream answered 503 Service Unavailable", "INFO saved after 2 retries"],
+        ["ERROR duplicate key - (connection refused earlier, recovered)", "INFO next"],
+    ],
+)
+def test_what_is_done_after_all_is_none(lines: list[str]) -> None:
+    """Also when the log ends in the middle of one."""
+    assert repeats("\n".join([*lines * 8, lines[0]])) == []
+
+
+def test_what_is_given_up_is_not_done() -> None:
+    lines = ["WARN upstream answered 503 Service Unavailable", "failed, completed 3 attempts"]
+    assert [each["kind"] for each in repeats("\n".join(lines * 8))] == ["broken"]
