@@ -420,6 +420,26 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 127 because the command migrate is not in image registry.example.com/shop/web:2.3.",
     ),
     (
+        "shell-syntax-error",
+        {"state": exited(2), "log": 'sh: syntax error: unexpected "("\n'},
+        'Container app exits with code 2 because its shell does not understand the script that it is given: syntax error: unexpected "(".',
+    ),
+    (
+        "shell-syntax-error",
+        {"state": exited(2), "log": "starting\n/app/run.sh: 3: Syntax error: Unterminated quoted string\n"},
+        "Container app exits with code 2 because its shell does not understand the script that it is given (/app/run.sh, line 3): Syntax error: Unterminated quoted string.",
+    ),
+    (
+        "configuration-invalid",
+        {"log": "/etc/bind/named.conf:3: syntax error near '}'\n"},
+        "Container app exits with code 1 because it does not understand its configuration: /etc/bind/named.conf:3: syntax error near '}'",
+    ),
+    (
+        "shell-syntax-error",
+        {"state": exited(1), "log": "bash: -c: line 1: unexpected EOF while looking for matching `\"'\n"},
+        "Container app exits with code 1 because its shell does not understand the script that it is given (line 1): unexpected EOF while looking for matching `\"'.",
+    ),
+    (
         "uncaught-exception",
         {"log": 'Traceback (most recent call last):\n  File "a.py", line 3\nValueError: invalid literal for int()\n'},
         "Container app exits with code 1 after an error that its code does not handle: ValueError: invalid literal for int().",
