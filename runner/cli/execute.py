@@ -54,8 +54,10 @@ from runner.record import Actor, RecordError, RunRecord, difference
 from runner.report.files import Growing, OutputError, growing_file, write_atomically
 from runner.report.view import plural
 from runner.sweep import (
+    Asked,
     Earlier,
     EventLists,
+    Listed,
     Outside,
     Stop,
     claim_of,
@@ -203,20 +205,17 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
         # A run that ends before has no use for it, and a loop that is closing has no threads.
         stack.callback(warm_up.cancel)
         written = _Written(request.directory, files, outputs, redact, stream, signer)
-        seen = await sweep(
-            replace(outside, record=files.journal.record, keep=written.keep),
-            request.playbooks,
-            gathered,
-            plans,
-            objects,
-            events,
+        asked = Asked(
             run_id=run_id,
+            playbooks=request.playbooks,
             selection=selection,
             budget=request.budget,
             started_at=started_at,
-            earlier=earlier,
             trigger=clean_trigger(request.written.trigger, outside.redact),
         )
+        listed = Listed(gathered=gathered, plans=plans, objects=objects, events=events)
+        outside = replace(outside, record=files.journal.record, keep=written.keep)
+        seen = await sweep(outside, asked, listed, earlier)
         seen = await with_ends(seen, cluster.objects, cluster.default_namespace)
         watcher.close()
         redact.account.finish()

@@ -11,14 +11,17 @@ from runner.sweep.run import prepare, sweep
 from runner.sweep.seen import report_of
 from runner.sweep.settings import Budget, Selection
 from runner.sweep.trigger import clean_trigger, with_ends
+from runner.sweep.work import Asked, Listed
 
 __all__ = [
+    "Asked",
     "Budget",
     "Busy",
     "Cut",
     "Earlier",
     "EventLists",
     "Lease",
+    "Listed",
     "Outside",
     "Selection",
     "Stop",
