@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import ssl
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 from lab.layout import LabError
 
 _TIMEOUT_SECONDS = 60.0
+_HEADERS = {"User-Agent": "podmedic-lab"}
 
 
 class UnreachableError(LabError):
@@ -65,16 +68,67 @@ class Api:
         if status not in (http.client.OK, http.client.CREATED):
             raise LabError(f"apply {path}: {status} {_message(body)}")
 
-    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        headers = {"User-Agent": "podmedic-lab"}
-        if body is not None:
-            headers["Content-Type"] = "application/apply-patch+yaml"
+    def token(self, namespace: str, account: str) -> str:
+        """An hour's of a ServiceAccount. Raises `UnreachableError`, `LabError`."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        status, body = self._request("POST", path, json.dumps(request).encode(), "application/json")
+        if status != http.client.CREATED:
+            raise LabError(f"POST {path}: {status} {_message(body)}")
+        return str(json.loads(body)["status"]["token"])
+
+    def await_object(
+        self,
+        collection: str,
+        name: str,
+        wanted: Callable[[dict[str, Any]], bool],
+        timeout_seconds: float = 180.0,
+    ) -> dict[str, Any]:
+        """The object as soon as it is there and as wanted, on one watch. Raises `LabError`."""
+        deadline = time.monotonic() + timeout_seconds
+        latest: dict[str, Any] | None = None
+        while (left := deadline - time.monotonic()) > 0:
+            for latest in self._states(collection, name, left):
+                if wanted(latest):
+                    return latest
+        status = "not there" if latest is None else json.dumps(latest.get("status"))
+        raise LabError(f"{collection}/{name}: not as wanted for {timeout_seconds:.0f} s: {status}")
+
+    def _states(self, collection: str, name: str, seconds: float) -> Iterator[dict[str, Any]]:
+        """What the object is now, and each change, until the API server ends the watch."""
+        connection = self._new_connection()
+        try:
+            connection.timeout = seconds + _TIMEOUT_SECONDS
+            query = f"fieldSelector=metadata.name={name}&timeoutSeconds={seconds + 1:.0f}"
+            connection.request("GET", f"{collection}?watch=true&{query}", headers=_HEADERS)
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise LabError(f"watch {collection}: {answer.status} {_message(answer.read())}")
+            for line in answer:
+                event = json.loads(line)
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    yield event["object"]
+                elif event["type"] == "ERROR":
+                    return
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(f"{self.server} does not answer: {error}") from error
+        finally:
+            connection.close()
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "application/apply-patch+yaml",
+    ) -> tuple[int, bytes]:
+        content = {} if body is None else {"Content-Type": content_type}
         # Every request of ours can be sent twice; a connection left open may be gone by now.
         while True:
             connection = self._connection()
             was_open = connection.sock is not None
             try:
-                connection.request(method, path, body, headers)
+                connection.request(method, path, body, _HEADERS | content)
                 answer = connection.getresponse()
                 found = answer.status, answer.read()
             except BaseException as error:
@@ -91,6 +145,9 @@ class Api:
         """One that nobody uses, or a new one: a handshake costs both sides more than a request."""
         with contextlib.suppress(IndexError):
             return self._idle().pop()
+        return self._new_connection()
+
+    def _new_connection(self) -> http.client.HTTPSConnection:
         where = urlsplit(self.server)
         return http.client.HTTPSConnection(
             where.hostname or "",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import binaries, images, metrics, namespaces, network
+from lab import binaries, images, metrics, namespaces, network, objects
 from lab.api import Api
 from lab.layout import LabError, Layout, layout
 from lab.registry import Registry
@@ -102,8 +102,20 @@ class Lab:
             raise KubectlError(done.stderr.strip())
         return done.stdout
 
-    def apply(self, manifest: str) -> None:
-        self.kubectl("apply", "--server-side", "-f", "-", input=manifest)
+    def apply(self, manifests: str) -> None:
+        """Server-side, documents of YAML or JSON. Raises `LabError`, `KubectlError`."""
+        self.put(*objects.documents(manifests))
+
+    def put(self, *manifests: dict[str, Any], namespace: str = "default") -> None:
+        """The same for objects, `namespace` for those that name none; without kubectl where the
+        kind is known: it reads the API's schema first, which costs more CPU than all the rest."""
+        client = self.client()
+        for each in manifests:
+            text, path = json.dumps(each), objects.path(each, namespace)
+            if path is not None:
+                client.apply(path, text)
+            else:
+                self.kubectl("apply", "--server-side", "-n", namespace, "-f", "-", input=text)
 
     def images(self, *names: str) -> None:
         """Makes images and pushes them to the lab's registry, where they are missing."""

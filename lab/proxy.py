@@ -10,7 +10,6 @@ client's certificate does not reach the API server, its bearer token does.
 
 import asyncio
 import contextlib
-import json
 import ssl
 import tempfile
 import threading
@@ -19,7 +18,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -233,14 +232,14 @@ def service_account_token(
 
     All of it goes when the namespace goes.
     """
-    uid = lab.kubectl("get", "namespace", namespace, "--output=jsonpath={.metadata.uid}")
+    uid = lab.client().get(f"/api/v1/namespaces/{namespace}")["metadata"]["uid"]
     owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid}
     binding: dict[str, object] = {"name": f"proxied-{namespace}", "ownerReferences": [owner]}
     if not everywhere:
         binding["namespace"] = namespace
     account = {"kind": "ServiceAccount", "name": "proxied", "namespace": namespace}
     rbac = "rbac.authorization.k8s.io"
-    objects = [
+    objects: list[dict[str, Any]] = [
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
@@ -254,5 +253,5 @@ def service_account_token(
             "subjects": [account],
         },
     ]
-    lab.apply("\n---\n".join(json.dumps(one) for one in objects))
-    return lab.kubectl("create", "token", "proxied", "--namespace", namespace).strip()
+    lab.put(*objects)
+    return lab.client().token(namespace, "proxied")

@@ -1,7 +1,6 @@
 """What the tests of the Kubernetes adapter share: pods that never start, and watches awaited."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Self, TypeVar
 
@@ -37,7 +36,7 @@ def pending_pods(lab: Lab, namespace: str, *names: str) -> None:
         }
         for name in names
     ]
-    lab.apply("\n---\n".join(map(json.dumps, pods)))
+    lab.put(*pods)
 
 
 async def listed(cluster: Cluster, scope: Scope) -> tuple[list[Pod], str]:

@@ -171,44 +171,45 @@ def deployment(
     }
 
 
-_PLURALS = {
-    "ConfigMap": "configmaps",
-    "DaemonSet": "daemonsets",
-    "Deployment": "deployments",
-    "Job": "jobs",
-    "NetworkPolicy": "networkpolicies",
-    "Pod": "pods",
-    "PodDisruptionBudget": "poddisruptionbudgets",
-    "Secret": "secrets",
-    "Service": "services",
-    "StatefulSet": "statefulsets",
-}
-
-
 def apply(lab: Lab, namespace: str, *objects: dict[str, Any]) -> None:
-    """Server-side, without kubectl where the kind is known here: it reads the API's schema first,
-    which costs more CPU than all the rest."""
-    for each in objects:
-        version, kind, name = each["apiVersion"], each["kind"], each["metadata"]["name"]
-        where = each["metadata"].get("namespace", namespace)
-        if kind not in _PLURALS:
-            document = json.dumps(each)
-            lab.kubectl("apply", "--server-side", "-n", where, "-f", "-", input=document)
-            continue
-        group = f"apis/{version}" if "/" in version else f"api/{version}"
-        path = f"/{group}/namespaces/{where}/{_PLURALS[kind]}/{name}"
-        lab.client().apply(path, json.dumps(each))
+    lab.put(*objects, namespace=namespace)
 
 
 def wait_ready(lab: Lab, namespace: str, *names: str) -> None:
+    """Until the Deployments are rolled out."""
     for name in names:
-        lab.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=180s")
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        lab.client().await_object(path, name, _rolled_out)
+
+
+def wait_pod(lab: Lab, namespace: str, *names: str) -> None:
+    """Until the pods are ready."""
+    for name in names:
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        lab.client().await_object(path, name, lambda pod: "Ready" in _true_conditions(pod))
+
+
+def _rolled_out(deployment: dict[str, Any]) -> bool:
+    """As `kubectl rollout status` sees it."""
+    status, replicas = deployment.get("status", {}), deployment["spec"]["replicas"]
+    counts = [status.get(f"{of}Replicas", 0) for of in ("updated", "available")]
+    return (
+        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        and counts == [replicas, replicas]
+        and status.get("replicas", 0) == replicas
+    )
+
+
+def _true_conditions(thing: dict[str, Any]) -> list[str]:
+    conditions = thing.get("status", {}).get("conditions", [])
+    return [each["type"] for each in conditions if each["status"] == "True"]
 
 
 def enforce(lab: Lab, namespace: str, level: str) -> None:
     """The Pod Security level that the namespace enforces from now on."""
-    label = f"pod-security.kubernetes.io/enforce={level}"
-    lab.kubectl("label", "namespace", namespace, label)
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    metadata = {"name": namespace, "labels": labels}
+    lab.put({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
 def playbook(directory: Path, steps: Sequence[dict[str, Any]], **spec: Any) -> Path:

@@ -204,5 +204,5 @@ def account(lab: Lab, namespace: str, folder: Path) -> Path:
         each["metadata"]["namespace"] = namespace
         for subject in each.get("subjects", ()):
             subject["namespace"] = namespace
-    lab.apply("\n---\n".join(map(json.dumps, documents)))
+    lab.put(*documents)
     return kubeconfig_of(lab, namespace, "podmedic-serve", folder / "kubeconfig")

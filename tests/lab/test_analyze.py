@@ -41,7 +41,7 @@ def directory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"},
              "spec": bare["spec"]["template"]["spec"]},
         )  # fmt: skip
-        lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+        pm.wait_pod(lab, namespace, "bare")
         lab.kubectl(
             "wait", "pods", "-l", "app=web", "-n", namespace, "--timeout=180s",
             "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=3",

@@ -140,7 +140,7 @@ def test_a_copy_without_a_shell_is_told_and_the_next_strategy_taken(
         "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
     }  # fmt: skip
     pm.apply(lab, namespace, pause)
-    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "bare")
     run = pm.run(
         lab, namespace, copying(tmp_path, QUICK, then=("shared",)), directory=tmp_path / "out"
     )

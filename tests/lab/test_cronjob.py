@@ -64,7 +64,7 @@ def pushgateway(lab: Lab) -> Iterator[str]:
     }
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}}
     try:
-        lab.apply("\n---\n".join(map(json.dumps, (namespace, service, endpoints))))
+        lab.put(namespace, service, endpoints)
         yield f"http://{address}:{port}"
     finally:
         lab.kubectl("delete", "namespace", "monitoring", "--wait=false", "--ignore-not-found")
@@ -108,7 +108,7 @@ def reports(lab: Lab, namespace: str, tmp_path: Path) -> Iterator[Path]:
             },
         },
     }
-    lab.apply(json.dumps(volume))
+    lab.put(volume)
     yield folder
     lab.kubectl("delete", "persistentvolume", name, "--wait=false")
 

@@ -200,7 +200,7 @@ async def test_s05_s25_pods_that_are_not_what_they_were(
             "containers": [{"name": "app", "image": "busybox:1.36"}],
         },
     }
-    lab.apply(json.dumps(static))
+    lab.put(static)
 
     reasons = [
         (await error_of(kube.add_ephemeral_container(asked, CONTAINER))).reason
@@ -334,8 +334,8 @@ async def test_watches_of_many_namespaces_leave_room(kube: KubeCluster, namespac
 async def test_events_are_listed_and_watched(lab: Lab, kube: KubeCluster, namespace: str) -> None:
     """By the field path of a container, as the API server can select them."""
     before, version = await kube.list_events(namespace)
-    lab.apply(json.dumps(event_of(namespace, "one", "spec.ephemeralContainers{pm-1}")))
-    lab.apply(json.dumps(event_of(namespace, "two", "spec.containers{app}")))
+    lab.put(event_of(namespace, "one", "spec.ephemeralContainers{pm-1}"))
+    lab.put(event_of(namespace, "two", "spec.containers{app}"))
     selector = "involvedObject.fieldPath=spec.ephemeralContainers{pm-1}"
 
     async with Follower(kube.watch_events(namespace, version)) as follower:
@@ -357,7 +357,7 @@ async def test_a_quiet_watch_of_events(lab: Lab, namespace: str) -> None:
         _, version = await kube.list_events(namespace)
         async with Follower(kube.watch_events(namespace, version)) as follower:
             await asyncio.sleep(7.0)
-            lab.apply(json.dumps(event_of(namespace, "late", "spec.containers{app}")))
+            lab.put(event_of(namespace, "late", "spec.containers{app}"))
             await follower.until(lambda event: event.metadata.name == "late", 5.0)
 
     assert len(follower.seen) == 1

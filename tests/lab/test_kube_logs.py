@@ -1,6 +1,5 @@
 """Reading container logs through the Kubernetes adapter, from a real kubelet."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,7 +30,7 @@ def run_pod(lab: Lab, namespace: str, name: str, script: str, image: str = "busy
             "containers": [{"name": "app", "image": image, "command": ["sh", "-c", script]}],
         },
     }
-    lab.apply(json.dumps(pod))
+    lab.put(pod)
 
 
 async def finished(kube: KubeCluster, namespace: str, name: str) -> None:

@@ -8,6 +8,7 @@ import time
 from lab import daemons
 from lab.cluster import status
 from lab.handle import Lab
+from tests.lab import podmedic as pm
 
 _POD = """
 apiVersion: v1
@@ -62,7 +63,7 @@ def test_a_pod_reaches_another_through_a_service(lab: Lab, namespace: str) -> No
     _pod(lab, namespace, "server", "echo hello >index.html; httpd -f -p 80")
     lab.kubectl("label", "-n", namespace, "pod/server", "app=server")
     lab.kubectl("expose", "-n", namespace, "pod/server", "--port=80")
-    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/server", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "server")
 
     printed = _run(
         lab,

@@ -19,7 +19,7 @@ from tests.lab.waiting import until, wait_crashing
 
 def kubeconfig_of(lab: Lab, namespace: str, account: str, path: Path) -> Path:
     """For a ServiceAccount, with a token of an hour."""
-    token = lab.kubectl("create", "token", account, "-n", namespace).strip()
+    token = lab.client().token(namespace, account)
     authority = base64.b64encode((lab.layout.pki / "ca.crt").read_bytes()).decode()
     cluster = {"server": lab.api, "certificate-authority-data": authority}
     context = {"cluster": "lab", "user": "account", "namespace": namespace}

@@ -122,9 +122,7 @@ def test_an_app_that_ended_meanwhile_is_told(lab: Lab, namespace: str, tmp_path:
         "wait", f"pod/{touched}", "-n", namespace, "--timeout=180s",
         "--for=jsonpath={.status.containerStatuses[0].restartCount}=1",
     )  # fmt: skip
-    lab.kubectl(
-        "wait", f"pod/{touched}", "-n", namespace, "--timeout=180s", "--for=condition=Ready"
-    )
+    pm.wait_pod(lab, namespace, touched)
 
     done = resume(lab, out, "--quiet")
 
@@ -214,7 +212,7 @@ def test_killed_in_the_second_attempt(lab: Lab, namespace: str, tmp_path: Path, 
         "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
     }  # fmt: skip
     pm.apply(lab, namespace, pause)
-    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "bare")
     debugger = {"image": "busybox:1.36", "strategy": ["own-image", "shared"]}
     path = pm.playbook(tmp_path, [{"name": "net", "run": ["true"]}], debugger=debugger)
     out, offset = tmp_path / "out", lab.audit_offset()

@@ -138,7 +138,7 @@ def test_what_is_there_is_read_although_the_pod_has_finished(
     spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [app]}
     job = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "job"}, "spec": spec}
     pm.apply(lab, namespace, job)
-    lab.kubectl("wait", "pod/job", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "job")
     debugger = {"image": "busybox:1.36", "strategy": ["shared"]}
     path, out = pm.playbook(tmp_path, [SAY], debugger=debugger), tmp_path / "out"
     killed(lab, namespace, path, out, "log-read")

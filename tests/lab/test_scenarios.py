@@ -85,7 +85,7 @@ def test_s10_what_is_refused_to_one_pod_is_not_tried_on_its_siblings(
     lab.images("busybox")
     pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=2), _bare("alone"))
     pm.wait_ready(lab, namespace, "web")
-    lab.kubectl("wait", "pod/alone", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "alone")
     pm.enforce(lab, namespace, "restricted")
     path = pm.playbook(tmp_path, STEP, debugger={"image": "busybox:1.36"})
     before = [pod.metadata.resource_version for pod in pm.pods(lab, namespace)]
@@ -196,7 +196,7 @@ def test_s50_the_default_container_is_the_target_and_one_that_is_not_there_is_no
     pod = _bare("two", containers=[sidecar, app])
     pod["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "second"}
     pm.apply(lab, namespace, pod)
-    lab.kubectl("wait", "pod/two", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "two")
     path = pm.playbook(tmp_path, STEP)
     wait_enterable(lab, namespace, "two")
     entered = []
@@ -245,7 +245,7 @@ def test_s45_a_pod_on_a_node_that_is_not_ready_is_given_nothing(
 ) -> None:
     """What would never start is not sent: it could not be removed again."""
     dark = f"dark-{namespace}"
-    lab.apply(json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": dark}}))
+    lab.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": dark}})
     try:
         dead = [{"type": "Ready", "status": "False", "reason": "KubeletNotReady"}]
         _patch_status(lab, "node", dark, namespace, conditions=dead)
@@ -265,7 +265,7 @@ def test_s43_pods_of_windows_get_nothing(lab: Lab, namespace: str, tmp_path: Pat
     """One says so itself, of the other only its node does: no PATCH, nor a dry run. There is no
     Windows kubelet here, and none is needed to see that nothing is sent."""
     node = f"windows-{namespace}"
-    lab.apply(json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}))
+    lab.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
     try:
         ready = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
         info = json.loads(lab.kubectl("get", "nodes", "-o", "json"))["items"][0]["status"]

@@ -43,7 +43,7 @@ def test_an_alert_that_two_jobs_have_is_run_once_though_the_one_that_decides_is_
     between what keeps others from releasing and its own release; the other replica goes on."""
     lab.images("busybox")
     sv.account(lab, namespace, tmp_path)
-    token = lab.kubectl("create", "token", "podmedic-serve", "-n", namespace).strip()
+    token = lab.client().token(namespace, "podmedic-serve")
     first, second, third = folders = [tmp_path / name for name in ("first", "second", "third")]
     for folder in folders:
         folder.mkdir()

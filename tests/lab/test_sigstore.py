@@ -129,7 +129,7 @@ def test_a_pod_signs_by_the_token_that_the_kubelet_gives_it(
             "volumes": volumes,
         },
     }
-    lab.apply(json.dumps(pod))
+    lab.put(pod)
     ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
     lab.kubectl("wait", "-n", place, "pod/signer", ended, "--timeout=120s")
     said = lab.kubectl("logs", "-n", place, "signer")

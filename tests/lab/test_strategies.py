@@ -56,7 +56,7 @@ def test_s41_an_image_without_a_shell_is_told_and_the_next_strategy_taken(
         "spec": {"containers": [{"name": "app", "image": "registry.k8s.io/pause:3.10"}]},
     }  # fmt: skip
     pm.apply(lab, namespace, pause)
-    lab.kubectl("wait", "pod/bare", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+    pm.wait_pod(lab, namespace, "bare")
     steps: list[dict[str, Any]] = [*LOOK, {"name": "net", "run": ["cat", "/etc/resolv.conf"]}]
     path = probe(tmp_path, "own-image", "shared", steps=steps)
     run = pm.run(lab, namespace, path, directory=tmp_path / "out")

@@ -37,7 +37,7 @@ def place(lab: Lab) -> Iterator[Place]:
             },
         }  # fmt: skip
         pm.apply(lab, namespace, pod)
-        lab.kubectl("wait", "pod/web", "-n", namespace, "--for=condition=Ready", "--timeout=180s")
+        pm.wait_pod(lab, namespace, "web")
         yield Place(namespace=namespace, pod="web", container="app")
 
 

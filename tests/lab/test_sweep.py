@@ -246,7 +246,7 @@ def test_s24_skipped_pods_have_a_reason(lab: Lab, namespace: str, tmp_path: Path
     asked = once("asked", "nc -l -p 8080 >/dev/null; exit 0")
     pm.apply(lab, namespace, once("once", "true"), asked, pm.deployment("web", SLEEP))
     pm.wait_ready(lab, namespace, "web")
-    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/asked", "--timeout=60s")
+    pm.wait_pod(lab, namespace, "asked")
     lab.kubectl(
         "wait", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "pod/once",
         "--timeout=180s",

@@ -55,7 +55,7 @@ def _takes_effect(lab: Lab, namespace: str, pod: str, image: str) -> bool:
 @contextmanager
 def swapped(lab: Lab, namespace: str, pod: str, image: str) -> Iterator[None]:
     documents = _documents(namespace, image)
-    lab.apply("\n---\n".join(map(json.dumps, documents)))
+    lab.put(*documents)
     try:
         until(
             lambda: _takes_effect(lab, namespace, pod, image), "the admission policy has no effect"
