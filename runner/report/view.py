@@ -355,10 +355,11 @@ def _sentence(verdict: Verdict, results: Sequence[PodResult]) -> str:
     decided = [pod for pod in errors if pod.outcome is not PodOutcome.SKIPPED] or errors
     if not decided:
         return "Could not be examined"
-    kind = Counter(pod.outcome for pod in decided).most_common(1)[0][0]
-    words = _UNEXAMINED[kind]
+    [(kind, count)] = Counter(pod.outcome for pod in decided).most_common(1)
+    words = f"{_UNEXAMINED[kind][0].upper()}{_UNEXAMINED[kind][1:]}"
     why = _most_common(pod for pod in decided if pod.outcome is kind)
-    return f"{words[0].upper()}{words[1:]}{': ' if why else ''}{why}"
+    of_them = f" ({count} of {len(errors)})" if count < len(errors) else ""
+    return f"{words}{of_them}{': ' if why else ''}{why}"
 
 
 def _most_common(results: Iterable[PodResult]) -> str:

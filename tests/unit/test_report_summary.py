@@ -243,6 +243,19 @@ def test_a_row_without_a_finding_says_in_a_sentence_what_happened() -> None:
         assert [row.cause for row in rows(report_of(*pods))] == [expected]
 
 
+def test_a_row_whose_pods_were_left_in_different_ways_counts_those_it_speaks_of() -> None:
+    owner = workload("a")
+    ended = (P.UNKNOWN, P.SKIPPED, P.SKIPPED)
+    pods = [
+        pod(f"a-{number}", owner, outcome, message="the run was interrupted")
+        for number, outcome in enumerate(ended)
+    ]
+
+    assert [row.cause for row in rows(report_of(*pods))] == [
+        "Was examined, but the result is lost or incomplete (1 of 3): the run was interrupted"
+    ]
+
+
 def test_the_same_of_many_containers_is_told_once() -> None:
     owner = workload("a")
     pods = [
