@@ -35,22 +35,41 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Matcher:
-    """One rule, compiled."""
+    """One rule, compiled when a text may hold what it looks for: few do in a run."""
 
     def __init__(self, rule: Rule, rank: int) -> None:
         self.rule = rule
         self._rank = rank
-        self._regex = compile_field(rule, "regex")
-        groups = {i: name for name, i in self._regex.groupindex.items()}
-        self._groups = sorted(i for i, name in groups.items() if name.startswith(b"secret"))
-        self._cut = {i for i, name in groups.items() if name.endswith(b"_cut")}
-        self._allow = compile_field(rule, "allow") if rule.allow else None
-        self._unless = compile_field(rule, "unless") if rule.unless else None
-        self._after = compile_field(rule, "after") if rule.after else None
+
+    @cached_property
+    def _regex(self) -> Regex:
+        return compile_field(self.rule, "regex")
+
+    @cached_property
+    def _groups(self) -> list[int]:
+        groups = self._regex.groupindex
+        return sorted(number for name, number in groups.items() if name.startswith(b"secret"))
+
+    @cached_property
+    def _cut(self) -> set[int]:
+        groups = self._regex.groupindex
+        return {number for name, number in groups.items() if name.endswith(b"_cut")}
+
+    @cached_property
+    def _allow(self) -> Regex | None:
+        return compile_field(self.rule, "allow") if self.rule.allow else None
+
+    @cached_property
+    def _unless(self) -> Regex | None:
+        return compile_field(self.rule, "unless") if self.rule.unless else None
+
+    @cached_property
+    def _after(self) -> Regex | None:
+        return compile_field(self.rule, "after") if self.rule.after else None
 
     @cached_property
     def _bare(self) -> Regex:
-        """Compiled when a match is long, which few are of the rules in a run."""
+        """For long matches."""
         return compile_bytes(uncaptured(self.rule, self.rule.regex))
 
     def at(self, data: bytes, start: int, budget: Budget) -> Span | None:

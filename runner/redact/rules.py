@@ -69,15 +69,8 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
 
 def parse_pack(text: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """And `allow`: regular expressions of whole values that are no secret for any rule."""
-    try:
-        pack = msgspec.convert(yaml.load(text, yaml.CSafeLoader), _Pack)
-    except yaml.YAMLError as error:
-        raise RuleError(f"rule pack: {' '.join(str(error).split())}") from error
-    except msgspec.ValidationError as error:
-        raise RuleError(f"rule pack: {error}") from error
-    fragments: dict[str, str] = {}
-    for name, regex in pack.fragments.items():
-        fragments[name] = _expand(regex, fragments, f"fragment {name}")
+    pack = _read(text)
+    fragments = _fragments(pack)
     rules: dict[str, Rule] = {}
     for number, entry in enumerate(pack.rules, 1):
         rule = check_rule(entry, fragments, f"rule {entry.get('id', f'number {number}')}")
@@ -92,17 +85,26 @@ def parse_pack(text: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     return tuple(rules.values()), pack.allow
 
 
+def _read(text: str) -> _Pack:
+    try:
+        return msgspec.convert(yaml.load(text, yaml.CSafeLoader), _Pack)
+    except yaml.YAMLError as error:
+        raise RuleError(f"rule pack: {' '.join(str(error).split())}") from error
+    except msgspec.ValidationError as error:
+        raise RuleError(f"rule pack: {error}") from error
+
+
+def _fragments(pack: _Pack) -> dict[str, str]:
+    """As they are used: a fragment may name earlier ones."""
+    fragments: dict[str, str] = {}
+    for name, regex in pack.fragments.items():
+        fragments[name] = _expand(regex, fragments, f"fragment {name}")
+    return fragments
+
+
 def check_rule(entry: dict[str, object], fragments: Mapping[str, str], where: str) -> Rule:
     """Raises RuleError, which begins with `where`."""
-    try:
-        rule = msgspec.convert(entry, Rule)
-    except msgspec.ValidationError as error:
-        raise RuleError(f"{where}: {error}") from error
-    expanded = {
-        field: _expand(getattr(rule, field), fragments, f"{where}: {field}")
-        for field in ("regex", "allow", "unless", "after", "gate")
-    }
-    rule = msgspec.structs.replace(rule, **expanded)
+    rule = _rule(entry, fragments, where)
     for field in ("allow", "unless", "after", "gate"):
         compile_field(rule, field)
     regex = compile_field(rule, "regex")
@@ -113,7 +115,21 @@ def check_rule(entry: dict[str, object], fragments: Mapping[str, str], where: st
     return rule
 
 
+def _rule(entry: dict[str, object], fragments: Mapping[str, str], where: str) -> Rule:
+    try:
+        rule = msgspec.convert(entry, Rule)
+    except msgspec.ValidationError as error:
+        raise RuleError(f"{where}: {error}") from error
+    expanded = {
+        field: _expand(getattr(rule, field), fragments, f"{where}: {field}")
+        for field in ("regex", "allow", "unless", "after", "gate")
+    }
+    return msgspec.structs.replace(rule, **expanded)
+
+
 def _expand(regex: str, fragments: Mapping[str, str], where: str) -> str:
+    if _FRAGMENT not in regex:
+        return regex
     for name, fragment in fragments.items():
         regex = regex.replace(f"{_FRAGMENT}{name}}}", f"(?:{fragment})")
     if _FRAGMENT in regex:
@@ -132,5 +148,12 @@ def compile_field(rule: Rule, field: str) -> Regex:
 
 @functools.cache
 def builtin_rules() -> tuple[Rule, ...]:
-    """The pack that ships with podmedic."""
-    return parse_rules(resources.files(__package__).joinpath("rules.yaml").read_text("utf-8"))
+    """The pack that ships with podmedic. A test checks it, not each start, which would have to
+    compile all of it."""
+    pack = _read(builtin_text())
+    fragments = _fragments(pack)
+    return tuple(_rule(entry, fragments, "a rule of podmedic") for entry in pack.rules)
+
+
+def builtin_text() -> str:
+    return resources.files(__package__).joinpath("rules.yaml").read_text("utf-8")

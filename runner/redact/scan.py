@@ -10,8 +10,7 @@ where it finds something, the rules themselves are asked. What an automaton does
 """
 
 from collections.abc import Iterator, Sequence
-
-import msgspec
+from functools import cached_property
 
 from runner.redact.budget import Budget
 from runner.redact.marker import MARKER, MARKER_START, marker_at
@@ -29,13 +28,23 @@ _LONG_BYTES = 1024  # of a match that is none count as one more place
 _BEFORE_VALUE = b"=:\"' \t\0@/,"
 
 
-class _Group(msgspec.Struct, frozen=True):
+class _Group:
     """Some rules as one automaton, and as a set that tells which of them match at a place."""
 
-    union: Regex
-    set: RegexSet
-    matchers: tuple[Matcher, ...]
-    is_common: bool
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        self.matchers = matchers
+        self.is_common = matchers[0].rule.together == COMMON
+
+    @cached_property
+    def union(self) -> Regex:
+        return compile_bytes(b"|".join(self._patterns()))
+
+    @cached_property
+    def set(self) -> RegexSet:
+        return compile_set(self._patterns())
+
+    def _patterns(self) -> list[bytes]:
+        return [uncaptured(matcher.rule, matcher.rule.regex) for matcher in self.matchers]
 
     def resolve(self, data: bytes, start: int, budget: Budget) -> Span | None:
         """The first rule of the group that takes what is at the place for a secret."""
@@ -58,16 +67,21 @@ def _gate_of(rule: Rule) -> str:
 
 
 class Scanner:
-    """A compiled rule pack. Immutable once made, so it may be shared."""
+    """A rule pack, each part of which is compiled when a text may hold what it looks for. It may be
+    shared."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         matchers = [Matcher(rule, rank) for rank, rule in enumerate(rules)]
         self._groups = tuple(
-            _group([matcher for matcher in matchers if matcher.rule.together == name])
+            _Group([matcher for matcher in matchers if matcher.rule.together == name])
             for name in dict.fromkeys(rule.together for rule in rules)
         )
         self._gate = _gate(rules)
-        self._rare_gate = _gate([rule for rule in rules if rule.together != COMMON])
+        self._rare = [rule for rule in rules if rule.together != COMMON]
+
+    @cached_property
+    def _rare_gate(self) -> Regex:
+        return _gate(self._rare)
 
     def find(self, data: bytes, budget: Budget) -> Iterator[Span]:
         """Secrets in no order; they may overlap."""
@@ -110,16 +124,6 @@ def _segment(data: bytes, start: int) -> tuple[int, int]:
     if end > start:
         return end, min(len(data), end + _OVERLAP_BYTES)
     return limit, min(len(data), limit + _CUT_OVERLAP_BYTES)
-
-
-def _group(matchers: Sequence[Matcher]) -> _Group:
-    patterns = [uncaptured(matcher.rule, matcher.rule.regex) for matcher in matchers]
-    return _Group(
-        compile_bytes(b"|".join(patterns)),
-        compile_set(patterns),
-        tuple(matchers),
-        matchers[0].rule.together == COMMON,
-    )
 
 
 class _Search:

@@ -3,6 +3,7 @@
 import pytest
 
 from runner.redact import Redactor, RuleError, builtin_rules, parse_rules
+from runner.redact.rules import builtin_text
 
 RULE = "rules: [{id: a-b, description: d, keywords: [ab], regex: 'ab(?P<secret>c+)'}]"
 
@@ -12,6 +13,11 @@ def test_the_builtin_pack_has_its_rules() -> None:
 
     assert len(ids) >= 40
     assert len(set(ids)) == len(ids)
+
+
+def test_the_builtin_pack_is_one_that_anybody_could_use() -> None:
+    """It is not checked when it is used."""
+    assert parse_rules(builtin_text()) == builtin_rules()
 
 
 @pytest.mark.parametrize("rule", [rule.id for rule in builtin_rules()])
