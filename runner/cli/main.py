@@ -1,5 +1,6 @@
 """The `podmedic` command. Each subcommand is imported when it is called: `--help` stays quick."""
 
+import atexit
 import errno
 import gc
 import importlib
@@ -172,6 +173,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     # A sweep keeps what it makes until the report is written and leaves few cycles behind. To
     # look for them after every 700 objects, as is the default, takes a fifth of its CPU.
     gc.set_threshold(20_000, 50, 100)
+    # At the end everything goes with the process: to look for cycles among it first is in vain.
+    atexit.register(gc.freeze)
     try:
         code = podmedic.main(args=args, prog_name="podmedic", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.OK)
