@@ -4,8 +4,6 @@ from functools import lru_cache
 from typing import Any
 
 from runner.analyze.neighbours import neighbours
-from runner.analyze.repeats import repeats
-from runner.last_words import fatal_line, words_of
 from runner.model.examination import Examination
 from runner.model.pod import ContainerStatus
 
@@ -65,10 +63,15 @@ _LOGS = 10_000
 
 @lru_cache(maxsize=_LOGS)
 def _last_words(text: str) -> tuple[str, str]:
+    # Imported here: its patterns take long to compile, and most pods have no log to weigh.
+    from runner.last_words import fatal_line, words_of  # noqa: PLC0415
+
     line = fatal_line(text)
     return line, words_of(line, text)
 
 
 @lru_cache(maxsize=_LOGS)
 def _repeats(text: str) -> list[dict[str, Any]]:
+    from runner.analyze.repeats import repeats  # noqa: PLC0415  as above
+
     return repeats(text)

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import msgspec
 
 from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called, texts
-from runner.last_words import FRAME
 from runner.model.examination import Examination
 from runner.model.report import Evidence
 from runner.playbook.conditions import (
@@ -280,6 +279,8 @@ def _no_groups(patterns: tuple[str, ...]) -> Mapping[str, str]:
 def _last_lines(text: str, count: int) -> str:
     """Replicas share a log, and many rules look at the same end of it. The frames of a stack trace
     do not count: they would push the error that they belong to out of sight."""
+    from runner.last_words import FRAME  # noqa: PLC0415  takes long to compile
+
     lines = [line for line in text.splitlines() if line.strip()]
     begin, frames = len(lines), 0
     while begin > 0 and count > 0:

@@ -9,7 +9,7 @@ import click
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.plan import program_problems
-from runner.playbook import Playbook, PlaybookErrors, builtin, json_schema, load_file
+from runner.playbook import Playbook, PlaybookErrors, builtin, load_file
 from runner.playbook.checks import Problem
 from runner.playbook.load import places, read_text
 from runner.policy import json_schema as policy_schema
@@ -95,4 +95,6 @@ def schema(document: str) -> None:
     elif document == "routes":
         click.echo(json.dumps(routes_schema(), indent=2))
     else:
+        from runner.playbook.schema import json_schema  # noqa: PLC0415
+
         click.echo(json.dumps(json_schema(), indent=2))

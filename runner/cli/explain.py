@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from runner.playbook import json_schema, vocabulary
+from runner.playbook import vocabulary
 from runner.playbook.reference import PARTS, values_of
+from runner.playbook.schema import json_schema
 
 _WIDTH = 100
 _MARGIN = 32  # a longer name stands on a line of its own

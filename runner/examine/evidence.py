@@ -12,7 +12,6 @@ from runner.examine.context import Context, Redact, about
 from runner.examine.logs import End, begins_at, read_end, search_log
 from runner.injection.endpoints import endpoints_of, unexpanded
 from runner.injection.variables import heap_of, proxied_by, trusted_by
-from runner.last_words import fatal_line
 from runner.model.examination import LogExcerpt
 from runner.model.pod import (
     LIMIT_RANGE_ANNOTATION,
@@ -248,6 +247,9 @@ async def app_log(
 
 def _has_reason(end: End) -> bool:
     """Not so of a log that ends with the stacks of a thousand threads."""
+    # Imported here: its patterns take long to compile, and most pods have no log to weigh.
+    from runner.last_words import fatal_line  # noqa: PLC0415
+
     return fatal_line(end.data.decode("utf-8", errors="replace")) != ""
 
 

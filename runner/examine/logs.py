@@ -6,7 +6,6 @@ from datetime import datetime
 import msgspec
 
 from runner.examine.context import Context
-from runner.examine.search import Search
 from runner.model.pod import Pod
 
 _TIME_BYTES = 40  # 2026-11-28T23:44:56.123456789+00:00 and more
@@ -93,6 +92,8 @@ async def search_log(
 ) -> bytes:
     """The lines around a reason to end in the first bytes of a log; empty when there is none, or
     when it has another end by now: then it is the log of another instance. Raises ClusterError."""
+    from runner.examine.search import Search  # noqa: PLC0415  takes long to compile
+
     search, total, last = Search(), 0, b""
     async for chunk in _chunks(ctx, pod, container, limit_bytes=limit_bytes, previous=previous):
         search.feed(chunk)

@@ -3,7 +3,6 @@
 from runner.playbook.debugger import Debugger
 from runner.playbook.errors import PlaybookError, PlaybookErrors, UnknownPlaybookError
 from runner.playbook.load import builtin, load, load_file, resolve
-from runner.playbook.schema import json_schema
 from runner.playbook.spec import FindingRule, ObjectKind, Playbook, Step, Targets
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "Targets",
     "UnknownPlaybookError",
     "builtin",
-    "json_schema",
     "load",
     "load_file",
     "resolve",

@@ -8,7 +8,6 @@ from pydantic import Field
 from runner.playbook.base import Document, Spec
 from runner.playbook.fields import Capability, DnsLabel
 from runner.playbook.load import load_document, read_text
-from runner.playbook.schema import json_schema as schema_of
 
 SCHEMA_ID = "https://podmedic.io/schema/policy-v1alpha1.json"
 PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "podmedic")
@@ -89,11 +88,11 @@ class Bounds(Spec):
 class PolicySpec(Spec):
     """What is allowed."""
 
-    images: Images = Images()
+    images: Images = Images.model_construct()
     """Images of ephemeral containers."""
-    security: Security = Security()
+    security: Security = Security.model_construct()
     """What a security context may hold."""
-    namespaces: Namespaces = Namespaces()
+    namespaces: Namespaces = Namespaces.model_construct()
     """Where pods may be examined."""
     strategies: tuple[Literal["target", "own-image", "shared", "catch", "copy", "none"], ...] = (
         "target",
@@ -110,9 +109,9 @@ class PolicySpec(Spec):
     """Whether playbooks may `collect` files: they are kept as they are, without redaction."""
     unredacted: bool = False
     """Whether `--no-redact` may keep secrets in what is stored; everything then says so."""
-    secrets: Secrets = Secrets()
+    secrets: Secrets = Secrets.model_construct()
     """What of Secrets may be seen."""
-    bounds: Bounds = Bounds()
+    bounds: Bounds = Bounds.model_construct()
     """The most that a run may be told."""
 
 
@@ -133,28 +132,27 @@ class Policy(Document):
     """Always `Policy`."""
     metadata: Metadata
     """What it is called."""
-    spec: PolicySpec = PolicySpec()
+    spec: PolicySpec = PolicySpec.model_construct()
     """What is allowed."""
 
 
-DEFAULT = Policy.model_validate(
-    {
-        "apiVersion": "podmedic.io/v1alpha1",
-        "kind": "Policy",
-        "metadata": {"name": "default"},
-        "spec": {
-            # Who gives no policy decides by the role: `copy` needs to create pods.
-            "strategies": ["target", "own-image", "shared", "catch", "copy", "none"],
-            "artifacts": True,
-            "security": {
-                "profiles": ["restricted", "general", "baseline", "netadmin", "sysadmin"],
-                "capabilities": ["SYS_PTRACE", "NET_ADMIN", "NET_RAW"],
-                "privileged": True,
-                "volumeDevices": True,
-            },
-        },
-    },
-    strict=False,
+# A policy that is read is checked; of this one a test knows that it would hold, and at each start
+# the validators of all of its parts would have to be made first.
+DEFAULT = Policy.model_construct(
+    api_version="podmedic.io/v1alpha1",
+    kind="Policy",
+    metadata=Metadata.model_construct(name="default"),
+    spec=PolicySpec.model_construct(
+        # Who gives no policy decides by the role: `copy` needs to create pods.
+        strategies=("target", "own-image", "shared", "catch", "copy", "none"),
+        artifacts=True,
+        security=Security.model_construct(
+            profiles=("restricted", "general", "baseline", "netadmin", "sysadmin"),
+            capabilities=("SYS_PTRACE", "NET_ADMIN", "NET_RAW"),
+            privileged=True,
+            volume_devices=True,
+        ),
+    ),
 )
 """What holds without a file: protected namespaces, no environment from Secrets, no token."""
 
@@ -182,4 +180,7 @@ PARTS = (
 
 
 def json_schema() -> dict[str, object]:
+    # Imported here: it reads our source, and only `podmedic schema` wants it.
+    from runner.playbook.schema import json_schema as schema_of  # noqa: PLC0415
+
     return schema_of(Policy, SCHEMA_ID)

@@ -11,7 +11,6 @@ from runner.playbook.checks import Problem
 from runner.playbook.errors import did_you_mean
 from runner.playbook.fields import DnsLabel, Kind, misplaced
 from runner.playbook.load import builtin, load_document, read_text
-from runner.playbook.schema import json_schema as schema_of
 from runner.playbook.selectors import label_key_problem
 from runner.triggers.matchers import Matcher, MatcherError, parse
 
@@ -232,4 +231,7 @@ PARTS = (
 
 
 def json_schema() -> dict[str, object]:
+    # Imported here: it reads our source, and only `podmedic schema` wants it.
+    from runner.playbook.schema import json_schema as schema_of  # noqa: PLC0415
+
     return schema_of(Routes, SCHEMA_ID)

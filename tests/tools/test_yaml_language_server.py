@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from runner.playbook import builtin, json_schema
+from runner.playbook import builtin
+from runner.playbook.schema import json_schema
 from tests.npm import installed
 
 pytestmark = pytest.mark.tools

@@ -6,7 +6,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.playbook import PlaybookErrors, builtin, json_schema, load
+from runner.playbook import PlaybookErrors, builtin, load
+from runner.playbook.schema import json_schema
 from tests.unit.test_playbook_schema import GOOD, playbook
 
 SETTINGS = settings(max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck))

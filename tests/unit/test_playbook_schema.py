@@ -7,8 +7,9 @@ import jsonschema
 import pytest
 import yaml
 
-from runner.playbook import PlaybookErrors, builtin, json_schema, load
+from runner.playbook import PlaybookErrors, builtin, load
 from runner.playbook.document import parse, to_value
+from runner.playbook.schema import json_schema
 
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)

@@ -216,6 +216,11 @@ def test_namespaces(given: Policy, namespace: str, allowed: bool) -> None:
     assert (of_namespace(given, namespace) is None) is allowed
 
 
+def test_the_default_would_hold_as_a_file() -> None:
+    """It is made without being checked."""
+    assert Policy.model_validate(DEFAULT.model_dump(by_alias=True), strict=False) == DEFAULT
+
+
 def test_only_the_star_is_special() -> None:
     assert matches_any("a[b]?c/d", ["a[b]?c/*"])
     assert not matches_any("ab", ["a[b]"])
