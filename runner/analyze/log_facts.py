@@ -1,5 +1,6 @@
 """What conditions get to see of the logs of one container."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -46,7 +47,8 @@ def log_facts(
             else:
                 found[name] = ""
     if "current" in found:
-        found["repeats"] = _repeats(found["current"]) if running else []
+        said = _repeats(found["current"]) if running else []
+        found["repeats"] = [{**each, "service": _service(examination, each)} for each in said]
     else:
         unknown["logs.repeats"] = missing
     if missing:
@@ -54,6 +56,10 @@ def log_facts(
     else:
         found["neighbours"] = list(neighbours(examination, _repeats, _last_words))
     return found
+
+
+def _service(examination: Examination, said: Mapping[str, Any]) -> str:
+    return examination.called.get(said["target"].rpartition(":")[0], "")
 
 
 # Replicas share a log, and each playbook asks for those of all pods before the next one does: as

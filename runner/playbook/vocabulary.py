@@ -166,11 +166,12 @@ LOGS = {
     "fatal": "the line of `last` that looks most like the reason to end, empty when none does: an "
     "exception, a fatal error, an error near the end; else of what was found before `last`, where "
     "`match` looks for `logs.last` too",
-    "repeats": "list of {kind, words, line, count, lines, first, last, perMinute, target}: errors "
-    "that `current` of a running container says again and again, still at its end; kind is "
-    "`refused`, `unresolved`, `rejected`, `denied`, `untrusted`, `silent`, `full`, `limit`, "
-    "`schema`, `slow` or `broken`; first and last are the times that the lines tell, if they do; "
-    "target is HOST:PORT, if there is one",
+    "repeats": "list of {kind, words, line, count, lines, first, last, perMinute, target, "
+    "service}: errors that `current` of a running container says again and again, still at its "
+    "end; kind is `refused`, `unresolved`, `untrusted`, `denied`, `rejected`, `silent`, `full`, "
+    "`limit`, `schema`, `slow` or `broken`; first and last are the times that the lines tell, if "
+    "they do; target is HOST:PORT, if there is one, and service the name of the Service whose "
+    "address that is",
     "neighbours": "list of the same for the other containers of the pod, each with `container`, "
     "its name; of one that ended with an error kind is `exited`, and there are exitCode and words",
     "fatalWords": "what that line says: of a JSON document its message and its error, of a line "

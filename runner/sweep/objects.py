@@ -1,7 +1,9 @@
 """What workloads and Services say, to whoever wants to know it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +27,8 @@ T = TypeVar("T")
 Annotated = TypeVar("Annotated", Controller, Service, EndpointSlice, NetworkPolicy)
 
 _RECENT = timedelta(hours=1)
+_LOOKED_AT = 32 * 1024  # of the end of each log
+_ADDRESS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 # What a kubelet says of a pod that it does not take: its controller makes another one at once.
 _REFUSED = (
     "Evicted", "SysctlForbidden", "UnexpectedAdmissionError", "TopologyAffinityError", "AppArmor",
@@ -63,7 +67,7 @@ def with_services(
     by_namespace: Mapping[str, Sequence[Service]],
     unknown: Mapping[str, str],
 ) -> Examination:
-    """The examination and the Services that select its pod."""
+    """The examination, the Services that select its pod and those whose addresses its logs have."""
     meta = examination.pod.metadata
     services = tuple(
         service
@@ -71,11 +75,37 @@ def with_services(
         if service.spec.selector and service.spec.selector.items() <= meta.labels.items()
     )
     missing = {k: why for k, why in unknown.items() if k in ("services", "policies")}
-    if not services and not missing:
+    called = _called(examination, by_namespace)
+    if not services and not missing and not called:
         return examination
     return msgspec.structs.replace(
-        examination, services=services, unknown={**examination.unknown, **missing}
+        examination,
+        services=services,
+        called=called,
+        unknown={**examination.unknown, **missing},
     )
+
+
+def _called(
+    examination: Examination, by_namespace: Mapping[str, Sequence[Service]]
+) -> dict[str, str]:
+    addresses = {each for log in examination.logs for each in _addresses(log.text[-_LOOKED_AT:])}
+    if not addresses:
+        return {}
+    own = examination.pod.metadata.namespace
+    return {
+        service.spec.cluster_ip: name if namespace == own else f"{name}.{namespace}"
+        for namespace, services in by_namespace.items()
+        for service in services
+        if service.spec.cluster_ip in addresses
+        for name in (service.metadata.name,)
+    }
+
+
+# Replicas share a log.
+@lru_cache(maxsize=1024)
+def _addresses(text: str) -> frozenset[str]:
+    return frozenset(_ADDRESS.findall(text))
 
 
 def with_backends(plans: Sequence[PodPlan], objects: Objects) -> tuple[PodPlan, ...]:

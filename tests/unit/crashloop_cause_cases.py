@@ -18,6 +18,7 @@ GATEWAY = (
     '[error] connect() failed (111: Connection refused) while connecting to upstream, upstream: "fastcgi://127.0.0.1:9000"\n'
     * 6
 )
+UPSTREAM = GATEWAY.replace("fastcgi://127.0.0.1:9000", "http://10.96.1.9:8080/")
 LEASES = (
     'error retrieving lock: leases is forbidden: User "system:serviceaccount:shop:web" cannot get resource "leases"\n'
     * 6
@@ -56,6 +57,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "not-ready-by-its-log",
         not_ready(REFUSED, events=[SILENT]),
         "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails (dial tcp 10.244.0.17:8080: connect: connection refused), and its log says again and again: ERROR cannot reach db:5432: connection refused",
+    ),
+    (
+        "not-ready-by-its-log",
+        not_ready(UPSTREAM, steps=steps(sockets="listen 8080 all\n"), called={"10.96.1.9": "prices"}),
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails (HTTP probe failed with statuscode: 503), and its log says again and again that Service prices (10.96.1.9:8080) refuses the connection.",
     ),
     (
         "not-ready-and-refused",
@@ -121,6 +127,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "shared-memory-full",
         {"log": 'ERROR:  could not resize shared memory segment "/PostgreSQL.7" to 134217728 bytes: No space left\n'},
         'Container app exits with code 1 because it needs more shared memory than there is in /dev/shm, where a container has 64 MiB unless a volume is mounted there: could not resize shared memory segment "/PostgreSQL.7" to 134217728 bytes: No space left',
+    ),
+    (
+        "shared-memory-full",
+        {"log": "File train.py, open /dev/shm/batch0\nOSError: [Errno 28] No space left on device\n"},
+        "Container app exits with code 1 because it needs more shared memory than there is in /dev/shm, where a container has 64 MiB unless a volume is mounted there: OSError: [Errno 28] No space left on device",
     ),
     (
         "password-not-given",

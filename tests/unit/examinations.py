@@ -136,6 +136,7 @@ def examination(
     spec: Mapping[str, Any] | None = None,
     pod_spec: Mapping[str, Any] | None = None,
     annotations: Mapping[str, str] | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise;
     `beside` are other containers, each with its log; `spec` are more fields of the container,
@@ -214,6 +215,7 @@ def examination(
         changes=tuple(changes),
         configuration_changes=tuple(configuration_changes),
         blocked=tuple(blocked),
+        called=dict(called or {}),
         unknown=dict(unknown or {}),
     )
 

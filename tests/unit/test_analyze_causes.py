@@ -9,7 +9,7 @@ from runner.model.pod import Heap, Trusted, Volume, VolumeMount
 from runner.model.report import StepOutcome
 from runner.playbook import resolve
 from tests.unit.crashloop_cases import pending
-from tests.unit.crashloop_cause_cases import GATEWAY, REFUSED, not_ready
+from tests.unit.crashloop_cause_cases import GATEWAY, REFUSED, UPSTREAM, not_ready
 from tests.unit.examinations import crashloop_steps as steps
 from tests.unit.examinations import event, examination, exited, findings_of, running, step
 
@@ -179,3 +179,14 @@ def test_what_the_readiness_probe_shows_is_said_once() -> None:
     )
     (found,) = findings_of(TRIAGE, examination(**not_ready(REFUSED, events=[wrong_path])))
     assert found.rule == "refused-again-and-again"
+
+
+def test_an_address_is_told_with_the_service_that_has_it() -> None:
+    one = examination(
+        state=running(), ready=True, restarts=0, log=UPSTREAM, called={"10.96.1.9": "prices"}
+    )
+    (found,) = findings_of(TRIAGE, one)
+    assert found.message == (
+        "Container app runs, but its log says again and again that 10.96.1.9:8080 (Service prices) "
+        "refuses the connection."
+    )

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from runner.injection import ServiceMap
 from runner.model.objects import EndpointSlice, Objects, Service
 from runner.plan import PodPlan, by_state_of, plan_as, program_of
-from runner.sweep.objects import with_backends
+from runner.sweep.objects import with_backends, with_services
+from tests.unit.examinations import examination
 from tests.unit.pods import NOW, pod, running, terminated
 from tests.unit.turns import plan_of
 
@@ -146,3 +147,16 @@ def test_where_services_may_not_be_listed_the_step_is_not_run() -> None:
         ("ask", "ServicesUnknown", "forbidden: list services")
     ]
     assert [step.name for step in injection.steps] == ["other"]
+
+
+def test_services_are_known_by_the_addresses_that_a_log_has() -> None:
+    """Those of other namespaces by their whole name; 10.96.1.1 does not stand in 10.96.1.10."""
+    known = {
+        "shop": [service("prices"), service("peers", clusterIP="None")],
+        "data": [service("db", "data", clusterIP="10.96.1.7")],
+    }
+    one = examination(log="dial tcp 10.96.1.1:80: connection refused, then 10.96.1.7\n")
+    assert with_services(one, known, {}).called == {"10.96.1.1": "prices", "10.96.1.7": "db.data"}
+    assert (
+        with_services(examination(log="10.96.1.10:80 and v1.10.96.1.1\n"), known, {}).called == {}
+    )
