@@ -8,31 +8,39 @@ import asyncio
 import base64
 import json
 import os
-import ssl
 import sys
-import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+import pycurl
 import yaml
 
 _CONTAINER = "bare-loop"
 _PATCH = "application/strategic-merge-patch+json"
 
 
-def _connection() -> tuple[str, ssl.SSLContext]:
+class _Server:
     """Server and credentials of the kubeconfig, in which the lab embeds them."""
-    config = yaml.load(Path(os.environ["KUBECONFIG"]).read_bytes(), Loader=yaml.CSafeLoader)
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    with tempfile.NamedTemporaryFile() as pair:
-        for key in ("client-certificate-data", "client-key-data"):
-            pair.write(base64.b64decode(user[key]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return cluster["server"], context
+
+    def __init__(self) -> None:
+        config = yaml.load(Path(os.environ["KUBECONFIG"]).read_bytes(), Loader=yaml.CSafeLoader)
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self.address = cluster["server"]
+        self._pem = {
+            pycurl.CAINFO_BLOB: base64.b64decode(cluster["certificate-authority-data"]),
+            pycurl.SSLCERT_BLOB: base64.b64decode(user["client-certificate-data"]),
+            pycurl.SSLKEY_BLOB: base64.b64decode(user["client-key-data"]),
+        }
+
+    def handle(self, path: str, write: Any) -> pycurl.Curl:
+        handle = pycurl.Curl()
+        for option, pem in self._pem.items():
+            handle.setopt(option, pem)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.URL, self.address + path)
+        handle.setopt(pycurl.WRITEFUNCTION, write)
+        return handle
 
 
 def _ended(pod: dict[str, Any]) -> bool:
@@ -43,34 +51,48 @@ def _ended(pod: dict[str, Any]) -> bool:
 
 
 async def _loop(namespace: str, image: str, script: str) -> int:
-    server, context = _connection()
-    path = f"{server}/api/v1/namespaces/{namespace}/pods"
+    server = _Server()
+    path = f"/api/v1/namespaces/{namespace}/pods"
     container = {"name": _CONTAINER, "image": image, "command": ["/bin/sh", "-c", script]}
-    body = json.dumps({"spec": {"ephemeralContainers": [container]}})
-    connector = aiohttp.TCPConnector(ssl=context, limit=0)
-    unlimited = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=unlimited, read_bufsize=2**22
-    ) as session:
-        async with session.get(path) as answer:
-            listed = await answer.json()
+    body = json.dumps({"spec": {"ephemeralContainers": [container]}}).encode()
+    async with pycurl.AsyncCurlMulti() as multi:
+
+        async def answer(handle: pycurl.Curl, into: BytesIO) -> bytes:
+            await multi.perform(handle)
+            if handle.getinfo(pycurl.RESPONSE_CODE) != 200:
+                raise OSError(into.getvalue())
+            return into.getvalue()
+
+        into = BytesIO()
+        listed = json.loads(await answer(server.handle(path, into.write), into))
         names = [pod["metadata"]["name"] for pod in listed["items"]]
 
         async def patch(name: str) -> None:
-            async with session.patch(
-                f"{path}/{name}/ephemeralcontainers", data=body, headers={"Content-Type": _PATCH}
-            ) as answer:
-                answer.raise_for_status()
-                await answer.read()
+            into = BytesIO()
+            handle = server.handle(f"{path}/{name}/ephemeralcontainers", into.write)
+            handle.setopt(pycurl.CUSTOMREQUEST, "PATCH")
+            handle.setopt(pycurl.POSTFIELDS, body)
+            handle.setopt(pycurl.HTTPHEADER, [f"Content-Type: {_PATCH}"])
+            await answer(handle, into)
 
         patches = asyncio.gather(*map(patch, names))
-        version, left = listed["metadata"]["resourceVersion"], set(names)
-        async with session.get(f"{path}?watch=true&resourceVersion={version}") as answer:
-            while left:
-                event = json.loads(await answer.content.readline())
-                if _ended(event["object"]):
-                    left.discard(event["object"]["metadata"]["name"])
+        left, rest, done = set(names), bytearray(), asyncio.Event()
+
+        def watched(data: bytes) -> None:
+            rest.extend(data)
+            *lines, end = rest.split(b"\n")
+            rest[:] = end
+            for line in lines:
+                pod = json.loads(line)["object"]
+                if _ended(pod):
+                    left.discard(pod["metadata"]["name"])
+            if not left:
+                done.set()
+
+        version = listed["metadata"]["resourceVersion"]
+        multi.add_handle(server.handle(f"{path}?watch=true&resourceVersion={version}", watched))
         await patches
+        await done.wait()
     return len(names)
 
 

@@ -1,7 +1,7 @@
 """Two hundred simulated pods, one trivial step: podmedic against kubectl debug, eight at a time.
 
 kubectl waits until the ephemeral container has ended and prints its log: less than podmedic does.
-A bare loop of PATCHes and one watch, which reads no log, shows what Python and aiohttp cost alone.
+A bare loop of PATCHes and one watch, which reads no log, shows what Python and libcurl cost alone.
 """
 
 import statistics

@@ -3,10 +3,6 @@
 Nothing outside this package, the command line apart, imports it or knows about HTTP.
 """
 
-from runner.kube.certificates import import_aiohttp
-
-import_aiohttp()
-
-from runner.kube.cluster import KubeCluster, connect  # noqa: E402
+from runner.kube.cluster import KubeCluster, connect
 
 __all__ = ["KubeCluster", "connect"]

@@ -5,24 +5,23 @@ import hashlib
 import os
 import shlex
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from multidict import CIMultiDict
-
 from runner.cluster import ClusterError
 from runner.kube import kubeconfig as files
+from runner.kube.curl import Trust
 from runner.kube.kubeconfig import config_error
-from runner.kube.library import without_the_rest
-from runner.kube.login import KubeconfigLogin, Login, ServiceAccountLogin
-from runner.kube.network import proxy_from_environment
+from runner.kube.login import Configuration, KubeconfigLogin, Login, ServiceAccountLogin
+from runner.kube.network import complete_proxy, proxy_from_environment
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOGIN_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
+Headers = Sequence[tuple[str, str]]
 
 
 class Access:
@@ -36,7 +35,7 @@ class Access:
         description: str,
         default_namespace: str,
         check_command: str,
-        impersonation: CIMultiDict[str],
+        impersonation: Headers,
         environ: Mapping[str, str],
     ) -> None:
         self._login = login
@@ -49,18 +48,16 @@ class Access:
         self.description = description
         self.default_namespace = default_namespace
         self.check_command = check_command
-        self.headers: CIMultiDict[str] = CIMultiDict()
+        self.headers: Headers = ()
         self.server = ""
         self.shown_server = ""
+        self.trust = Trust()
         self.ssl: ssl.SSLContext | bool = True
         self.server_hostname: str | None = None
         self.proxy: str | None = None
 
     async def load(self) -> None:
         """Read everything for the first time; raises ClusterError(CONFIG)."""
-        without_the_rest()
-        from kubernetes.aio.client import Configuration  # noqa: PLC0415
-
         self._configuration = Configuration()
         await self._update(forced=False)
 
@@ -80,7 +77,7 @@ class Access:
                 # has a bad minute. The server will say when it is not.
                 self._loaded_at = _now()
 
-    async def replace(self, refused: CIMultiDict[str]) -> None:
+    async def replace(self, refused: Headers) -> None:
         """Read credentials again after a 401 to a request with these headers; raises
         ClusterError. Of many requests that met it, whenever, the first does it for all."""
         async with self._refreshing:
@@ -112,20 +109,23 @@ class Access:
         credential = credential.strip()
         if not (credential.isascii() and credential.isprintable()):
             raise config_error(f"{self.description}: the token has characters that none may have")
-        self.headers = self._impersonation.copy()
+        # A list of its own each time: `replace` knows by it whether others were there before.
+        headers = list(self._impersonation)
         if credential:
             name = "Bearer" if scheme.lower() == "bearer" else scheme
-            self.headers["Authorization"] = f"{name} {credential}"
+            headers.append(("Authorization", f"{name} {credential}"))
+        self.headers = headers
 
     def _set_server(self) -> None:
         configuration = self._configuration
         self.server = str(configuration.host).rstrip("/")
         self.shown_server = _without_password(self.server)
         self.server_hostname = configuration.tls_server_name or None
-        self.proxy = configuration.proxy or proxy_from_environment(self.server, self._environ)
-        if self.proxy and urlsplit(self.proxy).scheme not in {"http", "https"}:
-            scheme = urlsplit(self.proxy).scheme
-            raise config_error(f"{self.description}: proxy by {scheme}: only http and https work")
+        proxy = configuration.proxy or proxy_from_environment(self.server, self._environ)
+        try:
+            self.proxy = complete_proxy(proxy) if proxy else None
+        except ValueError as error:
+            raise config_error(f"{self.description}: {error}") from None
         if "https" in {urlsplit(self.server).scheme, urlsplit(self.proxy or "").scheme}:
             # aiohttp's own context trusts nobody (runner.kube.certificates).
             self._set_tls()
@@ -150,6 +150,14 @@ class Access:
         if not configuration.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        defaults = None if configuration.ssl_ca_cert else ssl.get_default_verify_paths()
+        self.trust = Trust(
+            authority=contents[0] or None,
+            certificate=contents[1] or None,
+            key=contents[2] or contents[1] or None,
+            default_paths=(defaults.cafile, defaults.capath) if defaults else (None, None),
+            is_verified=bool(configuration.verify_ssl),
+        )
         self.ssl, self._tls_digest = context, digest
 
     def _unusable(self, what: str, path: str | None, error: Exception) -> ClusterError:
@@ -203,22 +211,28 @@ def find_access(
     )
 
 
-def _impersonation(asked: str | None, user: Mapping[str, Any]) -> CIMultiDict[str]:
+def _impersonation(asked: str | None, user: Mapping[str, Any]) -> Headers:
     """Headers of --as, or of `as…` in the kubeconfig: the library does not know those, and
     without them we would act with more rights than the user meant."""
-    headers: CIMultiDict[str] = CIMultiDict()
     if asked:
-        headers["Impersonate-User"] = asked
-        return headers
-    if user.get("as"):
-        headers["Impersonate-User"] = str(user["as"])
-    if user.get("as-uid"):
-        headers["Impersonate-Uid"] = str(user["as-uid"])
-    for group in user.get("as-groups") or ():
-        headers.add("Impersonate-Group", str(group))
+        return _headers([("Impersonate-User", asked)])
+    found = [
+        (name, user[key])
+        for name, key in (("Impersonate-User", "as"), ("Impersonate-Uid", "as-uid"))
+        if user.get(key)
+    ]
+    found += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
     for key, values in (user.get("as-user-extra") or {}).items():
-        for value in values:
-            headers.add(f"Impersonate-Extra-{quote(str(key), safe='')}", str(value))
+        name = f"Impersonate-Extra-{quote(str(key), safe='')}"
+        found += [(name, value) for value in values]
+    return _headers(found)
+
+
+def _headers(pairs: Sequence[tuple[str, object]]) -> Headers:
+    headers = tuple((name, str(value)) for name, value in pairs)
+    for name, value in headers:
+        if not value.isprintable():
+            raise config_error(f"{name}: {value!r} has characters that no name may have")
     return headers
 
 

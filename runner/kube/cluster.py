@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import cached_property
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -14,7 +15,6 @@ from runner.cluster import ClusterError, ErrorReason, PodEvent, Scope
 from runner.kube import patching
 from runner.kube.access import find_access
 from runner.kube.errors import Question, one_line
-from runner.kube.exec import KubeStreams, StreamPolicy
 from runner.kube.http import Answer, HttpClient, Request
 from runner.kube.objects import LIST_RESTARTS, PAGE_SIZE, KubeObjects
 from runner.kube.retry import RetryPolicy
@@ -22,6 +22,9 @@ from runner.kube.rights import Rights, User
 from runner.kube.watch import Watch, WatchPolicy
 from runner.model.base import Value
 from runner.model.pod import Event, Pod
+
+if TYPE_CHECKING:
+    from runner.kube.exec import KubeStreams, StreamPolicy
 
 T = TypeVar("T")
 Page = TypeVar("Page", "_PodList", "_EventList")
@@ -62,7 +65,7 @@ async def connect(
     impersonate: str | None = None,
     retries: RetryPolicy | None = None,
     watches: WatchPolicy | None = None,
-    streams: StreamPolicy | None = None,
+    streams: "StreamPolicy | None" = None,
 ) -> "KubeCluster":
     """The cluster of --kubeconfig, else of KUBECONFIG, else of ~/.kube/config, else the one this
     pod runs in. Sends nothing yet; raises ClusterError(CONFIG). `qps` <= 0 means unlimited."""
@@ -77,7 +80,7 @@ async def connect(
         server=access.shown_server,
         default_namespace=access.default_namespace,
         watches=watches or WatchPolicy(),
-        streams=streams or StreamPolicy(),
+        streams=streams,
     )
 
 
@@ -92,14 +95,14 @@ class KubeCluster:
         server: str,
         default_namespace: str,
         watches: WatchPolicy,
-        streams: StreamPolicy,
+        streams: "StreamPolicy | None",
     ) -> None:
         self._http = http
         self._watches = watches
         self._description = description
         self.server = server
         self.objects = KubeObjects(http, watches)
-        self.streams = KubeStreams(http, streams)
+        self._stream_policy = streams
         self._rights = Rights(self.objects)
         self.default_namespace = default_namespace
 
@@ -116,6 +119,13 @@ class KubeCluster:
 
     async def close(self) -> None:
         await self._http.close()
+
+    @cached_property
+    def streams(self) -> "KubeStreams":
+        # With aiohttp, of which a sweep needs nothing.
+        from runner.kube.exec import KubeStreams, StreamPolicy  # noqa: PLC0415
+
+        return KubeStreams(self._http, self._stream_policy or StreamPolicy())
 
     @property
     def description(self) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -35,8 +34,7 @@ _PIECE_BYTES = 32 * 1024
 _HANDSHAKE_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamPolicy:
+class StreamPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A peer that is silent for `heartbeat_seconds` is pinged; without an answer within half of
     that it is gone. Once the command's status is there, its outputs have `drain_seconds` to end."""
 

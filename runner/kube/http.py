@@ -1,26 +1,27 @@
-"""One aiohttp session: rate limit, retries, credentials and counting around every request."""
+"""Rate limit, retries, credentials and counting around every request."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import MappingProxyType
 
-import aiohttp
-from yarl import URL
+import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.kube import network
 from runner.kube.access import Access
 from runner.kube.backoff import retry_after
+from runner.kube.curl import Client, Outgoing, Response, TransferError
 from runner.kube.errors import TEXT_LIMIT, Question, classify, is_transient, one_line
 from runner.kube.limit import RateLimiter
 from runner.kube.retry import FailedAttemptError, Retrier, RetryPolicy
 
+# As many as pods are examined at a time by default: each more costs a handshake.
+_CONNECTIONS = 32
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """`path` comes quoted, with its query. `timeout_seconds` is for one attempt, all of it; None
     leaves a stream alone as long as it sends something every `idle_seconds`."""
 
@@ -28,13 +29,12 @@ class Request:
     path: str
     question: Question
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    headers: Mapping[str, str] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     timeout_seconds: float | None = 60.0
     idle_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     body: bytes
     warnings: tuple[str, ...] = ()
@@ -58,38 +58,25 @@ class HttpClient:
         self._limiter = RateLimiter(qps, burst, loop.time)
         self.retrier = Retrier(policy, self._limiter, qps)
         self.sent: Counter[tuple[str, str]] = Counter()
-        # As many as pods are examined at a time by default: each more costs a handshake.
-        self._session = self._new_session(32)
-        # A watch keeps its connection; those of many namespaces must leave some for the others.
-        self._watching = self._new_session(0)
-
-    def _new_session(self, connections: int) -> aiohttp.ClientSession:
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30.0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self.user_agent, "Accept": "application/json"},
-        )
-        # aiohttp repeats a GET once by itself, past our rate limit and uncounted.
-        session._retry_connection = False  # noqa: SLF001
-        return session
+        self._client = Client(_CONNECTIONS)
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
     async def close(self) -> None:
-        await self._session.close()
-        await self._watching.close()
-        # A transport that was aborted tells its socket so in the next turns of the loop, which
-        # may be the last ones.
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await self._client.close()
 
     async def send(self, request: Request) -> Answer:
         """The whole answer, after as many attempts as the policy allows."""
 
         async def attempt() -> Answer:
-            async with self.open(request) as response:
-                with self.explained(request):
-                    body = await response.read()
-                warnings = tuple(response.headers.getall("Warning", ()))
-                return Answer(status=response.status, body=body, warnings=warnings)
+            response = await self._open(request, is_whole=True)
+            try:
+                return Answer(
+                    status=response.status,
+                    body=response.body(),
+                    warnings=tuple(response.header("Warning")),
+                )
+            finally:
+                response.close()
 
         return await self.retrier.run(attempt)
 
@@ -98,8 +85,10 @@ class HttpClient:
         """The body in chunks as they arrive; only what comes before it is tried again."""
         async with AsyncExitStack() as stack:
 
-            async def attempt() -> aiohttp.ClientResponse:
-                return await stack.enter_async_context(self.open(request))
+            async def attempt() -> Response:
+                response = await self._open(request)
+                stack.callback(response.close)
+                return response
 
             response = await self.retrier.run(attempt)
 
@@ -113,60 +102,57 @@ class HttpClient:
             yield chunks()
 
     @asynccontextmanager
-    async def once(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Like `open`, after waiting for the rate limit: for watches, which retry on their own."""
-        await self._limiter.wait()
-        async with self.open(request, self._watching) as response:
-            yield response
+    async def once(self, request: Request) -> AsyncIterator[Response]:
+        """One attempt, after waiting for the rate limit: for watches, which retry on their own.
 
-    @asynccontextmanager
-    async def open(
-        self, request: Request, session: aiohttp.ClientSession | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One attempt: a response with status 2xx whose body is still to be read.
-
-        Raises FailedAttemptError. What goes wrong while the body is read belongs to `explained`.
+        Raises FailedAttemptError. A watch keeps its connection; those of many namespaces must
+        leave some for the others.
         """
+        await self._limiter.wait()
+        response = await self._open(request, has_place=False)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    async def _open(
+        self, request: Request, *, is_whole: bool = False, has_place: bool = True
+    ) -> Response:
+        """One attempt: a response with status 2xx, to be closed; the body of one that is not
+        whole is still to be read. Raises FailedAttemptError."""
         if self.access.is_due:
             await self.access.refresh()
         credentials = self.access.headers
-        session = session or self._session
-        response = await self._exchange(request, session)
-        try:
-            if response.status == 401:
-                _leave(response)
-                await self.access.replace(credentials)
-                await self._limiter.wait()
-                response = await self._exchange(request, session)
-            if not 200 <= response.status < 300:
+        response = await self._exchange(request, is_whole=is_whole, has_place=has_place)
+        if response.status == 401:
+            response.close()
+            await self.access.replace(credentials)
+            await self._limiter.wait()
+            response = await self._exchange(request, is_whole=is_whole, has_place=has_place)
+        if not 200 <= response.status < 300:
+            try:
                 raise await self._refusal(request, response)
-            yield response
-        finally:
-            _leave(response)
+            finally:
+                response.close()
+        return response
 
-    async def _exchange(
-        self, request: Request, session: aiohttp.ClientSession
-    ) -> aiohttp.ClientResponse:
+    async def _exchange(self, request: Request, *, is_whole: bool, has_place: bool) -> Response:
         access, verb = self.access, request.question.verb
-        headers = access.headers.copy()
-        headers.update(request.headers)
+        headers = {**self._headers, **request.headers}
+        outgoing = Outgoing(
+            method=request.method,
+            url=access.server + request.path,
+            headers=(*headers.items(), *access.headers),
+            trust=access.trust,
+            body=request.body,
+            proxy=access.proxy,
+            name_in_certificate=access.server_hostname,
+            timeout_seconds=request.timeout_seconds,
+            idle_seconds=request.idle_seconds,
+        )
         try:
-            with self.explained(request):
-                response = await session.request(
-                    request.method,
-                    URL(access.server + request.path, encoded=True),
-                    data=request.body,
-                    headers=headers,
-                    ssl=access.ssl,
-                    server_hostname=access.server_hostname,
-                    proxy=access.proxy,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(
-                        total=request.timeout_seconds,
-                        sock_connect=10.0,
-                        sock_read=request.idle_seconds,
-                    ),
-                )
+            with self._explained(request):
+                response = await self._client.open(outgoing, is_whole=is_whole, has_place=has_place)
         except FailedAttemptError:
             self.sent[verb, "error"] += 1
             raise
@@ -174,64 +160,39 @@ class HttpClient:
         self.retrier.answered = True
         return response
 
-    async def _refusal(
-        self, request: Request, response: aiohttp.ClientResponse
-    ) -> FailedAttemptError:
+    async def _refusal(self, request: Request, response: Response) -> FailedAttemptError:
         body = b""
         while len(body) < TEXT_LIMIT and (chunk := await self.next_chunk(request, response)):
             body += chunk
         error = classify(response.status, body, request.question)
-        wait_seconds = retry_after(response.headers.get("Retry-After"))
-        return FailedAttemptError(
-            error, final=not is_transient(error), retry_after_seconds=wait_seconds
-        )
+        asked = retry_after(next(iter(response.header("Retry-After")), None))
+        return FailedAttemptError(error, final=not is_transient(error), retry_after_seconds=asked)
 
-    async def next_chunk(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
+    async def next_chunk(self, request: Request, response: Response) -> bytes:
         """More of the body, b"" at its end; raises FailedAttemptError."""
-        with self.explained(request):
-            return await response.content.readany()
+        with self._explained(request):
+            return await response.next_chunk()
 
-    async def rest(self, response: aiohttp.ClientResponse, seconds: float) -> None:
+    async def rest(self, response: Response, seconds: float) -> None:
         """Leave a stream unread for a moment; what arrives meanwhile costs nothing yet."""
-        transport = response.connection.transport if response.connection else None
-        if transport is None:
-            return
-        transport.pause_reading()
+        response.pause()
         await asyncio.sleep(seconds)
-        if not transport.is_closing():
-            transport.resume_reading()
+        response.resume()
 
-    def explained(self, request: Request) -> "_Explained":
-        """A context that turns whatever the network does into a FailedAttemptError."""
-        return _Explained(self.access, request)
+    @contextmanager
+    def _explained(self, request: Request) -> Iterator[None]:
+        try:
+            yield
+        except TransferError as error:
+            raise self.unreachable(
+                request, network.explain(error, self.access.proxy), is_final=network.is_final(error)
+            ) from error
 
-
-class _Explained:
-    __slots__ = ("_access", "_request")
-
-    def __init__(self, access: Access, request: Request) -> None:
-        self._access = access
-        self._request = request
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if not isinstance(error, aiohttp.ClientError | OSError):
-            return
-        request = self._request
-        why = network.explain(error, request.timeout_seconds or request.idle_seconds or 0.0)
+    def unreachable(self, request: Request, why: str, *, is_final: bool) -> FailedAttemptError:
+        """What is to be raised when there was no answer; `why` in a few words."""
         message = (
-            f"cannot reach {self._access.shown_server} to {request.question}: {why}; "
-            f"check with: {self._access.check_command}"
+            f"cannot reach {self.access.shown_server} to {request.question}: {why}; "
+            f"check with: {self.access.check_command}"
         )
         failure = ClusterError(ErrorReason.UNREACHABLE, one_line(message))
-        raise FailedAttemptError(failure, final=network.is_final(error)) from error
-
-
-def _leave(response: aiohttp.ClientResponse) -> None:
-    """Give the connection back, or end it when there is more to come: what was not read cannot be
-    skipped, and a polite goodbye over TLS waits for a peer that may be gone."""
-    transport = response.connection.transport if response.connection else None
-    response.close()
-    if transport is not None:
-        transport.abort()
+        return FailedAttemptError(failure, final=is_final)

@@ -1,23 +1,56 @@
-"""The way into the `kubernetes` library that leaves its synchronous half out.
+"""The way into `kubernetes.aio.config` that leaves the rest of the `kubernetes` library out.
 
-`import kubernetes.aio.config` runs `kubernetes/__init__.py` and `kubernetes/aio/__init__.py` first,
-which import every client, watch and informer with requests, urllib3 and oauthlib: two thirds of the
-time and 20 MB of memory, for nothing that is used here. Packages that only say where their modules
-are do for the modules that we want; whoever imports more of `kubernetes` afterwards finds it.
+`import kubernetes.aio.config` runs `kubernetes/__init__.py`, `kubernetes/aio/__init__.py` and
+`kubernetes/aio/client/__init__.py` first, which import clients, models and aiohttp: most of the
+CPU until a sweep begins, for nothing that is used here. Meanwhile others stand in their place,
+and are gone when the import is done: whoever imports more of `kubernetes` finds it.
 """
 
+import importlib
 import sys
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any, NamedTuple
+
+_CONFIG = "kubernetes.aio.config"
 
 
-def without_the_rest() -> None:
-    """To be called before anything of `kubernetes.aio` is imported."""
-    if "kubernetes" in sys.modules:
-        return
-    spec = find_spec("kubernetes")
-    places = list((spec.submodule_search_locations if spec is not None else None) or ())
+class ConfigModules(NamedTuple):
+    """Of the library, which has no types."""
+
+    kube_config: Any
+    incluster_config: Any
+
+
+class _OnUse(ModuleType):
+    """A module that is imported when something of it is used, as for OIDC."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def config_modules() -> ConfigModules:
+    """Raises ImportError."""
+    if f"{_CONFIG}.kube_config" not in sys.modules:
+        _import()
+    return ConfigModules(
+        sys.modules[f"{_CONFIG}.kube_config"], sys.modules[f"{_CONFIG}.incluster_config"]
+    )
+
+
+def _import() -> None:
+    places = list(getattr(find_spec("kubernetes"), "submodule_search_locations", None) or ())
+    stand_ins: dict[str, ModuleType] = {"aiohttp": _OnUse("aiohttp")}
     for name, below in (("kubernetes", ""), ("kubernetes.aio", "/aio")):
-        package = ModuleType(name)
-        package.__path__ = [f"{place}{below}" for place in places]
-        sys.modules[name] = package
+        stand_ins[name] = ModuleType(name)
+        stand_ins[name].__path__ = [f"{place}{below}" for place in places]
+    client = stand_ins["kubernetes.aio.client"] = ModuleType("kubernetes.aio.client")
+    # Of the loaders' functions that are used here none makes one of these.
+    vars(client).update(ApiClient=None, Configuration=None)
+    missing = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+    sys.modules.update(missing)
+    try:
+        importlib.import_module(_CONFIG)
+    finally:
+        for name in missing:
+            del sys.modules[name]

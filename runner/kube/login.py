@@ -1,4 +1,4 @@
-"""Credentials, read by the kubernetes library into one of its Configurations."""
+"""Credentials, read by the kubernetes library."""
 
 import ast
 import logging
@@ -8,9 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.kube.library import without_the_rest
+import msgspec
+
+from runner.kube.library import config_modules
 
 _LOADER_LOGGER = "kubernetes.aio.config.kube_config"
+
+
+class Configuration(msgspec.Struct):
+    """What the library's loaders write of who and where we are, named as they name it: the
+    library's own class brings its whole HTTP client."""
+
+    host: str = ""
+    ssl_ca_cert: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify_ssl: bool = True
+    tls_server_name: str | None = None
+    proxy: str | None = None
+    api_key: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Login(Protocol):
@@ -18,7 +34,7 @@ class Login(Protocol):
 
     changes: bool
 
-    async def load(self, configuration: Any, *, forced: bool) -> None: ...
+    async def load(self, configuration: Configuration, *, forced: bool) -> None: ...
 
     def forget_files(self) -> None:
         """Remove what was written to temporary files, where it is no longer needed."""
@@ -34,11 +50,8 @@ class KubeconfigLogin:
         self._loader: Any = None
         self.changes = any(key in user for key in ("exec", "auth-provider", "tokenFile"))
 
-    async def load(self, configuration: Any, *, forced: bool) -> None:
-        without_the_rest()
-        from kubernetes.aio.config import load_kube_config_from_dict  # noqa: PLC0415
-
-        load: Any = load_kube_config_from_dict  # the library has no types
+    async def load(self, configuration: Configuration, *, forced: bool) -> None:
+        load = config_modules().kube_config.load_kube_config_from_dict
         plugin = self._selected["users"][0]["user"].get("exec") or {}
         hint = [str(plugin["installHint"])] if plugin.get("installHint") else []
         try:
@@ -58,11 +71,8 @@ class KubeconfigLogin:
     def forget_files(self) -> None:
         # The library keeps private keys of a kubeconfig in files until the process ends. What a
         # plug-in gave it reads again at each refresh, so that has to stay.
-        from kubernetes.aio.config import kube_config  # noqa: PLC0415
-
-        library: Any = kube_config
         if not self._has_plugin:
-            library._cleanup_temp_files()  # noqa: SLF001
+            config_modules().kube_config._cleanup_temp_files()  # noqa: SLF001
 
 
 class ServiceAccountLogin:
@@ -74,12 +84,8 @@ class ServiceAccountLogin:
         self._folder = folder
         self._environ = environ
 
-    async def load(self, configuration: Any, *, forced: bool) -> None:  # noqa: ARG002
-        without_the_rest()
-        from kubernetes.aio.config.incluster_config import InClusterConfigLoader  # noqa: PLC0415
-
-        loader: Any = InClusterConfigLoader
-        loader(
+    async def load(self, configuration: Configuration, *, forced: bool) -> None:  # noqa: ARG002
+        config_modules().incluster_config.InClusterConfigLoader(
             token_filename=str(self._folder / "token"),
             cert_filename=str(self._folder / "ca.crt"),
             try_refresh_token=False,

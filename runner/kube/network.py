@@ -2,13 +2,21 @@
 
 import ipaddress
 import os
-import ssl
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import aiohttp
+import pycurl
 
+from runner.kube.curl import TransferError
 from runner.kube.errors import one_line
+
+_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_TLS = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CACERT_BADFILE}
+_CUT = {
+    pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE, pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR,
+    pycurl.E_ABORTED_BY_CALLBACK,
+}  # fmt: skip
 
 
 def proxy_from_environment(server: str, environ: Mapping[str, str]) -> str | None:
@@ -26,6 +34,20 @@ def proxy_from_environment(server: str, environ: Mapping[str, str]) -> str | Non
         if rule and _exempts(rule, host.lower(), port):
             return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def complete_proxy(proxy: str) -> str:
+    """The proxy as libcurl wants it: with a port, and with host names left to a SOCKS proxy, as
+    kubectl does. Raises ValueError."""
+    parts = urlsplit(proxy)
+    port = _PROXY_PORTS.get(parts.scheme)
+    if port is None:
+        known = ", ".join(_PROXY_PORTS)
+        raise ValueError(f"proxy by {parts.scheme}: only {known} work")
+    if parts.port is None:
+        parts = parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{port}")
+    scheme = "socks5h" if parts.scheme == "socks5" else parts.scheme
+    return parts._replace(scheme=scheme).geturl()
 
 
 def _is_loopback(host: str) -> bool:
@@ -51,34 +73,35 @@ def _exempts(rule: str, host: str, port: int | None) -> bool:
     return host == name or host.endswith(f".{name}")
 
 
-def is_final(error: BaseException) -> bool:
+def is_final(error: TransferError) -> bool:
     """Whether asking again is useless: a certificate that is not trusted stays so."""
-    return isinstance(error, aiohttp.ClientConnectorCertificateError)
+    return error.code == pycurl.E_PEER_FAILED_VERIFICATION
 
 
-def explain(error: BaseException, timeout_seconds: float) -> str:
+def explain(error: TransferError, proxy: str | None) -> str:
     """Why there was no answer, in a few words."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        why = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
-        return one_line(f"TLS: certificate not trusted: {why}", 300)
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return one_line(f"the proxy said {error.status} {error.message}", 300)
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy cannot be reached: {_of_system(error.os_error)}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    text = str(error)
+    if proxy is not None and error.proxy_status >= 300:
+        return f"the proxy said {error.proxy_status}"
+    if error.code == pycurl.E_PEER_FAILED_VERIFICATION:
+        return one_line(f"TLS: certificate not trusted: {_reason(text)}", 300)
+    if error.code == pycurl.E_COULDNT_RESOLVE_PROXY:
+        return "the proxy cannot be reached: DNS: its host name does not resolve"
+    if error.code == pycurl.E_COULDNT_RESOLVE_HOST:
         return "DNS: the host name does not resolve"
-    if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
-        return one_line(f"TLS: {getattr(error, 'os_error', error)}", 300)
-    if isinstance(error, TimeoutError):
-        return f"time-out: no answer within {timeout_seconds:.0f} s"
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+    if error.code == pycurl.E_COULDNT_CONNECT:
+        why = os.strerror(error.errno).lower() if error.errno > 0 else text
+        return one_line(f"the proxy cannot be reached: {why}" if proxy is not None else why, 300)
+    if error.code == pycurl.E_OPERATION_TIMEDOUT:
+        what = "answer" if error.is_connected else "connection"
+        return f"time-out: no {what} within {error.seconds:.0f} s"
+    if error.code in _CUT:
         return "the connection was cut before the answer was complete"
-    if isinstance(error, OSError):
-        return _of_system(error)
-    return one_line(str(error) or type(error).__name__, 300)
+    if error.code in _TLS:
+        return one_line(f"TLS: {text}", 300)
+    return one_line(text, 300)
 
 
-def _of_system(error: OSError) -> str:
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno).lower()
-    return one_line(str(error) or type(error).__name__, 300)
+def _reason(text: str) -> str:
+    """OpenSSL's word of a certificate without libcurl's words around it."""
+    return re.sub(r"^SSL[^:]*: | \(\d+\)$", "", text)

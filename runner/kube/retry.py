@@ -4,14 +4,16 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import tenacity
+import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
 from runner.kube.backoff import delay_seconds
 from runner.kube.limit import RateLimiter
+
+if TYPE_CHECKING:
+    import tenacity
 
 T = TypeVar("T")
 
@@ -33,8 +35,7 @@ class FailedAttemptError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how long one request is tried; waiting for the rate limit does not count.
 
     Without an answer it is tried more often and longer than with one: an API server that is
@@ -94,6 +95,8 @@ class Retrier:
         with suppress(FailedAttemptError):
             return await trial.once()
         if not trial.failures[0].final:
+            import tenacity  # noqa: PLC0415  (a start without it is quicker)
+
             again = tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception_type(FailedAttemptError),
                 wait=trial.wait,
@@ -146,7 +149,7 @@ class _Trial(Generic[T]):
     def _spent_seconds(self) -> float:
         return self._loop.time() - self._began_at - self._waited_seconds
 
-    def wait(self, state: tenacity.RetryCallState) -> float:
+    def wait(self, state: "tenacity.RetryCallState") -> float:
         policy = self._retrier.policy
         return delay_seconds(
             state.attempt_number,
@@ -156,7 +159,7 @@ class _Trial(Generic[T]):
             retry_after_seconds=self.failures[-1].retry_after_seconds,
         )
 
-    def is_over(self, state: tenacity.RetryCallState) -> bool:
+    def is_over(self, state: "tenacity.RetryCallState") -> bool:
         return not self._retrier.policy.allows_another(
             self.failures[-1],
             state.attempt_number,

@@ -1,5 +1,10 @@
-"""WebSockets over the same login: what an API server says when it refuses one is kept."""
+"""WebSockets over the same login: what an API server says when it refuses one is kept.
 
+They are aiohttp's: pycurl has none. A sweep needs none and does not import this.
+"""
+
+import os
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -13,6 +18,7 @@ from runner.kube.http import HttpClient, Request
 from runner.kube.retry import FailedAttemptError
 
 _GOODBYE_SECONDS = 1.0
+_CONNECT_SECONDS = 10.0
 _MESSAGE_LIMIT = 4 << 20
 
 
@@ -54,11 +60,11 @@ async def open_socket(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": http.user_agent},
         timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=10.0, sock_read=request.timeout_seconds
+            total=None, sock_connect=_CONNECT_SECONDS, sock_read=request.timeout_seconds
         ),
         middlewares=(_keep_refusal,),
     ) as session:
-        session._retry_connection = False  # noqa: SLF001  (as in runner.kube.http)
+        session._retry_connection = False  # noqa: SLF001  (past our rate limit)
         socket = await _connect(http, session, request, protocols)
         response = socket._response  # noqa: SLF001
         transport = response.connection.transport if response.connection else None
@@ -77,28 +83,32 @@ async def _connect(
     protocols: Sequence[str],
 ) -> aiohttp.ClientWebSocketResponse:  # fmt: skip
     access, verb = http.access, request.question.verb
+    if (access.proxy or "").startswith("socks"):
+        raise http.unreachable(
+            request, "exec and attach do not work through a SOCKS proxy", is_final=True
+        )
     if access.is_due:
         await access.refresh()
     for attempt in (1, 2):
         credentials = access.headers
         try:
-            with http.explained(request):
-                socket = await session.ws_connect(
-                    URL(access.server + request.path, encoded=True),
-                    headers=credentials,
-                    protocols=protocols,
-                    autoping=False,
-                    max_msg_size=_MESSAGE_LIMIT,
-                    ssl=access.ssl,
-                    server_hostname=access.server_hostname,
-                    proxy=access.proxy,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_SECONDS),
-                )
-        except FailedAttemptError as failed:
+            socket = await session.ws_connect(
+                URL(access.server + request.path, encoded=True),
+                headers=credentials,
+                protocols=protocols,
+                autoping=False,
+                max_msg_size=_MESSAGE_LIMIT,
+                ssl=access.ssl,
+                server_hostname=access.server_hostname,
+                proxy=access.proxy,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_GOODBYE_SECONDS),
+            )
+        except (aiohttp.ClientError, OSError) as failed:
             http.sent[verb, "error"] += 1
             # What was sent may have been carried out; only what never left may be sent again.
-            failed.final = not isinstance(failed.__cause__, aiohttp.ClientConnectorError)
-            raise
+            never_left = isinstance(failed, aiohttp.ClientConnectorError)
+            why = _explain(failed, request.timeout_seconds or 0.0)
+            raise http.unreachable(request, why, is_final=not never_left) from failed
         except _RefusedError as refused:
             http.sent[verb, str(refused.status)] += 1
             if refused.status == 401 and attempt == 1:
@@ -117,3 +127,31 @@ async def _connect(
             )
         return socket
     raise AssertionError("unreachable")
+
+
+def _explain(error: BaseException, timeout_seconds: float) -> str:
+    """Why there was no socket, in a few words."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+        return one_line(f"TLS: certificate not trusted: {why}", 300)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return one_line(f"the proxy said {error.status} {error.message}", 300)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy cannot be reached: {_of_system(error.os_error)}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "DNS: the host name does not resolve"
+    if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        return one_line(f"TLS: {getattr(error, 'os_error', error)}", 300)
+    if isinstance(error, TimeoutError):
+        return f"time-out: no answer within {timeout_seconds:.0f} s"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        return "the connection was cut before the answer was complete"
+    if isinstance(error, OSError):
+        return _of_system(error)
+    return one_line(str(error) or type(error).__name__, 300)
+
+
+def _of_system(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return one_line(str(error) or type(error).__name__, 300)

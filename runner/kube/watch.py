@@ -8,7 +8,6 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -25,8 +24,7 @@ from runner.model.base import Value
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchPolicy:
+class WatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """`idle_seconds` without a byte mean that the stream is dead: a living one brings a bookmark
     once a minute. `timeout_seconds` is the range of times after which the server is to end it."""
 
@@ -40,11 +38,10 @@ class WatchPolicy:
         """For what the API server does not keep in its watch cache, as events: the server's own
         end of the stream is the sign of life then."""
         most = self.idle_seconds * 0.9
-        return replace(self, timeout_seconds=(most * 0.8, most))
+        return msgspec.structs.replace(self, timeout_seconds=(most * 0.8, most))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change(Generic[T]):
+class Change(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """`type` is `modified`, `deleted`, or `synced`, which comes without an object: every one that
     exists has been given, `listed` among them those of the new list."""
 

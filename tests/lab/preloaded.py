@@ -31,7 +31,7 @@ _MODULES = (
     *("run", "resume", "plan", "preflight", "shell", "analyze", "report", "containers", "rbac"),
     *("documents", "policy", "explain", "execute", "deliver", "diff", "bundle", "verify", "attach"),
 )
-_LIBRARIES = ("kubernetes.aio.config", "jinja2", "rich.console", "tenacity", "prometheus_client")
+_LIBRARIES = ("aiohttp", "jinja2", "rich.console", "tenacity", "prometheus_client")
 _LARGEST = 1 << 20
 _CLONE_PARENT = 0x8000  # linux/sched.h
 _CLONE = {"x86_64": 56, "aarch64": 220}  # its number among the system calls
@@ -123,9 +123,9 @@ def _serve(requests: socket.socket) -> None:
     """Ends when whoever asks has ended."""
     for name in _MODULES:
         importlib.import_module(f"runner.cli.{name}")
-    from runner.kube.library import without_the_rest  # noqa: PLC0415
+    from runner.kube.library import config_modules  # noqa: PLC0415
 
-    without_the_rest()
+    config_modules()
     for name in _LIBRARIES:
         importlib.import_module(name)
     gc.freeze()

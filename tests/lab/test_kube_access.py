@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.kube import access, connect
 from runner.kube.retry import RetryPolicy
 from tests.lab.kube import listed, pending_pods
+from tests.unit.certificates import self_signed
 
 QUICK = RetryPolicy(base_seconds=0.01, cap_seconds=0.02)
 
@@ -180,6 +182,25 @@ async def test_an_authority_that_nobody_knows(lab: Lab, namespace: str, tmp_path
     assert await pods(insecure, namespace) == 0
 
 
+async def test_the_machines_authorities_count_where_none_is_named(
+    lab: Lab, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And there only: an authority of the kubeconfig stands alone."""
+    authority = (lab.layout.pki / "ca.crt").read_bytes()
+    bundle = tmp_path / "machine.pem"
+    bundle.write_bytes(authority)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    known = yaml.safe_load(lab.kubeconfig.read_text())["clusters"][0]["cluster"]
+    without: dict[str, object] = {key: None for key in known if key.startswith("certificate")}
+    assert await pods(variant(lab, tmp_path, without), namespace) == 0
+
+    now = datetime.now(UTC)
+    certificate, _ = self_signed(tmp_path / "ca", "other", now, now + timedelta(hours=1))
+    other = base64.b64encode(certificate.read_bytes()).decode()
+    path = variant(lab, tmp_path, {**without, "certificate-authority-data": other})
+    assert ": TLS: certificate not trusted: " in (await error_of(path, namespace)).message
+
+
 @pytest.mark.parametrize(
     ("server", "why"),
     [
@@ -219,9 +240,32 @@ async def test_something_else_is_there(lab: Lab, namespace: str, tmp_path: Path)
     assert ": TLS: " in error.message
 
 
+async def http_target(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    """What CONNECT asks for."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    return head.split()[1]
+
+
+async def socks_target(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    """What a client of SOCKS 5 (RFC 1928) without a password asks for, by name or IPv4."""
+    _, methods = await reader.readexactly(2)
+    await reader.readexactly(methods)
+    writer.write(b"\x05\x00")
+    _, _, _, kind = await reader.readexactly(4)
+    if kind == 1:
+        host = socket.inet_ntoa(await reader.readexactly(4))
+    else:
+        host = (await reader.readexactly((await reader.readexactly(1))[0])).decode()
+    port = int.from_bytes(await reader.readexactly(2))
+    writer.write(b"\x05\x00\x00\x01" + bytes(6))
+    return f"{host}:{port}"
+
+
 @asynccontextmanager
-async def connect_proxy() -> AsyncIterator[tuple[str, list[str]]]:
-    """An HTTP proxy that only knows CONNECT: its URL and the targets it was asked for."""
+async def proxy(scheme: str = "http") -> AsyncIterator[tuple[str, list[str]]]:
+    """A proxy that only makes tunnels: its URL and the targets it was asked for."""
+    ask = socks_target if scheme == "socks5" else http_target
     targets: list[str] = []
     pipes: list[asyncio.Task[None]] = []
 
@@ -232,23 +276,24 @@ async def connect_proxy() -> AsyncIterator[tuple[str, list[str]]]:
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        targets.append(head.split()[1])
+        targets.append(await ask(reader, writer))
         host, _, port = targets[-1].rpartition(":")
         up_reader, up_writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         pipes.append(asyncio.create_task(pipe(up_reader, writer)))
         pipes.append(asyncio.create_task(pipe(reader, up_writer)))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", targets
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", targets
         await asyncio.wait_for(asyncio.gather(*pipes, return_exceptions=True), 5)
 
 
-async def test_the_proxy_of_the_kubeconfig(lab: Lab, namespace: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_the_proxy_of_the_kubeconfig(
+    lab: Lab, namespace: str, tmp_path: Path, scheme: str
+) -> None:
     """proxy-url is taken, with TLS to the API server through it."""
-    async with connect_proxy() as (url, targets):
+    async with proxy(scheme) as (url, targets):
         path = variant(lab, tmp_path, {"proxy-url": url})
         assert await pods(path, namespace) == 0
 
@@ -259,7 +304,7 @@ async def test_the_proxy_of_the_environment(
     lab: Lab, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTPS_PROXY too, unless NO_PROXY names the network."""
-    async with connect_proxy() as (url, targets):
+    async with proxy() as (url, targets):
         monkeypatch.setenv("HTTPS_PROXY", url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
         assert await pods(str(lab.kubeconfig), namespace) == 0
@@ -293,8 +338,8 @@ async def test_closing_leaves_nothing_open(lab: Lab, namespace: str) -> None:
     await kube.close()
     await watch.aclose()
 
-    # The list's, kept for the next request, and the watch's.
-    assert before.count(server) == the_labs + 2
+    # The list's, which the watch has taken over.
+    assert before.count(server) == the_labs + 1
     assert open_sockets().count(server) == the_labs
 
 

@@ -1,5 +1,6 @@
 """Reading container logs through the Kubernetes adapter, from a real kubelet."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -56,9 +57,10 @@ async def log(kube: KubeCluster, namespace: str, pod: str, **more: Any) -> bytes
 
 
 async def test_a_log_arrives_whole_or_as_much_as_is_asked_for(
-    lab: Lab, kube: KubeCluster, namespace: str
+    lab: Lab, kube: KubeCluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Megabytes in chunks; the first bytes with limit_bytes, the last lines with tail_lines."""
+    """Megabytes in chunks; the first bytes with limit_bytes, the last lines with tail_lines.
+    A slow reader gets all of it, and little of it waits in memory."""
     run_pod(lab, namespace, "talker", "seq 1 100000; printf '\\001\\377end'; sleep 1")
     await finished(kube, namespace, "talker")
     whole = b"".join(b"%d\n" % number for number in range(1, 100001)) + b"\x01\xffend"
@@ -67,6 +69,15 @@ async def test_a_log_arrives_whole_or_as_much_as_is_asked_for(
     assert await log(kube, namespace, "talker", limit_bytes=1000) == whole[:1000]
     assert await log(kube, namespace, "talker", tail_lines=2) == b"100000\n\x01\xffend"
     assert dict(kube.requests_sent)["get", "200"] == 3
+
+    monkeypatch.setattr("runner.kube.curl._UNREAD_LIMIT", 32 * 1024)
+    slowly, longest = b"", 0
+    async for chunk in kube.read_log(namespace, "talker", "app", limit_bytes=1 << 24):
+        slowly += chunk
+        longest = max(longest, len(chunk))
+        await asyncio.sleep(0.02)
+    assert slowly == whole
+    assert longest < 64 * 1024
 
 
 async def test_the_first_chunk_does_not_wait_for_the_last(

@@ -4,11 +4,8 @@ import asyncio
 import base64
 import gc
 import json
-import os
 import ssl
 import stat
-import subprocess
-import sys
 from asyncio.base_subprocess import BaseSubprocessTransport
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ import yaml
 from runner.cluster import ClusterError, ErrorReason
 from runner.kube import access as access_module
 from runner.kube.access import Access, find_access
-from runner.kube.network import proxy_from_environment
+from runner.kube.network import complete_proxy, proxy_from_environment
 
 SERVER = "https://127.0.0.1:1"
 
@@ -206,20 +203,20 @@ async def test_a_token_file_is_read_again(tmp_path: Path, monkeypatch: pytest.Mo
     token.write_text("one")
     path = write(tmp_path / "config", config("c", current="c", tokenFile="token"))
     access = await loaded(tmp_path, kubeconfig=str(path))
-    seen = [access.headers["Authorization"]]
+    seen = [dict(access.headers)["Authorization"]]
 
     token.write_text("two")
     await access.refresh()
-    seen.append(access.headers["Authorization"])
+    seen.append(dict(access.headers)["Authorization"])
     await access.replace(access.headers)
-    seen.append(access.headers["Authorization"])
+    seen.append(dict(access.headers)["Authorization"])
     monkeypatch.setattr(access_module, "REFRESH_SECONDS", -1.0)
     token.write_text("three")
     await access.refresh()
-    seen.append(access.headers["Authorization"])
+    seen.append(dict(access.headers)["Authorization"])
     token.unlink()
     await access.refresh()
-    seen.append(access.headers["Authorization"])
+    seen.append(dict(access.headers)["Authorization"])
 
     assert seen == ["Bearer one", "Bearer one", "Bearer two", "Bearer three", "Bearer three"]
     with pytest.raises(ClusterError):
@@ -368,14 +365,14 @@ async def test_impersonation_of_the_kubeconfig_is_kept(tmp_path: Path) -> None:
     of_file = await loaded(tmp_path, kubeconfig=str(path))
     of_option = await loaded(tmp_path, kubeconfig=str(path), impersonate="john")
 
-    assert list(of_file.headers.items()) == [
+    assert of_file.headers == [
         ("Impersonate-User", "jane"),
         ("Impersonate-Group", "dev"),
         ("Impersonate-Group", "ops"),
         ("Impersonate-Extra-example.org%2Freason", "audit"),
         ("Authorization", "Bearer t"),
     ]
-    assert list(of_option.headers.items()) == [
+    assert of_option.headers == [
         ("Impersonate-User", "john"),
         ("Authorization", "Bearer t"),
     ]
@@ -476,18 +473,43 @@ def test_the_proxy_is_the_one_kubectl_takes(
 
 
 def test_proxies_that_do_not_work_are_refused(tmp_path: Path) -> None:
-    """SOCKS is said to be missing before anything is sent past the proxy."""
+    """Said before anything is sent past the proxy."""
     document = config("c", current="c")
-    document["clusters"][0]["cluster"]["proxy-url"] = "socks5://p:1080"
+    document["clusters"][0]["cluster"]["proxy-url"] = "ftp://p:1080"
     path = write(tmp_path / "config", document)
 
     assert error_of(tmp_path, kubeconfig=str(path)) == (
-        "context c: proxy by socks5: only http and https work"
+        "context c: proxy by ftp: only http, https, socks5, socks5h work"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "complete"),
+    [
+        ("http://p", "http://p:80"),
+        ("https://me:pw@p/", "https://me:pw@p:443/"),
+        ("http://p:8080", "http://p:8080"),
+        ("socks5://[fd00::1]", "socks5h://[fd00::1]:1080"),
+    ],
+)
+def test_a_proxy_has_the_port_that_kubectl_takes(given: str, complete: str) -> None:
+    """And a SOCKS proxy resolves names, as kubectl has it."""
+    assert complete_proxy(given) == complete
+
+
+def test_no_header_is_smuggled_in_by_a_name(tmp_path: Path) -> None:
+    """A line feed in a group would be a header of its own."""
+    user = {"as": "jane", "as-groups": ["dev\r\nImpersonate-Group: system:masters"]}
+    path = write(tmp_path / "config", config("c", current="c", **user))
+
+    assert error_of(tmp_path, kubeconfig=str(path)) == (
+        "Impersonate-Group: 'dev\\r\\nImpersonate-Group: system:masters' has characters that no "
+        "name may have"
     )
 
 
 async def test_tls_to_a_proxy_alone_goes_by_certificates_too(tmp_path: Path) -> None:
-    """Aiohttp's own context trusts nobody here."""
+    """They are read though the server has none."""
     document = config("c", current="c")
     document["clusters"][0]["cluster"] = {
         "server": "http://k.example.org",
@@ -497,26 +519,6 @@ async def test_tls_to_a_proxy_alone_goes_by_certificates_too(tmp_path: Path) -> 
 
     assert isinstance(access.ssl, ssl.SSLContext)
     assert access.ssl.verify_mode is ssl.CERT_REQUIRED
-
-
-def test_aiohttp_reads_no_certificates_and_the_environment_stays() -> None:
-    """Twice all that the machine trusts would be a fifth of the CPU of a start."""
-    code = (
-        "import os, ssl\n"
-        "read, load = [], ssl.SSLContext.set_default_verify_paths\n"
-        "ssl.SSLContext.set_default_verify_paths = lambda context: (\n"
-        "    load(context), read.append(context.cert_store_stats()['x509']))\n"
-        "before = dict(os.environ)\n"
-        "import runner.kube\n"
-        "print(read, dict(os.environ) == before, os.environ.get('SSL_CERT_FILE'))\n"
-    )
-    for given in ({}, {"SSL_CERT_FILE": "/etc/mine.pem"}):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SSL_")}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**environment, **given}, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert done.stdout == f"[0, 0] True {given.get('SSL_CERT_FILE')}\n"
 
 
 def test_a_token_that_cannot_be_sent(tmp_path: Path) -> None:
