@@ -52,89 +52,138 @@ class SecretScan:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._waiting = bytearray()
-        self._lines = 0
-        self._unpack: zlib._Decompress | None = None
-        self._unpacked_bytes = 0
-        self._begun = False
+        self._page = bytearray()
+        self._text: _Text | None = None
+        self._packed: _Packed | None = None
         self.found: list[Found] = []
         self.unread: list[str] = []
 
     def __call__(self, file: File, chunk: bytes) -> None:
-        if not chunk:
-            self._end(file)
-            return
-        if not self._begun:
-            self._begun = True
-            if chunk.startswith(_GZIP_MAGIC):
-                self._unpack = zlib.decompressobj(31)
-        if self._unpack is None:
-            self._hear(file, chunk)
-            return
-        while chunk and self._unpack is not None:
-            chunk = self._unpacked(file, chunk)
-        if chunk:
-            self._hear(file, chunk)
-
-    def _unpacked(self, file: File, chunk: bytes) -> bytes:
-        """What is left of the chunk. What is no gzip after all, or never ends, cannot be looked
-        through; what is hidden behind its end can."""
-        unpack = self._unpack
-        assert unpack is not None
-        try:
-            piece = unpack.decompress(chunk, _STEP_BYTES)
-        except zlib.error:
-            self._give_up(file)
-            return b""
-        self._unpacked_bytes += len(piece)
-        if self._unpacked_bytes > _MAX_UNPACKED_BYTES:
-            self._give_up(file)
-            return b""
-        self._hear(file, piece)
-        if not unpack.eof:
-            return unpack.unconsumed_tail
-        rest = unpack.unused_data
-        self._unpack = zlib.decompressobj(31) if rest.startswith(_GZIP_MAGIC) else None
-        return rest
-
-    def _give_up(self, file: File) -> None:
-        if file.path not in self.unread:
-            self.unread.append(file.path)
-
-    def _hear(self, file: File, data: bytes) -> None:
-        self._waiting += data
         if file.path.endswith(".html"):
-            if len(self._waiting) > _MAX_PAGE_BYTES:
-                self._give_up(file)
-                self._waiting.clear()
+            self._hear_page(file, chunk)
             return
+        if self._text is None or self._packed is None:
+            self._text = _Text(self._redactor, file.path, self.found)
+            self._packed = _Packed(self._text, whole=chunk.startswith(_GZIP_MAGIC))
+        if chunk:
+            if not self._packed.whole:
+                self._text.hear(chunk)
+            self._packed.hear(chunk)
+            return
+        self._packed.end()
+        self._text.end()
+        if self._packed.is_given_up:
+            self.unread.append(file.path)
+        self._text = self._packed = None
+
+    def _hear_page(self, file: File, chunk: bytes) -> None:
+        self._page += chunk
+        if chunk and len(self._page) <= _MAX_PAGE_BYTES:
+            return
+        if chunk:
+            if file.path not in self.unread:
+                self.unread.append(file.path)
+        else:
+            for text in _texts(bytes(self._page)):
+                _Text(self._redactor, file.path, self.found).of(text)
+        self._page.clear()
+
+
+class _Text:
+    """A text of any length, searched a window at a time."""
+
+    def __init__(self, redactor: Redactor, path: str, found: list[Found]) -> None:
+        self._redactor, self._path, self._found = redactor, path, found
+        self._waiting = bytearray()
+        self._lines = 0
+
+    def another(self) -> "_Text":
+        return _Text(self._redactor, self._path, self._found)
+
+    def hear(self, data: bytes) -> None:
+        self._waiting += data
         while len(self._waiting) >= _WINDOW_BYTES:
             window = bytes(self._waiting[:_WINDOW_BYTES])
-            self._search(file.path, window)
+            self.of(window)
             done = _WINDOW_BYTES - _OVERLAP_BYTES
             self._lines += window.count(b"\n", 0, done)
             del self._waiting[:done]
 
-    def _end(self, file: File) -> None:
-        data = bytes(self._waiting)
-        if file.path.endswith(".html"):
-            for text in _texts(data):
-                self._search(file.path, text)
-        else:
-            self._search(file.path, data)
+    def end(self) -> None:
+        self.of(bytes(self._waiting))
         self._waiting.clear()
-        self._lines, self._unpack, self._unpacked_bytes, self._begun = 0, None, 0, False
 
-    def _search(self, path: str, data: bytes) -> None:
+    def of(self, data: bytes) -> None:
         lines = self._lines
         for piece in _between_markers(data):
             _, redactions = self._redactor.redact_bytes(piece)
             for one in redactions:
-                found = Found(path, lines + one.line, one.rule, one.length)
+                found = Found(self._path, lines + one.line, one.rule, one.length)
                 # The overlap is searched twice.
-                if len(self.found) < MAX_FOUND and found not in self.found[-50:]:
-                    self.found.append(found)
+                if len(self._found) < MAX_FOUND and found not in self._found[-50:]:
+                    self._found.append(found)
             lines += piece.count(b"\n")
+
+
+class _Packed:
+    """Members of gzip, wherever they stand in a file, as long as they are: what they hold is a text
+    of its own. With `whole` the file is nothing else: what cannot be unpacked, or never ends, is
+    given up, and what is hidden behind its end is searched as it is."""
+
+    def __init__(self, text: _Text, *, whole: bool) -> None:
+        self._text = text
+        self.whole = whole
+        self.is_given_up = False
+        self._unpack: zlib._Decompress | None = None
+        self._member: _Text | None = None
+        self._unpacked_bytes = 0
+        # A member may begin where two chunks meet.
+        self._before = b""
+
+    def hear(self, chunk: bytes) -> None:
+        data = self._before + chunk
+        self._before = b""
+        while data and not self.is_given_up:
+            if self._unpack is None:
+                start = data.find(_GZIP_MAGIC)
+                if self.whole and start != 0:
+                    # Not all of it is packed, after all.
+                    self.whole = False
+                    self._text.hear(data)
+                if start < 0:
+                    self._before = data[1 - len(_GZIP_MAGIC) :]
+                    return
+                data = data[start:]
+                self._unpack, self._member = zlib.decompressobj(31), self._text.another()
+            data = self._unpacked(data)
+
+    def _unpacked(self, data: bytes) -> bytes:
+        """What is left of the data."""
+        unpack, member = self._unpack, self._member
+        assert unpack is not None
+        assert member is not None
+        try:
+            piece = unpack.decompress(data, _STEP_BYTES)
+        except zlib.error:
+            # Three bytes by chance, or a member that is damaged: what came before was heard.
+            self.end()
+            self.is_given_up = self.whole
+            return data[1:] if data.startswith(_GZIP_MAGIC) else data
+        self._unpacked_bytes += len(piece)
+        if self._unpacked_bytes > _MAX_UNPACKED_BYTES:
+            self.is_given_up = True
+            return b""
+        member.hear(piece)
+        if not unpack.eof:
+            return unpack.unconsumed_tail
+        self.end()
+        return unpack.unused_data
+
+    def end(self) -> None:
+        """Of a member, or of the file."""
+        if self._member is not None:
+            self._member.end()
+        self._unpack = self._member = None
 
 
 def _between_markers(data: bytes) -> Iterator[bytes]:

@@ -86,6 +86,37 @@ def test_a_secret_between_two_parts_is_found_at_its_line() -> None:
         ]
 
 
+@pytest.mark.parametrize("chunk_bytes", [1 << 20, 1000, 3])
+def test_what_is_packed_in_a_file_is_searched_to_its_end(chunk_bytes: int) -> None:
+    """A dump that was packed before it was collected; what stands behind it; what is damaged."""
+    line = b"2026-11-23T04:36:47Z INFO nothing to see here\n"
+    size = 3 if chunk_bytes > 3 else 1
+    dump = line * (size * (1 << 20) // len(line)) + b"DB_PASSWORD=hunter2xZ9\n" + line
+    at = dump.count(b"\n") - 1
+    packed, other = gzip.compress(dump), gzip.compress(line * 9)
+    header = b"heap.hprof.gz" + bytes(499)
+    for before in (header, header + b"\x1f\x8b\x08" + header, header + other + header):
+        found = scanned("artifacts/x.tar", before + packed, chunk_bytes=chunk_bytes)
+        assert Found("artifacts/x.tar", at, "env-line", 10) in found
+        found = scanned("artifacts/x.tar", before + packed[:-9], chunk_bytes=chunk_bytes)
+        assert Found("artifacts/x.tar", at, "env-line", 10) in found
+    last = f"the key is {SECRET}\n".encode()
+    behind = scanned("artifacts/x.tar", header + other + last, chunk_bytes=chunk_bytes)
+    whole = scanned("evidence.json.gz", other + last, chunk_bytes=chunk_bytes)
+    assert [one.rule for one in (*behind, *whole)] == ["aws-access", "aws-access"]
+
+
+def test_what_never_ends_when_it_is_unpacked_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.bundle.scan._MAX_UNPACKED_BYTES", 10 << 20)
+    bomb = gzip.compress(bytes(20 << 20))
+    for path, data in (("evidence.json.gz", bomb), ("artifacts/x.tar", bytes(512) + bomb)):
+        scan = SecretScan(Redactor(b"k"))
+        file = File(path=path, sha256="", bytes=0)
+        scan(file, data)
+        scan(file, b"")
+        assert scan.unread == [path]
+
+
 def test_what_cannot_be_looked_through_is_said() -> None:
     scan = SecretScan(Redactor(b"k"))
     file = File(path="evidence.json.gz", sha256="", bytes=0)

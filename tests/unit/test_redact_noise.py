@@ -96,5 +96,5 @@ def test_a_capture_of_many_packed_answers_is_looked_through() -> None:
     packets = [gzip.compress(line * 300 + noise(n, 200)) for n in range(100)]
     assert scanned("artifacts/web.pcap", (b"\0" * 60).join(packets)) == []
     packets[70] = gzip.compress(line * 300 + b"DB_PASSWORD=hunter2xZ\n" + line)
-    (found,) = scanned("artifacts/web.pcap", (b"\0" * 60).join(packets))
-    assert found.rule == "gzip"
+    found = scanned("artifacts/web.pcap", (b"\0" * 60).join(packets))
+    assert [one.rule for one in found] == ["env-line", "gzip"]
