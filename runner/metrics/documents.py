@@ -12,7 +12,6 @@ from runner.metrics.table import ALERTS, OF_RUNS, OF_SERVE, PANELS, Metric, Pane
 Json = dict[str, Any]
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _HEIGHT = {"stat": 4, "timeseries": 8, "table": 8}
-_MADE_BY = "# Made by `python -m runner.metrics.documents`: edit runner/metrics/table.py instead.\n"
 LABELS = {"app.kubernetes.io/name": "podmedic"}
 
 
