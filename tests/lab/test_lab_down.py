@@ -18,6 +18,7 @@ from lab.handle import Lab
 from lab.layout import Layout, layout
 from lab.linux import Process
 from tests.lab import machine
+from tests.lab import podmedic as pm
 
 _UP_SECONDS = 180
 
@@ -25,9 +26,23 @@ _UP_SECONDS = 180
 @pytest.fixture
 def spare() -> Iterator[Layout]:
     """A lab of the test's own, not up yet; gone at the end in any case."""
-    chosen = layout(f"t{secrets.token_hex(3)}")
+    chosen = _chosen()
     yield chosen
     _command(chosen, "down")
+
+
+@pytest.fixture
+def covered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
+    """The same in a folder that the lab covers: in its mount namespace it has a /run and a /var/lib
+    of its own, its state is elsewhere."""
+    monkeypatch.setenv("PODMEDIC_LAB_STATE", f"{request.param}/lab-{secrets.token_hex(3)}")
+    chosen = _chosen()
+    yield chosen
+    subprocess.run([sys.executable, "-m", "lab", "down", "--all"], check=True, timeout=120)
+
+
+def _chosen() -> Layout:
+    return layout(f"t{secrets.token_hex(3)}")
 
 
 def _command(chosen: Layout, *arguments: str) -> None:
@@ -39,10 +54,10 @@ def _with_a_pod(chosen: Layout) -> set[Process]:
     """Runs a pod in the lab and returns all its processes then."""
     lab = Lab.named(chosen.name)
     with lab.namespace() as namespace:
-        pod = ("run", "-n", namespace, "sleeper", "--image=busybox:1.36", "--restart=Never")
-        lab.kubectl(*pod, "--", "sleep", "3600")
-        ready = ("--for=condition=Ready", "pod/sleeper", "--timeout=180s")
-        lab.kubectl("wait", "-n", namespace, *ready)
+        app = {"name": "app", "image": "busybox:1.36", "command": ["sleep", "3600"]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sleeper"}}
+        lab.put(pod | {"spec": {"containers": [app]}}, namespace=namespace)
+        pm.wait_pod(lab, namespace, "sleeper")
         return machine.processes(chosen, lab.netns)
 
 
@@ -64,70 +79,46 @@ def _kill(process: Process | None) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("folder", ["/run", "/var/lib"])
-def test_the_machine_is_as_it_was_before(
-    lab: Lab, namespace: str, folder: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("covered", ["/run"], indirect=True)
+def test_whatever_was_killed_up_repairs_it_and_down_leaves_the_machine_as_it_was(
+    lab: Lab, namespace: str, covered: Layout
 ) -> None:
-    """Beside another lab, which goes on; from folders that the lab covers: in its mount namespace
-    it has a /run and a /var/lib of its own, its state is elsewhere."""
-    root = Path(folder) / f"lab-{secrets.token_hex(3)}"
-    monkeypatch.setenv("PODMEDIC_LAB_STATE", str(root))
-    chosen = layout(f"t{secrets.token_hex(3)}")
-    before = machine.snapshot()
-    try:
-        _command(chosen, "up")
-        other = Lab.named(chosen.name)
-        namespaces_of_other = other.kubectl("get", "namespaces", "-o", "name")
-        processes, link = _with_a_pod(chosen), _link(chosen)
-        during = machine.snapshot()
-        beside = _daemons(lab.layout)
-    finally:
-        subprocess.run([sys.executable, "-m", "lab", "down", "--all"], check=True, timeout=120)
-
-    assert len(processes) > len(daemons.PROGRAMS)
-    assert machine.traces(chosen, processes, link) == []
-    assert not root.exists()
-    assert machine.snapshot() == before
+    """Beside another lab, which goes on. One lab is all of this done to, since a start is dear."""
+    before, beside = machine.snapshot(), _daemons(lab.layout)
+    _command(covered, "up")
+    other = Lab.named(covered.name)
+    namespaces_of_other = other.client().get("/api/v1/namespaces")["items"]
+    first, link = _with_a_pod(covered), _link(covered)
     # Not even while it is up is anything of it to be seen, but for its one link.
-    assert during == before
+    assert machine.snapshot() == before
+    assert len(first) > len(daemons.PROGRAMS)
     assert other.api != lab.api
-    assert namespace not in namespaces_of_other
+    assert namespace not in [each["metadata"]["name"] for each in namespaces_of_other]
+
+    _kill(namespaces.init_of(covered))
+    assert [one for one in first if one.alive()] == []
+    _command(covered, "up")
+    assert status(covered).up
+
+    started = _daemons(covered)
+    for name in ("kubelet", "etcd"):
+        _kill(started[name])
+    assert not status(covered).up
+    _command(covered, "up")
+    repaired = _daemons(covered)
+    assert {name for name in repaired if repaired[name] != started[name]} == {"kubelet", "etcd"}
+    assert status(covered).up
+
+    processes = first | _with_a_pod(covered)
+    for name in ("kubelet", "containerd", "kube-apiserver"):
+        _kill(daemons.running(covered, name))
+    subprocess.run([sys.executable, "-m", "lab", "down", "--all"], check=True, timeout=120)
+
+    assert machine.traces(covered, processes, link) == []
+    assert not covered.state.parent.exists()
+    assert machine.snapshot() == before
     assert _daemons(lab.layout) == beside
     assert status(lab.layout).up
-
-
-def test_up_repairs_what_was_killed_and_down_removes_the_rest(spare: Layout) -> None:
-    _command(spare, "up")
-    before = _daemons(spare)
-    for name in ("kubelet", "etcd"):
-        _kill(before[name])
-    assert not status(spare).up
-
-    _command(spare, "up")
-
-    after = _daemons(spare)
-    assert {name for name in after if after[name] != before[name]} == {"kubelet", "etcd"}
-    assert status(spare).up
-    processes, link = _with_a_pod(spare), _link(spare)
-    for name in ("kubelet", "containerd", "kube-apiserver"):
-        _kill(daemons.running(spare, name))
-
-    _command(spare, "down")
-
-    assert machine.traces(spare, processes, link) == []
-
-
-def test_down_and_up_after_the_first_process_was_killed(spare: Layout) -> None:
-    _command(spare, "up")
-    processes, link = _with_a_pod(spare), _link(spare)
-    _kill(namespaces.init_of(spare))
-    assert [one for one in processes if one.alive()] == []
-
-    _command(spare, "up")
-
-    assert status(spare).up
-    _command(spare, "down")
-    assert machine.traces(spare, processes, link) == []
 
 
 def _has(name: str) -> Callable[[Layout], bool]:
@@ -143,11 +134,20 @@ def _has(name: str) -> Callable[[Layout], bool]:
         _has("pki/ca.crt"),
         _has("pid/etcd.json"),
         _has("pid/kubelet.json"),
-        lambda chosen: any(chosen.pod_logs.glob("*/*/*.log")),
     ],
-    ids=["marked", "namespaces", "network", "keys", "etcd", "kubelet", "pod"],
+    ids=["marked", "namespaces", "network", "keys", "etcd", "kubelet"],
 )
 def test_down_after_an_up_that_was_killed(spare: Layout, moment: Callable[[Layout], bool]) -> None:
+    _killed_and_down(spare, moment)
+
+
+@pytest.mark.parametrize("covered", ["/var/lib"], indirect=True)
+def test_down_after_an_up_that_was_killed_when_pods_ran(covered: Layout) -> None:
+    _killed_and_down(covered, lambda chosen: any(chosen.pod_logs.glob("*/*/*.log")))
+    assert not covered.state.parent.exists()
+
+
+def _killed_and_down(spare: Layout, moment: Callable[[Layout], bool]) -> None:
     command = [sys.executable, "-m", "lab", "--name", spare.name, "up"]
     before = machine.snapshot()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as up:
@@ -158,10 +158,12 @@ def test_down_after_an_up_that_was_killed(spare: Layout, moment: Callable[[Layou
         up.kill()
     init = namespaces.init_of(spare)
     processes = machine.processes(spare, namespaces.network_namespace(init)) if init else set()
-    link = _link(spare)
+    link, during = _link(spare), machine.snapshot()
 
     _command(spare, "down")
 
+    # Not even before is anything of it to be seen, but for its one link.
+    assert during == before
     assert up.returncode == -signal.SIGKILL
     assert machine.traces(spare, processes, link) == []
     assert machine.snapshot() == before
