@@ -180,9 +180,12 @@ def status(layout: Layout) -> Status:
     init, net = namespaces.init_of(layout), network.of(layout)
     if init is None or net is None or not (layout.pki / "admin.crt").exists():
         return Status(daemons={}, node_ready=False, dns_answers=False)
+    known = {name: daemons.running(layout, name) for name in daemons.started(layout)}
+    # Without etcd the API server thinks about each answer for a minute.
+    answers = known.get("etcd") is not None and known.get("kube-apiserver") is not None
     return Status(
-        daemons={name: daemons.running(layout, name) for name in daemons.started(layout)},
-        node_ready=node_ready(Api(net.api, layout.pki)),
+        daemons=known,
+        node_ready=answers and node_ready(Api(net.api, layout.pki)),
         dns_answers=dns.answers(network.DNS_SERVICE, _DNS_NAME, namespaces.network_namespace(init)),
     )
 
