@@ -32,18 +32,23 @@ def find(kubeconfig: str | None, environ: Mapping[str, str], home: Path) -> list
     """
     if kubeconfig is not None:
         path = Path(kubeconfig).expanduser()
-        if not path.is_file():
+        if not _is_there(path):
             raise config_error(f"--kubeconfig {kubeconfig}: there is no such file")
         return [path]
     listed = environ.get("KUBECONFIG", "")
     if listed:
         paths = [Path(item).expanduser() for item in listed.split(":") if item]
-        there = [path for path in paths if path.is_file()]
+        there = [path for path in paths if _is_there(path)]
         if not there:
             raise config_error(f"KUBECONFIG={listed}: there is no such file")
         return there
     default = home / ".kube" / "config"
     return [default] if default.is_file() else []
+
+
+def _is_there(path: Path) -> bool:
+    """A pipe is a file, too: `--kubeconfig <(vault read …)`."""
+    return path.exists() and not path.is_dir()
 
 
 def read(paths: Sequence[Path]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import gc
 import json
+import os
 import ssl
 import stat
+import threading
 from asyncio.base_subprocess import BaseSubprocessTransport
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,20 @@ async def test_several_files_are_merged_as_kubectl_does(tmp_path: Path) -> None:
     assert dict(access.headers) == {"Authorization": "Bearer token-of-one"}
     message = await asyncio.to_thread(error_of, tmp_path, environ=environ, context="two")
     assert message == f"context two: File does not exists: {tmp_path}/b/ca.crt"
+
+
+async def test_a_kubeconfig_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """As a shell makes it of `--kubeconfig <(vault read …)`."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = yaml.safe_dump(config("prod", current="prod"))
+    writer = threading.Thread(target=pipe.write_text, args=(text,), daemon=True)
+    writer.start()
+
+    access = await loaded(tmp_path, kubeconfig=str(pipe))
+
+    writer.join()
+    assert access.server == "https://prod:6443"
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
