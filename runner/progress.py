@@ -9,6 +9,8 @@ from runner.report.plain import one_line
 from runner.report.view import plural
 
 LINE_INTERVAL_SECONDS = 5.0
+# Words of TERM for what neither moves a cursor nor knows colours.
+NO_TERMINAL = frozenset({"", "dumb", "unknown"})
 _ETA_NEEDS_DONE = 3  # the first pods to end are the quick ones
 
 
@@ -45,7 +47,7 @@ def progress(
     TERM, and by rich for NO_COLOR."""
     if quiet:
         return Quiet()
-    if stream.isatty() and environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}:
+    if stream.isatty() and environ.get("TERM", "dumb") not in NO_TERMINAL:
         return Live(stream, clock=clock, environ=environ)
     return Lines(stream, clock=clock)
 

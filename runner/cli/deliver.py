@@ -24,6 +24,7 @@ from runner.cli.streamed import Streamed
 from runner.cluster import Objects
 from runner.model.report import Report
 from runner.model.seen import Seen
+from runner.progress import NO_TERMINAL
 from runner.report.files import OutputError
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ def summary(report: Report) -> str:
     return summary_text(
         report,
         width=size.columns,
-        color=on_terminal and "NO_COLOR" not in os.environ,
+        color=on_terminal
+        and "NO_COLOR" not in os.environ
+        and os.environ.get("TERM", "dumb") not in NO_TERMINAL,
         max_lines=max(MAX_LINES, size.lines - _OTHER_LINES) if on_terminal else 1000,
     )
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -168,6 +169,14 @@ def nobody_reads() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _write_what_can_be_written() -> None:
+    """A terminal that is not UTF-8 (a locale such as de_DE.ISO-8859-1) lacks letters of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        # As ASCII it says nothing, and click writes UTF-8.
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "ascii"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command and leave with its exit code: docs/exit-codes.md."""
     # A sweep keeps what it makes until the report is written and leaves few cycles behind. To
@@ -175,6 +184,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     gc.set_threshold(20_000, 50, 100)
     # At the end everything goes with the process: to look for cycles among it first is in vain.
     atexit.register(gc.freeze)
+    _write_what_can_be_written()
     try:
         code = podmedic.main(args=args, prog_name="podmedic", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.OK)

@@ -1,8 +1,10 @@
 """The end of a run: the result is there first, then others are told of it."""
 
 import asyncio
+import io
 import json
 import socket
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -106,3 +108,25 @@ def test_who_did_not_take_it_stands_in_the_metrics_and_changes_no_exit_code(
         'podmedic_sink_failures{sink="pushgateway"} 1.0',
     ]
     assert f"Pushgateway http://127.0.0.1:{port}: Connection refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environ", "colored"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm", "NO_COLOR": ""}, False),
+    ],
+)
+def test_a_terminal_that_knows_no_colours_gets_none(
+    environ: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in module.summary(rich_report())) is colored

@@ -1,5 +1,6 @@
 """What a report makes of the exit code: docs/exit-codes.md."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,14 @@ def test_a_full_disk_behind_stdout_is_no_bug(command: list[str]) -> None:
         left = subprocess.run(process, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "podmedic: cannot write to stdout: No space left on device\n"
     assert (left.returncode, left.stderr) == (6, said)
+
+
+def test_letters_that_the_terminal_does_not_have_are_no_bug() -> None:
+    process = [sys.executable, "-m", "runner", "explain", "facts"]
+    latin = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    left = subprocess.run(process, capture_output=True, env=latin, check=False)
+    assert (left.returncode, left.stderr) == (0, b"")
+    assert b"reason of the phase: Evicted, \\u2026\n" in left.stdout
 
 
 def test_that_all_are_skipped_can_be_allowed() -> None:
