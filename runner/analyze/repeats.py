@@ -48,7 +48,7 @@ _KINDS: Mapping[str, Any] = {
         r"tls: (?:failed|bad|unknown|handshake|first record|certificate|protocol|internal)",
     ),
     "denied": _any(
-        r"permission denied", r"EACCES", r"is forbidden: User", r"operation not permitted",
+        r"permission denied", r"\bEACCES\b", r"is forbidden: User", r"operation not permitted",
         r"EPERM\b", r"AccessDeniedException", r"read-only file system", r"EROFS",
     ),
     "rejected": _any(

@@ -144,6 +144,10 @@ HELD_BACK: list[tuple[str, dict[str, Any], str]] = [
         "log": "fatal: Permission denied\n", "ports": [80],
         "spec": {"security_context": {"runAsUser": 0}},
     }, "permission-denied-unnamed"),
+    ("an exception whose name has EACCES in it", {
+        "log": 'Caused by: org.x.ResourceAccessException: I/O error on GET request for "https://id": Connect timed out\n',
+    }, "connection-timed-out-by-log"),
+    ("a log with Windows line ends", {"log": "lookup redis: no such host\r\nfatal: redis: no such host\r\n"}, "host-unresolvable-by-log"),
     ("a port that is free again", {"log": "Port 8080 was already in use.\n", "beside": {"envoy": (running(), "")}}, "port-in-use"),
 ]  # fmt: skip
 
@@ -190,3 +194,9 @@ def test_an_address_is_told_with_the_service_that_has_it() -> None:
         "Container app runs, but its log says again and again that 10.96.1.9:8080 (Service prices) "
         "refuses the connection."
     )
+
+
+def test_an_exception_of_the_network_is_no_missing_permission() -> None:
+    log = "ResourceAccessException: I/O error on GET request: Connect timed out\n" * 8
+    (found,) = findings_of(TRIAGE, examination(state=running(), ready=True, restarts=0, log=log))
+    assert found.title == "It waits for an answer in vain, again and again"
