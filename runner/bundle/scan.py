@@ -16,7 +16,8 @@ from typing import NamedTuple
 from runner.bundle.manifest import File
 from runner.redact import Redactor
 
-MAX_FOUND = 1000
+# In one file: each that holds a secret is to be named.
+MAX_FOUND = 100
 # Searched at a time, and how much of it is seen twice: a secret may lie where two parts meet.
 _WINDOW_BYTES = 16 << 20
 _OVERLAP_BYTES = 64 << 10
@@ -63,7 +64,7 @@ class SecretScan:
             self._hear_page(file, chunk)
             return
         if self._text is None or self._packed is None:
-            self._text = _Text(self._redactor, file.path, self.found)
+            self._text = _Text(self._redactor, file.path, [])
             self._packed = _Packed(self._text, whole=chunk.startswith(_GZIP_MAGIC))
         if chunk:
             if not self._packed.whole:
@@ -72,6 +73,7 @@ class SecretScan:
             return
         self._packed.end()
         self._text.end()
+        self.found += self._text.found
         if self._packed.is_given_up:
             self.unread.append(file.path)
         self._text = self._packed = None
@@ -84,8 +86,10 @@ class SecretScan:
             if file.path not in self.unread:
                 self.unread.append(file.path)
         else:
+            seen = _Text(self._redactor, file.path, [])
             for text in _texts(bytes(self._page)):
-                _Text(self._redactor, file.path, self.found).of(text)
+                seen.of(text)
+            self.found += seen.found
         self._page.clear()
 
 
@@ -93,12 +97,12 @@ class _Text:
     """A text of any length, searched a window at a time."""
 
     def __init__(self, redactor: Redactor, path: str, found: list[Found]) -> None:
-        self._redactor, self._path, self._found = redactor, path, found
+        self._redactor, self._path, self.found = redactor, path, found
         self._waiting = bytearray()
         self._lines = 0
 
     def another(self) -> "_Text":
-        return _Text(self._redactor, self._path, self._found)
+        return _Text(self._redactor, self._path, self.found)
 
     def hear(self, data: bytes) -> None:
         self._waiting += data
@@ -120,8 +124,8 @@ class _Text:
             for one in redactions:
                 found = Found(self._path, lines + one.line, one.rule, one.length)
                 # The overlap is searched twice.
-                if len(self._found) < MAX_FOUND and found not in self._found[-50:]:
-                    self._found.append(found)
+                if len(self.found) < MAX_FOUND and found not in self.found[-50:]:
+                    self.found.append(found)
             lines += piece.count(b"\n")
 
 

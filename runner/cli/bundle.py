@@ -1,9 +1,10 @@
 """`podmedic bundle`: one file that shows later what a run saw."""
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 SUFFIXES = ".tar.zst or .tar.gz"
 ARTIFACTS = "artifacts/"
 _MAX_TOLD = 20
+
+
+class Outcome(NamedTuple):
+    """`is_written`: there is a bundle, though the code may say that something is not in it."""
+
+    code: ExitCode
+    is_written: bool
 
 
 @click.command(short_help="Seal a run in one file that shows later what was seen.")
@@ -93,7 +101,7 @@ def bundle(
     kept = Kept(retain_seconds, retain_mode)
     check_upload(upload, target.name, kept)
     signer = _signer(key_of(key), keyless, options.Connection(**connection))
-    code = seal(
+    code, _ = seal(
         directory,
         target,
         codec,
@@ -141,9 +149,11 @@ def seal(
     rules: "tuple[Rule, ...] | None" = None,
     without_artifacts: bool = False,
     unchecked_artifacts: bool = False,
+    spares_the_rest: bool = False,
     quiet: bool = False,
-) -> ExitCode:
-    """Raises RecordError, OutputError, UsageError."""
+) -> Outcome:
+    """With `spares_the_rest` collected files that hold secrets cost themselves and not the bundle.
+    Raises RecordError, OutputError, UsageError."""
     from runner.bundle.seal import SecretsFoundError, describe, write_bundle  # noqa: PLC0415
     from runner.redact import Redactor  # noqa: PLC0415
 
@@ -161,24 +171,44 @@ def seal(
     # What the policy allowed to stay as it was is stamped, not searched.
     redactor = Redactor(b"", rules) if manifest.redacted else None
     unchecked = (ARTIFACTS,) if unchecked_artifacts else ()
+    code = ExitCode.OK
+    left_out: tuple[str, ...] = ()
     try:
-        write_bundle(directory, target, codec, sealed, signer, redactor, unchecked=unchecked)
+        try:
+            write_bundle(directory, target, codec, sealed, signer, redactor, unchecked=unchecked)
+        except SecretsFoundError as error:
+            left_out = tuple(sorted({one.path for one in error.found}))
+            if not spares_the_rest or not all(path.startswith(ARTIFACTS) for path in left_out):
+                raise
+            code = ExitCode.NOT_SEALED
+            _tell_places(error.found)
+            sealed = describe(directory, signer, without=left_out)
+            write_bundle(directory, target, codec, sealed, signer, redactor)
     except SecretsFoundError as error:
         _refuse(target, error.found)
-        return ExitCode.NOT_SEALED
+        return Outcome(ExitCode.NOT_SEALED, is_written=False)
+    if left_out:
+        complain(
+            f"{target} was written without {', '.join(left_out)}, as secrets would leave in it; "
+            f"`podmedic bundle {shlex.quote(str(directory))} --unchecked-artifacts` takes it along"
+        )
     if not quiet:
         signed = "signed" if signer is not None else "not signed: see --key"
-        tell(f"Bundle: {target} ({len(manifest.files)} files, {signed})")
-    return ExitCode.OK
+        tell(f"Bundle: {target} ({len(sealed.manifest.files)} files, {signed})")
+    return Outcome(code, is_written=True)
 
 
-def _refuse(target: Path, found: "Sequence[Found]") -> None:
+def _tell_places(found: "Sequence[Found]") -> None:
     for one in found[:_MAX_TOLD]:
         complain(
             f"{one.path}:{one.line}: looks like a secret of {one.length} bytes (rule {one.rule})"
         )
     if len(found) > _MAX_TOLD:
         complain(f"and {len(found) - _MAX_TOLD} more")
+
+
+def _refuse(target: Path, found: "Sequence[Found]") -> None:
+    _tell_places(found)
     mend = "what is none can be allowed by --redact-rules"
     if any(one.path.startswith(ARTIFACTS) for one in found):
         mend = "--without-artifacts leaves out what playbooks collected"

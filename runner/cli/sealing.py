@@ -129,18 +129,19 @@ def _sealed(
     from runner.cli.bundle import codec_of, seal  # noqa: PLC0415
 
     sealing, directory = request.sealing, request.directory
-    target = sealing.target(directory)
+    target, code = sealing.target(directory), ExitCode.OK
     try:
         if not isinstance(sealing.key, SecretKey):
             signer = signer_from(sealing.key, sealing.keyless)
         write_beside(directory, signer)
         if target is not None:
             rules = request.redaction.rules
-            outcome = seal(
-                directory, target, codec_of(target), signer, rules=rules, quiet=request.quiet
-            )
-            if outcome is not ExitCode.OK:
-                return outcome, ()
+            code, is_written = seal(
+                directory, target, codec_of(target), signer,
+                rules=rules, spares_the_rest=True, quiet=request.quiet,
+            )  # fmt: skip
+            if not is_written:
+                return code, ()
     except (OutputError, RecordError, click.UsageError) as error:
         again = f"`podmedic bundle {shlex.quote(str(directory))}`"
         complain(f"the run is not sealed: {error}; {again} does that later")
@@ -149,11 +150,12 @@ def _sealed(
         sent = send(target, sealing.upload, run_id, sealing.kept, quiet=request.quiet)
         if sent is not ExitCode.OK:
             return sent, ("bundle",)
-        if sealing.is_temporary:
+        # A file that was left out is nowhere else.
+        if sealing.is_temporary and code is ExitCode.OK:
             with suppress(OSError):
                 target.unlink()
                 shutil.rmtree(directory)
-    return ExitCode.OK, ("bundle", "upload")
+    return code, ("bundle", "upload")
 
 
 def _forget(base: Path, keep: int, now: datetime) -> None:

@@ -68,11 +68,11 @@ class Place:
     async def _connected(self, _: object) -> AsyncIterator[OnePod]:
         yield self._cluster
 
-    def run(self) -> Run:
+    def run(self, *more: object) -> Run:
         self._cluster = OnePod()
         return self.called(
             "run", self._playbook, "-n", "shop", "-q", "-o", self.directory, "-o", "json,junit",
-            "--bundle", "--metrics-textfile", self.folder / "metrics" / "run.prom",
+            "--bundle", "--metrics-textfile", self.folder / "metrics" / "run.prom", *more,
         )  # fmt: skip
 
     def called(self, *words: object) -> Run:
