@@ -113,6 +113,34 @@ def test_what_ends_at_once_was_not_ended_by_its_probe() -> None:
     ]
 
 
+def test_a_command_that_was_written_as_one_word_is_told_as_one() -> None:
+    said = 'exec: "{}": executable file not found in $PATH'
+    told = {
+        command: found(examination(state=waiting("RunContainerError", said.format(command))))[0]
+        for command in ("npm start", "npm")
+    }
+    assert told["npm start"].remediation.startswith("That is one word with a blank in it")
+    assert told["npm"].remediation.startswith("Correct command or args in the pod template")
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (
+            "ERROR 1045 (28000): Access denied for user 'app'@'10.1.2.3' (using password: NO)",
+            "Access denied for user 'app'@'10.1.2.3' (using password: NO)",
+        ),
+        ("mssql: login error: Login failed for user 'sa'.", "Login failed for user 'sa'"),
+    ],
+)
+def test_credentials_that_are_refused_are_told_whole(line: str, what: str) -> None:
+    (one,) = found(examination(log=f"{line}\n", steps=steps()))
+    assert one.message == (
+        "Container app exits with code 1 because the other side does not accept its credentials: "
+        f"{what}."
+    )
+
+
 def test_useful_without_any_step() -> None:
     """Steps that were not evaluated leave what the log says, and say so."""
     one = examination(
