@@ -51,6 +51,10 @@ def log_facts(
         found["repeats"] = [{**each, "service": _service(examination, each)} for each in said]
     else:
         unknown["logs.repeats"] = missing
+    ill = running and status is not None and not status.ready
+    found["complaint"] = ""
+    if ill and "current" in found and not found["repeats"]:
+        found["complaint"] = _complaint(found["current"])
     if missing:
         unknown["logs.neighbours"] = missing
     else:
@@ -74,6 +78,13 @@ def _last_words(text: str) -> tuple[str, str]:
 
     line = fatal_line(text)
     return line, words_of(line, text)
+
+
+@lru_cache(maxsize=_LOGS)
+def _complaint(text: str) -> str:
+    from runner.analyze.repeats import complaint  # noqa: PLC0415  as above
+
+    return complaint(text)
 
 
 @lru_cache(maxsize=_LOGS)

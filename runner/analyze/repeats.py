@@ -93,6 +93,15 @@ _KINDS: Mapping[str, Any] = {
 }  # fmt: skip
 """What a program complains of and cannot mend, the most telling first."""
 
+# Of a program that is known to be ill: whatever it complains of, or waits for.
+_ANY_KIND: Mapping[str, Any] = {
+    "any": _any(
+        r"\b(?:error|fatal|warn(?:ing)?|fail(?:ed|ure|ing)?|exception|cannot|unable|denied|refused)\b",
+        r"\b(?:timed? ?out|unavailable|blocked|missing|retrying|waiting|not (?:ready|available))\b",
+        r"[a-z](?:Error|Exception)\b",
+    )
+}
+
 _ACCESS_LOG = re.compile(r"\bHTTP/[0-9.]+\"? \d{3}\b|\"(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) ")
 # What a server says of those who come to it: the other side has the trouble.
 _VISITORS = re.compile(
@@ -153,9 +162,24 @@ class _Same(msgspec.Struct):
     stamps: list[str] = msgspec.field(default_factory=list)
 
 
+def complaint(log: str) -> str:
+    """What a program that is ill says most often, of whatever kind; empty when it says nothing."""
+    found = _repeats(log, _ANY_KIND)
+    # Of equals the longer one: the other is mostly its head line.
+    return (
+        str(max(found, key=lambda each: (each["count"], len(each["words"])))["words"])
+        if found
+        else ""
+    )
+
+
 def repeats(log: str) -> list[dict[str, Any]]:
     """The most frequent first: what is still going on at the end of the log."""
-    kinds = {kind: pattern for kind, pattern in _KINDS.items() if pattern.search(log)}
+    return _repeats(log, _KINDS)
+
+
+def _repeats(log: str, known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    kinds = {kind: pattern for kind, pattern in known.items() if pattern.search(log)}
     if not kinds:
         return []
     lines = [

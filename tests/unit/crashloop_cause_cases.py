@@ -89,6 +89,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app does not get to Kafka: the broker that it asked (kafka:9092) tells its clients to go on to localhost/127.0.0.1:9092, its advertised listener, and in this pod nothing listens there.",
     ),
     (
+        "readiness-failing",
+        not_ready("prisma:error\nTimed out fetching a connection from the pool (limit: 5)\n" * 6, steps=steps(sockets="listen 8080 all\n")),
+        "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: HTTP probe failed with statuscode: 503. Meanwhile its log says again and again: Timed out fetching a connection from the pool (limit: 5)",
+    ),
+    (
+        "readiness-port-closed",
+        not_ready("INFO Waiting for schema 42, have 41\n" * 6, events=[SILENT]),
+        "Container app runs but gets no traffic because its readiness probe asks port 8080, where nothing listens; no port is open in the pod. Meanwhile its log says again and again: INFO Waiting for schema 42, have 41",
+    ),
+    (
         "server-full",
         {"log": "pq: sorry, too many clients already\n", "steps": DB},
         "Container app exits with code 1 because the server that it connects to (its configuration names db:5432 (env:DB_URL)) has no connection left: sorry, too many clients already",

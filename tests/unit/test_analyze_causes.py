@@ -200,3 +200,18 @@ def test_an_exception_of_the_network_is_no_missing_permission() -> None:
     log = "ResourceAccessException: I/O error on GET request: Connect timed out\n" * 8
     (found,) = findings_of(TRIAGE, examination(state=running(), ready=True, restarts=0, log=log))
     assert found.title == "It waits for an answer in vain, again and again"
+
+
+def test_a_wrong_path_is_not_put_down_to_what_its_log_complains_of() -> None:
+    wrong_path = event(
+        "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 404"
+    )
+    listening = steps(sockets="listen 8080 all\n")
+    said = first(**not_ready("WARN retrying\n" * 6, events=[wrong_path], steps=listening))
+    assert said[0] == "readiness-failing"
+    assert "retrying" not in said[1]
+
+
+def test_without_its_log_the_probe_is_told_all_the_same() -> None:
+    unknown = {"logs": "forbidden: get pods/log"}
+    assert first(**not_ready("", unknown=unknown))[0] == "readiness-failing"

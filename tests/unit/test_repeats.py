@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from runner.analyze.repeats import repeats
+from runner.analyze.repeats import complaint, repeats
 
 START = ["web 2.3 starting", "listening on :8080"]
 
@@ -149,3 +149,17 @@ def test_what_is_done_after_all_is_none(lines: list[str]) -> None:
 def test_what_is_given_up_is_not_done() -> None:
     lines = ["WARN upstream answered 503 Service Unavailable", "failed, completed 3 attempts"]
     assert [each["kind"] for each in repeats("\n".join(lines * 8))] == ["broken"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("INFO waiting for schema 42", True),
+        ("DEBUG waiting for schema 42", False),
+        ("INFO served 12 requests", False),
+    ],
+)
+def test_what_an_ill_program_says_of_whatever_kind(line: str, said: bool) -> None:
+    assert complaint("\n".join([*START, *[line] * 6])) == (line if said else "")
+    assert repeats("\n".join([*START, *[line] * 6])) == []
+    assert complaint("\n".join([line] * 6 + ["ready to serve"] * 5)) == ""
