@@ -93,7 +93,8 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
     cluster = clusters[cluster_name]
     server = cluster.get("server")
     if not isinstance(server, str) or not server.startswith(("https://", "http://")):
-        raise config_error(f"{source}: cluster {cluster_name!r} has no server that is a URL")
+        found = f": found {server!r}, expected https://HOST:PORT" if server else ""
+        raise config_error(f"{source}: cluster {cluster_name!r} has no server that is a URL{found}")
     user = dict(users.get(user_name) or {})
     if user.get("tokenFile"):
         # kubectl prefers the file, which is kept fresh; the library prefers the token.

@@ -160,7 +160,10 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
                 **config("prod", current="prod"),
                 "clusters": [{"name": "prod", "cluster": {"server": "prod:6443"}}],
             },
-            "{}: cluster 'prod' has no server that is a URL",
+            (
+                "{}: cluster 'prod' has no server that is a URL: "
+                "found 'prod:6443', expected https://HOST:PORT"
+            ),
         ),
         (
             "a: \x00\n",
