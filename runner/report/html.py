@@ -83,6 +83,8 @@ def page_environment() -> "Environment":
         loader=FileSystemLoader(resources.directory("reports")),
         autoescape=True,
         undefined=StrictUndefined,
+        # Each template is rendered once: to compute what is constant in it takes longer.
+        optimized=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
