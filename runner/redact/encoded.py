@@ -9,10 +9,11 @@ decoded.
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 
 from runner.redact.budget import Budget
 from runner.redact.packed import IN_BASE64
-from runner.redact.regex import compile_bytes, escape
+from runner.redact.regex import Regex, compile_bytes, escape
 
 RULE = "base64"
 
@@ -20,6 +21,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _MIN_KEYWORD_BYTES = 4
 _MIN_RUN_BYTES = 16
+_LONG_RUN = compile_bytes(b"[A-Za-z0-9+/_-]{%d}" % _MIN_RUN_BYTES)
 _STEP_BYTES = 4096
 _PLACES = 4  # of the budget for each run, as all rules are asked
 
@@ -35,15 +37,19 @@ class Encoded:
                     self._skips |= _spellings(word.encode())
         if self._skips:
             self._skips |= {**_spellings(IN_BASE64), IN_BASE64: 0}
-        self._any = compile_bytes(
-            b"|".join(escape(s) for s in sorted(self._skips)) or b"[^\\x00-\\xff]"
-        )
+
+    @cached_property
+    def _any(self) -> Regex:
+        """Compiled when a text has a run that is long enough: it is the largest of all."""
+        return compile_bytes(b"|".join(escape(s) for s in sorted(self._skips)) or b"[^\\x00-\\xff]")
 
     def find(
         self, data: bytes, budget: Budget, is_secret: Callable[[bytes], bool]
     ) -> Iterator[tuple[int, int]]:
         """Runs whose decoded text is a secret, in order of place; all the lines from a run on when
         there are too many."""
+        if _LONG_RUN.search(data) is None:
+            return
         at = passed = 0
         while match := self._any.search(data, at):
             found = match.start()
