@@ -13,6 +13,7 @@ from runner.cli import options
 from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
+from runner.cli.planning import code_of
 from runner.cluster import Cluster, Resource
 from runner.debt import DebtLimits, Entry, Rollout, entries, rollouts
 from runner.model.base import Value
@@ -227,10 +228,10 @@ def containers(  # one argument per option
             found = await _carriers(cluster, where, selector, field_selector)
             carrying = {pod.metadata.namespace for pod in found}
             names = [name for name in where if name is not None and name not in carrying]
-            why = str(await absent(cluster, names))
-        if why:
+            gone = await absent(cluster, names)
+        if why := str(gone):
             complain(why)
         _print(found, output)
-        return ExitCode.OK
+        return code_of(gone, allow_empty=False)
 
     return asyncio.run(show())

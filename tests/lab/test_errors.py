@@ -96,7 +96,7 @@ def test_nothing_selected(lab: Lab, shop: str, tmp_path: Path) -> None:
         (("run", "triage"), 5, "no pod selected in namespace no-such; "),
         (("plan", "triage"), 5, "no pod selected in namespace no-such; "),
         (("preflight", "triage"), 5, "no pod selected in namespace no-such; "),
-        (("containers",), 0, ""),
+        (("containers",), 1, ""),
         (
             ("shell", "web-0", "--command", "true"),
             125,
