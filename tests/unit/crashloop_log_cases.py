@@ -103,7 +103,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app runs but gets no traffic because its readiness probe (GET / on port 8080) fails: dial tcp 10.1.2.3:8080: connect: connection refused.",
     ),
     (
-        "keystore-password",
+        "keystore-not-opened",
         {"log": "Caused by: java.io.IOException: keystore password was incorrect\n"},
         "Container app exits with code 1 because it cannot open its keystore or truststore: keystore password was incorrect",
     ),
