@@ -85,6 +85,8 @@ def facts(
         unknown["policies"] = missing
     else:
         values["policies"] = policy_facts(examination)
+    if values["container"]:
+        values["container"]["meant"] = dict(examination.meant)
     values["control"] = {"differs": []}
     if control is not None:
         values["control"] = compared(values, control, unknown)

@@ -30,6 +30,9 @@ CONTAINER = {
     "envNames": "names of its environment variables, as far as the spec spells them",
     "unexpanded": "list of {name, reference}: variables whose value has a `$(REFERENCE)` that is "
     "not replaced, since no variable before it has that name",
+    "meant?": "of the target container: map from a host that its configuration names, and that no "
+    "Service of its namespace is called, to the Service that it may mean: `db.data` of another "
+    "namespace, or one that is called nearly so",
     "fromSecrets": "list of {name, secret, key, optional}: variables that take a key of a Secret",
     "proxied": "list of {host, variable}: Services that its URLs name and that NO_PROXY does not "
     "leave out of the proxy which that variable (`HTTP_PROXY`) sets",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TypeVar
 
@@ -76,12 +77,14 @@ def with_services(
     )
     missing = {k: why for k, why in unknown.items() if k in ("services", "policies")}
     called = _called(examination, by_namespace)
-    if not services and not missing and not called:
+    meant = _meant(examination, by_namespace)
+    if not services and not missing and not called and not meant:
         return examination
     return msgspec.structs.replace(
         examination,
         services=services,
         called=called,
+        meant=meant,
         unknown={**examination.unknown, **missing},
     )
 
@@ -100,6 +103,27 @@ def _called(
         if service.spec.cluster_ip in addresses
         for name in (service.metadata.name,)
     }
+
+
+def _meant(
+    examination: Examination, by_namespace: Mapping[str, Sequence[Service]]
+) -> dict[str, str]:
+    """A Service of that name in another namespace, else one of its own that is called nearly so."""
+    pod = examination.pod
+    containers = (*pod.spec.init_containers, *pod.spec.containers)
+    target = next((c for c in containers if c.name == examination.target_container), None)
+    own = [each.metadata.name for each in by_namespace.get(pod.metadata.namespace, ())]
+    hosts = {host for host, _ in (target.endpoints if target else ()) if "." not in host}
+    found = {}
+    for host in sorted(hosts - set(own)):
+        elsewhere = (
+            f"{host}.{namespace}"
+            for namespace, services in sorted(by_namespace.items())
+            if any(each.metadata.name == host for each in services)
+        )
+        if meant := next(elsewhere, "") or next(iter(get_close_matches(host, own, 1, 0.8)), ""):
+            found[host] = meant
+    return found
 
 
 # Replicas share a log.

@@ -137,6 +137,7 @@ def examination(
     pod_spec: Mapping[str, Any] | None = None,
     annotations: Mapping[str, str] | None = None,
     called: Mapping[str, str] | None = None,
+    meant: Mapping[str, str] | None = None,
 ) -> Examination:
     """One pod with one container called app, which exited with code 1 unless said otherwise;
     `beside` are other containers, each with its log; `spec` are more fields of the container,
@@ -216,6 +217,7 @@ def examination(
         configuration_changes=tuple(configuration_changes),
         blocked=tuple(blocked),
         called=dict(called or {}),
+        meant=dict(meant or {}),
         unknown=dict(unknown or {}),
     )
 

@@ -215,3 +215,19 @@ def test_a_wrong_path_is_not_put_down_to_what_its_log_complains_of() -> None:
 def test_without_its_log_the_probe_is_told_all_the_same() -> None:
     unknown = {"logs": "forbidden: get pods/log"}
     assert first(**not_ready("", unknown=unknown))[0] == "readiness-failing"
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        {"log": "lookup db: no such host\n"},
+        {"log": "fatal: Name or service not known\n"},
+        {"state": running(), "restarts": 0, "init": True},
+        not_ready("lookup db: no such host\n" * 6),
+    ],
+)
+def test_a_service_that_may_be_meant_is_named(pod: dict[str, Any]) -> None:
+    failing = steps("endpoint env:DB_HOST db 5432 dns=fail tcp=none\n")
+    told = first(**pod, steps=failing, meant={"db": "db.data"})[2]
+    assert told.startswith("There is a Service db.data: perhaps that is meant. ")
+    assert "There is a Service" not in first(**pod, steps=failing, meant={"x": "y"})[2]

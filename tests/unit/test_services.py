@@ -160,3 +160,16 @@ def test_services_are_known_by_the_addresses_that_a_log_has() -> None:
     assert (
         with_services(examination(log="10.96.1.10:80 and v1.10.96.1.1\n"), known, {}).called == {}
     )
+
+
+def test_a_host_that_no_service_is_called_may_mean_another() -> None:
+    """One of that name elsewhere, else one here that is called nearly so; whole names are none."""
+    hosts = (("db", 5432), ("payments-api", 80), ("prices", 80), ("db.shop", 5432), ("mail", 25))
+    one = examination(spec={"endpoints": hosts})
+    known = {
+        "shop": [service("prices"), service("payment-api")],
+        "data": [service("db", "data")],
+        "eu": [service("db", "eu")],
+    }
+    meant = {"db": "db.data", "payments-api": "payment-api"}
+    assert with_services(one, known, {}).meant == meant
