@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from lab.handle import Lab
-from runner.cli.options import load_playbooks
 from runner.permissions import needs
-from runner.resources import directory
 from tests.lab import podmedic as pm
 from tests.lab.test_sweep import CRASH, SLEEP
 from tests.lab.waiting import until, wait_crashing
+from tests.playbooks import every, with_included
 
 
 def kubeconfig_of(lab: Lab, namespace: str, account: str, path: Path) -> Path:
@@ -113,8 +112,8 @@ def shop(lab: Lab) -> Iterator[str]:
 def by_role() -> list[tuple[str, ...]]:
     """Every built-in playbook, those that need the same together."""
     found: dict[tuple[Any, ...], list[str]] = {}
-    for name in sorted(path.stem for path in directory("playbooks").glob("*.yaml")):
-        wanted = needs(load_playbooks((name,), None))
+    for name in every():
+        wanted = needs(tuple({each.name: each for each in with_included(name)}.values()))
         found.setdefault(tuple((n.resource, n.group, n.verbs) for n in wanted), []).append(name)
     return [tuple(names) for names in found.values()]
 

@@ -8,10 +8,11 @@ import yaml
 
 from runner.cli.options import load_playbooks
 from runner.permissions import LEASE, manifests, needs, shell_needs
-from runner.playbook import builtin, load, load_file
+from runner.playbook import load
+from tests.playbooks import every
 
 ROOT = Path(__file__).parents[2]
-PLAYBOOKS = [load_file(path) for path in builtin()]
+PLAYBOOKS = list(every().values())
 DEFAULT = load_playbooks((), None)
 API_ONLY = """\
 apiVersion: podmedic.io/v1alpha1

@@ -1,0 +1,19 @@
+"""The built-in playbooks, read once: each worker reads them when it collects the tests."""
+
+from collections.abc import Iterator
+from functools import cache
+
+from runner.playbook import Playbook, builtin, load_file
+
+
+@cache
+def every() -> dict[str, Playbook]:
+    """By name, in order."""
+    return {path.stem: load_file(path) for path in builtin()}
+
+
+def with_included(name: str) -> Iterator[Playbook]:
+    """As a run has them: those that one includes come before it."""
+    for each in every()[name].spec.includes:
+        yield from with_included(each)
+    yield every()[name]
