@@ -25,6 +25,7 @@ from runner.report.view import (
 MAX_LINES = 21  # of workloads: seven with all their lines, or one line each
 _NARROWEST = 40
 _REASON_LINES = 3
+_FOLLOWS = "FactMissing: "
 _COLORS = {
     Verdict.BROKEN: "31",
     Verdict.SUSPICIOUS: "33",
@@ -151,12 +152,21 @@ def _unanswered(report: Report, width: int) -> list[str]:
     return lines
 
 
-def _follows(rule: Unanswered, every: Sequence[Unanswered]) -> bool:
-    """Whether it only repeats, of a rule, why a step that the rule needs did not run."""
-    needs, _, why = rule.why.removeprefix("FactMissing: ").partition(": ")
-    return bool(needs.startswith("steps.") and why) and any(
-        each.what.startswith("step") and each.why.endswith(why) for each in every
+def _follows(item: Unanswered, every: Sequence[Unanswered]) -> bool:
+    """Whether it only repeats why whole pods were not examined, or why something is not known that
+    a rule needs."""
+    if _of_pods(item):
+        return False
+    if any(_of_pods(each) and each.why == item.why and each.pods >= item.pods for each in every):
+        return True
+    _, _, why = item.why.removeprefix(_FOLLOWS).partition(": ")
+    return bool(item.why.startswith(_FOLLOWS) and why) and any(
+        not each.why.startswith(_FOLLOWS) and each.why.endswith(why) for each in every
     )
+
+
+def _of_pods(item: Unanswered) -> bool:
+    return item.what.startswith("pod ") and not item.what.startswith("pod of ")
 
 
 def _paint(text: str, code: str) -> str:

@@ -200,10 +200,10 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
         if not question.pods:
             groups[question.subject, question.playbook, why].extend(())
         for ref in question.pods:
-            name = container.get((ref.namespace, ref.name))
-            told = why.replace(f"container {name} ", "the container ") if name else why
-            key = question.subject, question.playbook, told
-            groups[key].append(f"{ref.namespace}/{ref.name}")
+            told, name = why, container.get((ref.namespace, ref.name))
+            if name and question.reason != "BreakerOpen":  # which speaks of another pod
+                told = why.replace(f"container {name} ", "the container ")
+            groups[question.subject, question.playbook, told].append(f"{ref.namespace}/{ref.name}")
     together = defaultdict[tuple[str, str, str, tuple[str, ...]], list[str]](list)
     for (subject, playbook, why), pods in groups.items():
         kind, _, name = subject.partition(" ")

@@ -281,6 +281,27 @@ def test_the_same_of_many_containers_is_told_once() -> None:
     ]
 
 
+def test_what_stopped_the_sweep_is_told_alike_of_all_pods() -> None:
+    """It names the container of another pod, which may be called like theirs."""
+    owner = workload("a")
+    pods = [
+        msgspec.structs.replace(pod(f"a-{name}", owner, P.FAILED), target_container=name)
+        for name in ("api", "web")
+    ]
+    stopped = "shop/b-0 changed while it was examined: container api was running, now ended"
+    questions = tuple(
+        NotEvaluated(
+            subject="step disk", playbook="triage", reason="BreakerOpen", message=stopped,
+            pods=(PodRef(namespace=one.namespace, name=one.name),),
+        )
+        for one in pods
+    )  # fmt: skip
+    report = msgspec.structs.replace(report_of(*pods), not_evaluated=questions)
+    assert [(each.what, each.why, each.pods) for each in unanswered(report)] == [
+        ("step disk of triage", f"BreakerOpen: {stopped}", 2)
+    ]
+
+
 def test_pods_at_the_cap_are_told_once_and_before_what_follows() -> None:
     """Each of them carries another number of bytes."""
     pods = [pod(f"a-{number}", workload("a"), P.FAILED) for number in range(2)]

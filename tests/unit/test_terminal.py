@@ -153,12 +153,14 @@ def test_names_and_table_are_as_kubectl_prints_them() -> None:
     assert to_json(_two()).decode() == render(_two(), "json")
 
 
-def test_rules_that_need_a_step_do_not_repeat_why_it_did_not_run() -> None:
+def test_rules_do_not_repeat_why_what_they_need_is_not_known() -> None:
     full = "the pod carries 7 ephemeral containers (about 100123 bytes), the cap is 100000 bytes"
     said = [
         ("step disk", "EphemeralBudget", full),
         ("rule disk-full", "FactMissing", f"steps.disk: {full}"),
         ("rule oom", "FactMissing", "steps.memory: it has no number"),
+        ("fact events", "Forbidden", "forbidden: list events"),
+        ("rule evicted", "FactMissing", "events: forbidden: list events"),
     ]
     questions = tuple(
         NotEvaluated(
@@ -173,6 +175,25 @@ def test_rules_that_need_a_step_do_not_repeat_why_it_did_not_run() -> None:
         msgspec.structs.replace(report, not_evaluated=questions), width=200, color=False
     )
     assert text.partition("Not examined or not evaluated:\n")[2].splitlines() == [
+        "  fact events of triage: forbidden: list events (1 pod)",
         f"  step disk of triage: EphemeralBudget: {folded} (1 pod)",
         "  rule oom of triage: FactMissing: steps.memory: it has no number (1 pod)",
+    ]
+
+
+def test_why_pods_were_left_out_is_told_once() -> None:
+    late = "the deadline passed before its turn came"
+    questions = tuple(
+        NotEvaluated(
+            subject=subject, playbook="triage", reason="SweepDeadline", message=late,
+            pods=(PodRef(namespace="shop", name="web-0"),),
+        )
+        for subject in ("pod", "step disk")
+    )  # fmt: skip
+    left = pod("web-0", workload("web"), PodOutcome.SKIPPED, reason="SweepDeadline", message=late)
+    text = summary_text(
+        msgspec.structs.replace(report_of(left), not_evaluated=questions), width=200, color=False
+    )
+    assert text.partition("Not examined or not evaluated:\n")[2].splitlines() == [
+        f"  pod was skipped: SweepDeadline: {late} (1 pod)"
     ]
