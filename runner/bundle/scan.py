@@ -10,7 +10,7 @@ import binascii
 import html
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from runner.bundle.manifest import File
@@ -51,8 +51,10 @@ class SecretScan:
     """Hears of the files of a bundle one after the other: a `Listen` of verify_bundle. `found` is
     what looks like a secret, `unread` are files that it could not look through."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, rules: Iterable[tuple[str, str]] = ()) -> None:
+        """`rules` are ids and hashes of the run's rules, which its documents list."""
         self._redactor = redactor
+        self._ours = tuple(_of_rules(redactor, rules))
         self._page = bytearray()
         self._text: _Text | None = None
         self._packed: _Packed | None = None
@@ -64,7 +66,7 @@ class SecretScan:
             self._hear_page(file, chunk)
             return
         if self._text is None or self._packed is None:
-            self._text = _Text(self._redactor, file.path, [])
+            self._text = _Text(self._redactor, file.path, [], self._ours)
             self._packed = _Packed(self._text, whole=chunk.startswith(_GZIP_MAGIC))
         if chunk:
             if not self._packed.whole:
@@ -86,7 +88,7 @@ class SecretScan:
             if file.path not in self.unread:
                 self.unread.append(file.path)
         else:
-            seen = _Text(self._redactor, file.path, [])
+            seen = _Text(self._redactor, file.path, [], self._ours)
             for text in _texts(bytes(self._page)):
                 seen.of(text)
             self.found += seen.found
@@ -96,13 +98,15 @@ class SecretScan:
 class _Text:
     """A text of any length, searched a window at a time."""
 
-    def __init__(self, redactor: Redactor, path: str, found: list[Found]) -> None:
-        self._redactor, self._path, self.found = redactor, path, found
+    def __init__(
+        self, redactor: Redactor, path: str, found: list[Found], ours: Sequence[bytes]
+    ) -> None:
+        self._redactor, self._path, self.found, self._ours = redactor, path, found, ours
         self._waiting = bytearray()
         self._lines = 0
 
     def another(self) -> "_Text":
-        return _Text(self._redactor, self._path, self.found)
+        return _Text(self._redactor, self._path, self.found, self._ours)
 
     def hear(self, data: bytes) -> None:
         self._waiting += data
@@ -118,6 +122,8 @@ class _Text:
         self._waiting.clear()
 
     def of(self, data: bytes) -> None:
+        for text in self._ours:
+            data = data.replace(text, b"")
         lines = self._lines
         for piece in _between_markers(data):
             _, redactions = self._redactor.redact_bytes(piece)
@@ -188,6 +194,15 @@ class _Packed:
         if self._member is not None:
             self._member.end()
         self._unpack = self._member = None
+
+
+def _of_rules(redactor: Redactor, rules: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+    """What JSON and YAML make of the rules whose ids read as names of secrets: `wrong-password`."""
+    for name, value in rules:
+        if redactor.redact_text(f'{{"{name}":"{value}"}}')[1]:
+            yield f'"{name}":"{value}"'.encode()
+            for quote in ("", '"', "'"):
+                yield f"{name}: {quote}{value}{quote}".encode()
 
 
 def _between_markers(data: bytes) -> Iterator[bytes]:

@@ -45,11 +45,12 @@ _MAX_REPORT_BYTES = 1 << 30
 
 class Sealed(msgspec.Struct, frozen=True):
     """What is to be written; `broken_at` is the journal's line that does not follow from the one
-    before it, 0 if there is none."""
+    before it, 0 if there is none; `rules` are ids and hashes of those that were asked."""
 
     manifest: Manifest
     envelope: bytes
     broken_at: int
+    rules: tuple[tuple[str, str], ...] = ()
 
 
 def describe(
@@ -91,7 +92,8 @@ def describe(
         changed_since_run=changed,
         foreign=foreign,
     )
-    return Sealed(manifest, _signed(manifest, signer), chain.broken_at)
+    rules = tuple(each for one in report.run.playbooks for each in one.rules.items())
+    return Sealed(manifest, _signed(manifest, signer), chain.broken_at, rules)
 
 
 def _signed(manifest: Manifest, signer: "CryptoSigner | KeylessSigner | None") -> bytes:
@@ -163,7 +165,7 @@ def _look_through(
     redactor: Redactor | None,
     unchecked: tuple[str, ...],
 ) -> None:
-    scan = None if redactor is None else SecretScan(redactor)
+    scan = None if redactor is None else SecretScan(redactor, sealed.rules)
 
     def listen(file: File, chunk: bytes) -> None:
         if scan is not None and not file.path.startswith(unchecked or ("\0",)):

@@ -28,7 +28,7 @@ from runner.traces import spans_of
 from tests.unit.bundles import run_directory, verified
 from tests.unit.planted import ANYWHERE, BASE62, NAMED, SHAPED, URLS, drawn, password
 from tests.unit.report_samples import pod, report_of, rich_report, step, workload
-from tests.unit.test_full_disk import Place
+from tests.unit.test_full_disk import PLAYBOOK, Place
 from tests.unit.test_verify import command
 
 SECRET = "AKIA" + "IOSFODNN7ABCDEFG"
@@ -196,6 +196,26 @@ def test_a_collected_file_with_a_secret_costs_a_run_that_file_alone(
     place.run_id = "2"
     assert place.run().code == 7
     assert not bundle.exists()
+
+
+def test_rules_may_be_called_as_secrets_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents list them with hashes, as settings stand with their values."""
+    rules = """
+  findings:
+  - {id: wrong-password, severity: warning, when: 'true', title: Its password is wrong, message: m}
+  - {id: api-token, severity: warning, when: 'false', title: t, message: m}
+"""
+    monkeypatch.setattr("tests.unit.test_full_disk.PLAYBOOK", PLAYBOOK.rstrip() + rules)
+    ran = Place(tmp_path, monkeypatch).run("-o", "yaml,ndjson,csv,markdown,sarif,junit")
+    assert (ran.code, ran.said) == (1, [])
+    for known, leak in (("ed471124", "ed471125"), ("ed471125", "ed471124")):
+        scan = SecretScan(Redactor(b"k"), [("wrong-password", known)])
+        file = File(path="report.json", sha256="", bytes=0)
+        scan(file, f'{{"wrong-password":"{leak}"}}'.encode())
+        scan(file, b"")
+        assert [found.length for found in scan.found] == [8]
 
 
 def test_a_run_that_was_not_redacted_says_so_everywhere(tmp_path: Path) -> None:
