@@ -257,6 +257,17 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "liveness-killed",
         {
+            "state": exited(137), "log": "serving\n", "liveness_probe": True,
+            "events": [
+                event("Unhealthy", "Liveness probe failed: ", count=3),
+                event("Killing", "Container app failed liveness probe, will be restarted"),
+            ],
+        },
+        "The kubelet keeps killing container app because its liveness probe (GET / on port 8080) fails.",
+    ),
+    (
+        "liveness-killed",
+        {
             "state": exited(137),
             "log": "serving\n",
             "events": [

@@ -61,6 +61,18 @@ AGENT_REJECTED = "ERROR auth: error authenticating: denied\n" * 6
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "restarted-for-its-probe",
+        # A command that says nothing when it fails, as `test -e`.
+        healthy(
+            restarts=1, last=exited(137),
+            events=[
+                event("Unhealthy", "Liveness probe failed: "),
+                event("Killing", "Container app failed liveness probe, will be restarted"),
+            ],
+        ),
+        "Container app runs, but lately the kubelet restarted it because its liveness probe failed.",
+    ),
+    (
+        "restarted-for-its-probe",
         healthy(
             restarts=1, last=exited(137), liveness_probe=True,
             events=[
