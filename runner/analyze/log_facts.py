@@ -51,10 +51,10 @@ def log_facts(
         found["repeats"] = [{**each, "service": _service(examination, each)} for each in said]
     else:
         unknown["logs.repeats"] = missing
-    ill = running and status is not None and not status.ready
     found["complaint"] = ""
-    if ill and "current" in found and not found["repeats"]:
-        found["complaint"] = _complaint(found["current"])
+    if status is not None and not status.ready and not found.get("repeats"):
+        # Of one that was killed, what it said before.
+        found["complaint"] = _complaint(found.get("last", ""))
     if missing:
         unknown["logs.neighbours"] = missing
     else:

@@ -175,7 +175,7 @@ LOGS = {
     "`limit`, `schema`, `slow` or `broken`; first and last are the times that the lines tell, if "
     "they do; target is HOST:PORT, if there is one, and service the name of the Service whose "
     "address that is",
-    "complaint": "what `current` of a container that runs and is not ready says again and again, "
+    "complaint": "what `last` of a container that is not ready says again and again, "
     "errors of whatever kind and what it waits for, where `repeats` is empty; else empty",
     "neighbours": "list of the same for the other containers of the pod, each with `container`, "
     "its name; of one that ended with an error kind is `exited`, and there are exitCode and words",

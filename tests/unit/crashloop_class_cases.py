@@ -35,6 +35,10 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "the clock of its node node-1 and that of the other side differ too much: RequestTimeTooSkewed): the difference is too large",
     ),
     case(
+        "user-without-name", "KeyError: 'getpwuid(): uid not found: 10001'",
+        "the user that it runs as is not in /etc/passwd of image registry.example.com/shop/web:2.3: getpwuid(): uid not found: 10001",
+    ),
+    case(
         "gpu-missing", "RuntimeError: Found no NVIDIA driver on your system.",
         "it finds no GPU on node node-1: Found no NVIDIA driver",
     ),

@@ -231,3 +231,28 @@ def test_a_service_that_may_be_meant_is_named(pod: dict[str, Any]) -> None:
     told = first(**pod, steps=failing, meant={"db": "db.data"})[2]
     assert told.startswith("There is a Service db.data: perhaps that is meant. ")
     assert "There is a Service" not in first(**pod, steps=failing, meant={"x": "y"})[2]
+
+
+def test_what_it_said_before_a_liveness_probe_killed_it_is_told() -> None:
+    probe = "Liveness probe failed: HTTP probe failed with statuscode: 503"
+    killing = event("Killing", "Container app failed liveness probe, will be restarted")
+    _, message, remediation = first(
+        state=running(), last=exited(137), liveness_probe=True, log="starting\n",
+        previous="ERROR health: pool is empty\n" * 6, events=[event("Unhealthy", probe), killing],
+    )  # fmt: skip
+    assert message.endswith("Its log said again and again: ERROR health: pool is empty")
+    assert "belongs into the readiness probe" in remediation
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ('Get "http://10.0.0.1:8443/": read tcp: read: connection reset by peer', "scheme: HTTPS"),
+        ('Get "https://10.0.0.1:80/": server gave HTTP response to HTTPS client', "scheme: HTTP "),
+    ],
+)
+def test_a_probe_of_the_wrong_scheme(why: str, said: str) -> None:
+    failing = event("Unhealthy", f"Readiness probe failed: {why}")
+    rule, _, remediation = first(**not_ready("", events=[failing]))
+    assert rule == "readiness-failing"
+    assert said in remediation
