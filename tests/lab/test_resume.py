@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def shop(lab: Lab, namespace: str) -> str:
     pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=PODS))
     pm.wait_ready(lab, namespace, "web")
     return namespace
+
+
+@pytest.fixture(scope="module")
+def crowded(lab: Lab) -> Iterator[str]:
+    """The same for all of its tests: each leaves a container in each pod."""
+    with lab.namespace("resume") as namespace:
+        pm.apply(lab, namespace, pm.deployment("web", SLEEP, replicas=PODS))
+        pm.wait_ready(lab, namespace, "web")
+        yield namespace
 
 
 def probe(directory: Path, seconds: int) -> Path:
@@ -175,19 +185,24 @@ def run_id_of(directory: Path) -> str:
     return str(json.loads((directory / "run.json").read_bytes())["run"])
 
 
+def counted(lab: Lab, namespace: str) -> dict[str, int]:
+    return {name: len(found) for name, found in pm.ephemeral_containers(lab, namespace).items()}
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at(lab: Lab, shop: str, tmp_path: Path, point: str) -> None:
+def test_killed_at(lab: Lab, crowded: str, tmp_path: Path, point: str) -> None:
     """And killed there once more by the first resume: the second one completes the run, with one
-    container in each pod."""
-    out, quick = tmp_path / "out", probe(tmp_path, 1)
+    container more in each pod."""
+    out, words = tmp_path / "out", (probe(tmp_path, 1), *TOGETHER, "--cap=0")
+    before = counted(lab, crowded)
     at = f"{point}:2" if point in OF_PODS else point
-    killed = pm.run(lab, shop, quick, *TOGETHER, "--max-in-flight=2", directory=out, kill_at=at)
+    killed = pm.run(lab, crowded, *words, "--max-in-flight=2", directory=out, kill_at=at)
     assert killed.code == -signal.SIGKILL, f"not reached: {killed.stderr}"
     if point == "directory-locked":
         none = resume(lab, out)
         assert (none.code, "it has no run.json" in none.stderr) == (4, True)
-        assert not any(pm.ephemeral_containers(lab, shop).values())
-        assert pm.run(lab, shop, quick, *TOGETHER, directory=out).code == 0
+        assert counted(lab, crowded) == before
+        assert pm.run(lab, crowded, *words, directory=out).code == 0
         return
     run_id = run_id_of(out)
 
@@ -200,7 +215,7 @@ def test_killed_at(lab: Lab, shop: str, tmp_path: Path, point: str) -> None:
     assert {p["steps"][0]["stdout"] for p in done.report["pods"]} == {"done\n"}
     assert all(p["harm"]["verdict"] == "unchanged" for p in done.report["pods"])
     assert (out / "report.html").exists()
-    assert one_each(lab, shop)
+    assert counted(lab, crowded) == {name: count + 1 for name, count in before.items()}
 
 
 @pytest.mark.parametrize("at", ["injecting-recorded:2", "patched:2", "running", "log-read"])
