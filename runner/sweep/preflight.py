@@ -107,7 +107,9 @@ async def ask_server(
                 await cluster.add_ephemeral_container(plan.pod, body, dry_run=True)
         except ClusterError as error:
             verdict = Verdict.UNKNOWN if error.reason in _NO_ANSWER else Verdict.REFUSED
-            return Prediction(verdict=verdict, reason=error.reason.value, message=error.message)
+            # It is the answer for all pods of this kind.
+            message = error.message.replace(f' "{plan.pod.metadata.name}"', "")
+            return Prediction(verdict=verdict, reason=error.reason.value, message=message)
         return Prediction(verdict=Verdict.ACCEPTED, reason="", message="")
 
     answers = await asyncio.gather(*(ask(*pair) for pair in kinds.values()))

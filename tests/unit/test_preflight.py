@@ -209,11 +209,13 @@ async def test_what_could_not_be_asked_is_no_refusal(answer: ErrorReason, verdic
     class Server:
         async def add_ephemeral_container(self, *_: object, dry_run: bool) -> object:
             assert dry_run
-            raise ClusterError(answer, "no")
+            raise ClusterError(answer, 'pods "web-5-a" is forbidden: no')
 
     server: Any = Server()
     found = await ask_server(server, plans, DEFAULT, "r1")
-    assert [one.verdict for one in found.values()] == [verdict]
+    assert [(one.verdict, one.message) for one in found.values()] == [
+        (verdict, "pods is forbidden: no")
+    ]
 
 
 def test_notes() -> None:
