@@ -26,7 +26,6 @@ from runner.bundle.directory import (
     open_plain,
 )
 from runner.bundle.manifest import File, Manifest
-from runner.bundle.scan import Found, SecretScan
 from runner.bundle.signing import SigningError
 from runner.bundle.verify import verify_bundle
 from runner.record import RecordError
@@ -38,6 +37,7 @@ from runner.report.files import OutputError, growing_file, write_atomically
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner
 
+    from runner.bundle.scan import Found
     from runner.bundle.signing import KeylessSigner
 
 _MAX_REPORT_BYTES = 1 << 30
@@ -114,7 +114,7 @@ def _sign(signer: "CryptoSigner | KeylessSigner", statement: bytes) -> bytes:
 class SecretsFoundError(Exception):
     """What was about to leave holds what looks like secrets; `found` says where."""
 
-    def __init__(self, found: Sequence[Found]) -> None:
+    def __init__(self, found: "Sequence[Found]") -> None:
         super().__init__(f"{len(found)} secrets")
         self.found = found
 
@@ -165,6 +165,9 @@ def _look_through(
     redactor: Redactor | None,
     unchecked: tuple[str, ...],
 ) -> None:
+    # Imported here: a directory gets its manifest without it.
+    from runner.bundle.scan import SecretScan  # noqa: PLC0415
+
     scan = None if redactor is None else SecretScan(redactor, sealed.rules)
 
     def listen(file: File, chunk: bytes) -> None:

@@ -179,9 +179,6 @@ def _write_what_can_be_written() -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command and leave with its exit code: docs/exit-codes.md."""
-    # A sweep keeps what it makes until the report is written and leaves few cycles behind. To
-    # look for them after every 700 objects, as is the default, takes a fifth of its CPU.
-    gc.set_threshold(20_000, 50, 100)
     # At the end everything goes with the process: to look for cycles among it first is in vain.
     atexit.register(gc.freeze)
     _write_what_can_be_written()

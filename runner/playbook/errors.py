@@ -1,7 +1,6 @@
 """What is wrong with a playbook, and where."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 import msgspec
 
@@ -41,6 +40,8 @@ class UnknownPlaybookError(Exception):
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """` (did you mean "X"?)` when something known is close to the word, else nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415  most words are right
+
     lowered = {name.casefold(): name for name in known}
     close = get_close_matches(word.casefold(), list(lowered), n=1, cutoff=0.6)
     return f' (did you mean "{lowered[close[0]]}"?)' if close else ""
