@@ -148,6 +148,12 @@ HELD_BACK: list[tuple[str, dict[str, Any], str]] = [
         "log": 'Caused by: org.x.ResourceAccessException: I/O error on GET request for "https://id": Connect timed out\n',
     }, "connection-timed-out-by-log"),
     ("a log with Windows line ends", {"log": "lookup redis: no such host\r\nfatal: redis: no such host\r\n"}, "host-unresolvable-by-log"),
+    ("a node of the volume's that is full", pending(
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had volume node affinity conflict. none"
+    ), "unschedulable"),
+    ("a port that nobody else in the pod can hold", {
+        "log": "Port 8080 was already in use.\n", "steps": steps(sockets="listen 8080 all\n"),
+    }, "port-in-use"),
     ("a port that is free again", {"log": "Port 8080 was already in use.\n", "beside": {"envoy": (running(), "")}}, "port-in-use"),
 ]  # fmt: skip
 
