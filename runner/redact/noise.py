@@ -1,12 +1,12 @@
-"""Accidents: three letters and a sign turn up by chance in what is compressed or encrypted, some
-ten times in a gigabyte with a value behind them. Such a match has hardly any text around it, and
-what stands before and behind is as good as random; a real one lacks one of the two.
+"""Accidents: three letters and a sign turn up by chance in what is compressed or encrypted, with
+something behind them five times in a gigabyte. Such a match has hardly any text around it, and what
+stands before and behind is as good as random; a real one lacks one of the two.
 """
 
 # `pwd=hunter2`: in 20 MiB of noise a match with that much text comes by once in 3000 times.
 MIN_TEXT_BYTES = 11
 _SIDE_BYTES = 256
-# Of 256 random bytes 162 differ, give or take 6; of programs, heaps and packets up to 120.
+# Of 256 random bytes 162 differ, give or take 6; of programs and heaps mostly 60 to 100.
 _RANDOM_KINDS = 140
 _BLANK, _TILDE = 0x20, 0x7E
 
