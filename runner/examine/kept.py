@@ -25,18 +25,16 @@ class Kept(Value, frozen=True, kw_only=True):
     result: PodResult
 
 
-_decode = msgspec.json.Decoder(Kept).decode
-
-
 def read_kept(path: Path, run_id: str) -> Mapping[str, Kept]:
     """The results of that run by the uid of their pod. A torn line costs one result, which is
     collected from the pod again."""
     found: dict[str, Kept] = {}
+    decode = msgspec.json.Decoder(Kept).decode
     try:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    kept = _decode(line)
+                    kept = decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     continue
                 if kept.run == run_id:
