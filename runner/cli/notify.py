@@ -25,6 +25,13 @@ class Notify(msgspec.Struct, frozen=True):
     link: str
 
 
+def _address(_: click.Context, __: click.Parameter, value: str) -> str:
+    """It becomes a link in other people's chats, and is not to be anything but an address."""
+    if value and not value.startswith(("https://", "http://")):
+        raise click.BadParameter(f"{value!r} does not begin with https:// or http://")
+    return value
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--notify", "notify_urls", multiple=True, metavar="URL",
                  envvar="PODMEDIC_NOTIFY", show_envvar=True,
@@ -34,7 +41,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  help="The same URLs, one on a line: a mounted Secret."),
     click.option("--notify-on", type=click.Choice(["new", "findings", "always"]),
                  help="Default: new with --baseline, else findings of severity warning and above."),
-    click.option("--link", default="", metavar="URL",
+    click.option("--link", default="", metavar="URL", callback=_address,
                  help="Where the report can be read, for notifications and events; {run} is the "
                  "run's id."),
 )  # fmt: skip

@@ -60,6 +60,16 @@ def test_a_command_of_several_says_which(capsys: pytest.CaptureFixture[str]) -> 
         assert "\n\nOptions:\n  " in said
 
 
+def test_a_link_is_an_address(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["run", "--link", "javascript:alert(1)"])
+    assert left.value.code == 4
+    assert capsys.readouterr().err == (
+        "podmedic: Invalid value for '--link': 'javascript:alert(1)' does not begin with "
+        "https:// or http://\n"
+    )
+
+
 @pytest.mark.parametrize("command", [["list"], ["schema", "report"]])
 def test_a_full_disk_behind_stdout_is_no_bug(command: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
