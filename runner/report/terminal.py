@@ -134,8 +134,7 @@ def _healthy(made: Iterable[Row], width: int, *, color: bool) -> list[str]:
 
 
 def _unanswered(report: Report, width: int) -> list[str]:
-    every = unanswered(report)
-    made = [each for each in every if not _follows(each, every)]
+    made = _without_repeats(unanswered(report))
     if not made:
         return []
     lines = ["Not examined or not evaluated:"]
@@ -152,17 +151,24 @@ def _unanswered(report: Report, width: int) -> list[str]:
     return lines
 
 
-def _follows(item: Unanswered, every: Sequence[Unanswered]) -> bool:
-    """Whether it only repeats why whole pods were not examined, or why something is not known that
-    a rule needs."""
-    if _of_pods(item):
-        return False
-    if any(_of_pods(each) and each.why == item.why and each.pods >= item.pods for each in every):
-        return True
-    _, _, why = item.why.removeprefix(_FOLLOWS).partition(": ")
-    return bool(item.why.startswith(_FOLLOWS) and why) and any(
-        not each.why.startswith(_FOLLOWS) and each.why.endswith(why) for each in every
-    )
+def _without_repeats(every: Sequence[Unanswered]) -> list[Unanswered]:
+    """Without what only repeats why whole pods were not examined, or why something is not known
+    that a rule needs."""
+    whole: dict[str, int] = {}
+    told: set[str] = set()
+    for each in every:
+        if _of_pods(each):
+            whole[each.why] = max(each.pods, whole.get(each.why, 0))
+        if not each.why.startswith(_FOLLOWS):
+            # As it stands, and without the reason before it: as a rule has it from its fact.
+            told |= {each.why, each.why.partition(": ")[2]} - {""}
+
+    def repeats(each: Unanswered) -> bool:
+        why = each.why.removeprefix(_FOLLOWS)
+        said = why != each.why and why.partition(": ")[2] in told
+        return not _of_pods(each) and (said or whole.get(each.why, -1) >= each.pods)
+
+    return [each for each in every if not repeats(each)]
 
 
 def _of_pods(item: Unanswered) -> bool:
