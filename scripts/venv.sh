@@ -41,7 +41,7 @@ echo "making .venv (about a minute the first time)" >&2
 project='.[notify,otel,cloud,sigstore]'
 with_uv() {
     .venv/bin/python -m pip install --quiet 'uv>=0.13' &&
-        .venv/bin/uv pip install --quiet --system-certs --python .venv/bin/python \
+        timeout 180 .venv/bin/uv pip install --quiet --system-certs --python .venv/bin/python \
             --editable "$project" --group dev
 }
 if ! with_uv 2>/dev/null; then

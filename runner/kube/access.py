@@ -21,6 +21,10 @@ from runner.kube.network import complete_proxy, proxy_from_environment
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOGIN_SECONDS = 60.0
 REFRESH_SECONDS = 60.0
+_TLS_REASONS = {
+    "PEM lib": "one of them is no PEM, or the key is kept under a password",
+    "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
+}
 Headers = Sequence[tuple[str, str]]
 
 
@@ -127,7 +131,6 @@ class Access:
         except ValueError as error:
             raise config_error(f"{self.description}: {error}") from None
         if "https" in {urlsplit(self.server).scheme, urlsplit(self.proxy or "").scheme}:
-            # aiohttp's own context trusts nobody (runner.kube.certificates).
             self._set_tls()
 
     def _set_tls(self) -> None:
@@ -146,7 +149,7 @@ class Access:
             if configuration.cert_file:
                 context.load_cert_chain(configuration.cert_file, configuration.key_file)
         except (OSError, ValueError) as error:
-            raise self._unusable("client certificate", paths[1], error) from None
+            raise self._unusable("client certificate and key", paths[1], error) from None
         if not configuration.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -162,7 +165,10 @@ class Access:
 
     def _unusable(self, what: str, path: str | None, error: Exception) -> ClusterError:
         path = getattr(error, "filename", None) or path
-        why = getattr(error, "strerror", None) or error
+        if not self._login.is_users(path):
+            path = "of the kubeconfig"
+        why = str(getattr(error, "strerror", None) or error)
+        why = next((text for sign, text in _TLS_REASONS.items() if sign in why), why)
         return config_error(f"{self.description}: {what} {path} cannot be used: {why}")
 
 

@@ -4,6 +4,7 @@ The library's own merge lets the last file's current-context win where kubectl l
 with two files in KUBECONFIG it would talk to another cluster than `kubectl` does.
 """
 
+import base64
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ _PATHS = {
     "users": ("user", ("client-certificate", "client-key", "tokenFile")),
     "contexts": ("context", ()),
 }
+
+_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 
 
 def config_error(message: str) -> ClusterError:
@@ -99,6 +102,8 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
     if user.get("tokenFile"):
         # kubectl prefers the file, which is kept fresh; the library prefers the token.
         user.pop("token", None)
+    for whose, body in ((f"cluster {cluster_name!r}", cluster), (f"user {user_name!r}", user)):
+        _check_data(f"{source}: {whose}", body)
     selected_context = {**chosen, "cluster": cluster_name, "user": "user"}
     return {
         "apiVersion": "v1",
@@ -108,6 +113,17 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
         "clusters": [{"name": cluster_name, "cluster": cluster}],
         "users": [{"name": "user", "user": user}],
     }
+
+
+def _check_data(whose: str, body: Mapping[str, Any]) -> None:
+    for field in _DATA:
+        value = body.get(field)
+        try:
+            found = base64.b64decode(value or "", validate=True)
+        except (TypeError, ValueError):
+            raise config_error(f"{whose}: {field} is not base64") from None
+        if value and not found.lstrip().startswith(b"-----BEGIN "):
+            raise config_error(f"{whose}: {field} holds no PEM: expected -----BEGIN … in base64")
 
 
 def _load(path: Path) -> dict[str, Any]:

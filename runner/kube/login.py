@@ -39,6 +39,9 @@ class Login(Protocol):
     def forget_files(self) -> None:
         """Remove what was written to temporary files, where it is no longer needed."""
 
+    def is_users(self, path: str | None) -> bool:
+        """Whether that is a file that the user knows of, and not one that was made here."""
+
 
 class KubeconfigLogin:
     """A context of a kubeconfig: certificates, tokens, token files, exec plug-ins, OIDC."""
@@ -74,6 +77,10 @@ class KubeconfigLogin:
         if not self._has_plugin:
             config_modules().kube_config._cleanup_temp_files()  # noqa: SLF001
 
+    def is_users(self, path: str | None) -> bool:
+        bodies = (self._selected["clusters"][0]["cluster"], self._selected["users"][0]["user"])
+        return any(path in body.values() for body in bodies)
+
 
 class ServiceAccountLogin:
     """The service account of the pod that we run in; the kubelet renews its token."""
@@ -93,6 +100,9 @@ class ServiceAccountLogin:
         ).load_and_set(configuration)
 
     def forget_files(self) -> None: ...
+
+    def is_users(self, path: str | None) -> bool:  # noqa: ARG002
+        return True
 
 
 def _readable(message: str) -> str:

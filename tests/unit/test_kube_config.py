@@ -430,6 +430,44 @@ def _system_certificate() -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize(
+    ("cluster", "user", "message"),
+    [
+        (
+            {"certificate-authority-data": "!!!"}, {},
+            "{path}: cluster 'c': certificate-authority-data is not base64",
+        ),
+        (
+            {}, {"client-certificate-data": "aGVsbG8=", "client-key-data": "aGVsbG8="},
+            (
+                "{path}: user 'c': client-certificate-data holds no PEM: expected -----BEGIN … in "
+                "base64"
+            ),
+        ),
+        (
+            {}, {"client-certificate-data": "SYSTEM", "client-key-data": "LS0tLS1CRUdJTiA="},
+            (
+                "context c: client certificate and key of the kubeconfig cannot be used: one of "
+                "them is no PEM, or the key is kept under a password"
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_certificates_inside_a_kubeconfig_that_are_none(
+    tmp_path: Path, cluster: dict[str, str], user: dict[str, str], message: str
+) -> None:
+    """Told by their fields, not by a file of ours in /tmp that is gone."""
+    document = config("c", current="c", **user)
+    for field, value in document["users"][0]["user"].items():
+        if value == "SYSTEM":
+            encoded = base64.b64encode(_system_certificate()).decode()
+            document["users"][0]["user"][field] = encoded
+    document["clusters"][0]["cluster"].update(cluster)
+    path = write(tmp_path / "config", document)
+
+    assert error_of(tmp_path, kubeconfig=str(path)) == message.format(path=path)
+
+
 async def test_in_a_pod(tmp_path: Path) -> None:
     """Token, namespace and address come from where the kubelet puts them."""
     environ = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
