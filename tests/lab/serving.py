@@ -181,7 +181,7 @@ def until(true: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
     while not true():
         if time.monotonic() > end:
             raise TimeoutError
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def jobs(lab: Lab, namespace: str) -> list[dict[str, Any]]:

@@ -104,6 +104,7 @@ def _until_enforced(lab: Lab, namespace: str, pod: str) -> None:
     until(
         lambda: "policy/image" in _patch(lab, namespace, pod, _container("x", image="redis:7")),
         "the admission policy is not enforced",
+        every_seconds=1,
     )
 
 

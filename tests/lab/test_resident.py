@@ -230,7 +230,9 @@ def test_a_command_goes_into_the_container_that_is_there(
         return {line.strip() for line in lab.kubectl(*words).splitlines()}
 
     assert "sleep 603" in processes()
-    until(lambda: "sleep 603" not in processes(), "what the command started goes on")
+    until(
+        lambda: "sleep 603" not in processes(), "what the command started goes on", every_seconds=1
+    )
     assert not {"sleep 601", "sleep 602"} & processes()
     assert any("podmedic resident" in line for line in processes())
     assert pm.ephemeral_containers(lab, namespace) == carried

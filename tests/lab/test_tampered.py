@@ -58,7 +58,9 @@ def swapped(lab: Lab, namespace: str, pod: str, image: str) -> Iterator[None]:
     lab.put(*documents)
     try:
         until(
-            lambda: _takes_effect(lab, namespace, pod, image), "the admission policy has no effect"
+            lambda: _takes_effect(lab, namespace, pod, image),
+            "the admission policy has no effect",
+            every_seconds=1,
         )
         yield
     finally:

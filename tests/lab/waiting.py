@@ -19,9 +19,10 @@ def until(
     found: Callable[[], T | None],
     what: str,
     seconds: float = PATIENCE_SECONDS,
-    every_seconds: float = 0.2,
+    every_seconds: float = 0.4,
 ) -> T:
-    """What is found, as soon as it is not empty; `what` is told when it never comes."""
+    """What is found, as soon as it is not empty; `what` is told when it never comes. To look more
+    often costs other tests more than it spares this one."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
         assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
