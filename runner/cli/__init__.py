@@ -7,6 +7,6 @@ import gc
 # CPU.
 gc.set_threshold(50_000, 50, 100)
 
-from runner.cli.main import main  # noqa: E402
+from runner.cli.main import console, main  # noqa: E402
 
-__all__ = ["main"]
+__all__ = ["console", "main"]
