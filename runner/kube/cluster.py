@@ -52,7 +52,6 @@ class _EventList(Value, frozen=True, kw_only=True):
 _pod_list = msgspec.json.Decoder(_PodList).decode
 _event_list = msgspec.json.Decoder(_EventList).decode
 _pod = msgspec.json.Decoder(Pod).decode
-_event = msgspec.json.Decoder(Event).decode
 
 
 async def connect(
@@ -149,7 +148,7 @@ class KubeCluster:
             _path(scope.namespace, "pods"),
             _selectors(scope),
             Question(verb="watch", resource="pods", namespace=scope.namespace),
-            decode=_pod,
+            as_=Pod,
             version_of=lambda pod: pod.metadata.resource_version,
             relist=lambda: self.list_pods(scope),
             policy=self._watches,
@@ -188,7 +187,7 @@ class KubeCluster:
             _path(namespace, "events"),
             _selectors(Scope(namespace=namespace, field_selector=field_selector)),
             Question(verb="watch", resource="events", namespace=namespace),
-            decode=_event,
+            as_=Event,
             version_of=lambda event: event.metadata.resource_version,
             relist=lambda: self._event_pages(namespace, field_selector),
             policy=self._watches.without_bookmarks(),

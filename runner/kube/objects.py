@@ -178,7 +178,7 @@ class KubeObjects:
             _path(resource, namespace),
             [("labelSelector", label_selector)] if label_selector else [],
             _question("watch", resource, namespace),
-            decode=lambda raw: msgspec.json.decode(raw, type=as_),
+            as_=as_,
             version_of=version_of,
             relist=relist,
             policy=self._watches,
