@@ -5,6 +5,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic.alias_generators import to_camel
+from pydantic.plugin import _loader
+
+# Nobody's plugins are ours. To look for them pydantic reads the metadata of every package that is
+# installed; its own switch is a variable of the environment, which exec plug-ins would inherit.
+_loader._plugins = {}  # noqa: SLF001
 
 
 class Spec(BaseModel):
