@@ -11,7 +11,7 @@ import msgspec
 
 from runner.injection import resident_digest
 from runner.model.pod import Container, ContainerStatus, Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.select import Skip, workload_of
 
 RUN_VARIABLE = "PODMEDIC_RUN"

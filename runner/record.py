@@ -11,7 +11,7 @@ import msgspec
 
 from runner.model.base import Record
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.model.trigger import Trigger
 
 FILE_NAME = "run.json"

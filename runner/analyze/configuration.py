@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from runner.model.changes import ConfigurationChange
 from runner.model.objects import ConfigMap
 from runner.model.pod import Container, Pod
-from runner.model.report import ConfigurationChange, PodRef, Workload
+from runner.model.subject import PodRef, Workload
 from runner.select import app_status
 
 ENV, FILES, SUB_PATH = "env", "files", "subPath"

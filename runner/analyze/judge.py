@@ -16,12 +16,11 @@ from runner.model.report import (
     Evidence,
     Finding,
     NotEvaluated,
-    PodRef,
     RuledOut,
     Severity,
     StepOutcome,
-    Workload,
 )
+from runner.model.subject import PodRef, Workload
 from runner.playbook.spec import Playbook
 
 _SEVERITIES = list(Severity)

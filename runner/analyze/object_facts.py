@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.model.objects import Controller, ObjectExamination, Objects, Service
 from runner.model.pod import Pod, PodCondition
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.playbook.conditions import Facts
 from runner.select import app_statuses, workload_of
 

@@ -20,7 +20,8 @@ from runner.analyze.object_facts import (
 from runner.analyze.rules import Hit, Judge, fingerprint
 from runner.model.objects import Controller, ObjectExamination, Objects
 from runner.model.pod import Event, ObjectMeta, Pod
-from runner.model.report import Evidence, Finding, NotEvaluated, PodRef, Workload
+from runner.model.report import Evidence, Finding, NotEvaluated
+from runner.model.subject import PodRef, Workload
 from runner.model.trigger import Aim
 from runner.playbook.conditions import Facts
 from runner.playbook.selectors import selects

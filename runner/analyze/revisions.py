@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from runner.injection import shown_address
+from runner.model.changes import NOT_SHOWN, Difference, Revision, RevisionChange
 from runner.model.objects import ControllerRevision, ReplicaSet
 from runner.model.pod import ObjectMeta, Pod
-from runner.model.report import NOT_SHOWN, Difference, Revision, RevisionChange, Workload
+from runner.model.subject import Workload
 from runner.select import revision_hash
 
 NUMBER_ANNOTATION = "deployment.kubernetes.io/revision"

@@ -6,7 +6,8 @@ import msgspec
 
 from runner.analyze.rules import Hit, Judge, Unanswered
 from runner.model.examination import Examination
-from runner.model.report import PodRef, Refuted, RuledOut, Severity, Workload
+from runner.model.report import Refuted, RuledOut, Severity
+from runner.model.subject import PodRef, Workload
 from runner.select import is_healthy
 
 _Key = tuple[Workload, str, str]

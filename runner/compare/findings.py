@@ -4,7 +4,8 @@ from collections import defaultdict
 from enum import StrEnum
 from functools import cached_property
 
-from runner.model.report import Finding, PodOutcome, PodResult, Report, Workload
+from runner.model.report import Finding, PodOutcome, PodResult, Report
+from runner.model.subject import Workload
 
 _EXAMINED = frozenset({PodOutcome.PASSED, PodOutcome.WARNED, PodOutcome.FAILED})
 # Replicas stand for a pod that was left out for this reason, ill ones first.

@@ -4,7 +4,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from runner.model.base import Record
-from runner.model.report import API_VERSION, Finding, PodRef, Workload
+from runner.model.report import API_VERSION, Finding
+from runner.model.subject import PodRef, Workload
 
 
 class FindingState(StrEnum):

@@ -14,15 +14,8 @@ from runner.compare.model import (
     StateOfFinding,
     WorkloadChange,
 )
-from runner.model.report import (
-    Finding,
-    PodOutcome,
-    PodRef,
-    PodResult,
-    Report,
-    Severity,
-    Workload,
-)
+from runner.model.report import Finding, PodOutcome, PodResult, Report, Severity
+from runner.model.subject import PodRef, Workload
 from runner.report.summary import Verdict, verdicts
 from runner.report.view import notices
 

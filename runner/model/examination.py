@@ -4,9 +4,11 @@ from enum import StrEnum
 from typing import Literal
 
 from runner.model.base import Value
+from runner.model.changes import ConfigurationChange, Difference
 from runner.model.objects import Service
 from runner.model.pod import Event, Pod
-from runner.model.report import ConfigurationChange, Difference, StepResult, Workload
+from runner.model.report import StepResult
+from runner.model.subject import Workload
 
 
 class TargetCondition(StrEnum):

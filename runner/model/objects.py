@@ -8,7 +8,7 @@ import msgspec
 
 from runner.model.base import Value
 from runner.model.pod import Event, ObjectMeta, Pod, PodCondition
-from runner.model.report import Workload
+from runner.model.subject import Workload
 
 
 class Template(Value, frozen=True, kw_only=True):

@@ -5,7 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from runner.model.base import Record
+from runner.model.changes import ConfigurationChange, RevisionChange
 from runner.model.harm import Harm
+from runner.model.subject import PodRef, Workload
 from runner.model.trigger import Trigger
 
 API_VERSION = "podmedic.io/v1alpha1"
@@ -43,19 +45,6 @@ class StepOutcome(StrEnum):
     TIMEOUT = "timeout"  # ran longer than timeoutSeconds and was killed
     ERROR = "error"  # could not be run or its result did not arrive whole
     NOT_EVALUATED = "not-evaluated"  # was not run, `reason` says why
-
-
-class Workload(Record, frozen=True, kw_only=True):
-    """The controller that people know the pod by; a bare pod is its own workload."""
-
-    kind: str
-    namespace: str
-    name: str
-
-
-class PodRef(Record, frozen=True, kw_only=True):
-    namespace: str
-    name: str
 
 
 class OutputInfo(Record, frozen=True, kw_only=True):
@@ -261,54 +250,6 @@ class RuledOut(Record, frozen=True, kw_only=True):
     playbook: str
     checks: tuple[Refuted, ...]
     rules: tuple[str, ...]
-
-
-NOT_SHOWN = "(not shown)"
-
-
-class Difference(Record, frozen=True, kw_only=True):
-    """One field of a pod template, as kubectl would name it: `containers[app].env[DB_HOST]`. Null
-    where the field was not there; values that might be secret read `(not shown)`."""
-
-    path: str
-    before: str | None
-    after: str | None
-
-
-class Revision(Record, frozen=True, kw_only=True):
-    """A ReplicaSet or ControllerRevision; `ready` counts its pods that are Ready."""
-
-    name: str
-    number: int
-    created_at: datetime | None
-    ready: int
-
-
-class RevisionChange(Record, frozen=True, kw_only=True):
-    """What is different between the revision of a workload's ill pods (`after`) and the last one
-    that was good (`before`): the latest one before it that still has Ready pods, else the latest.
-    `more` counts the differences that are left out."""
-
-    workload: Workload
-    before: Revision
-    after: Revision
-    differences: tuple[Difference, ...]
-    more: int = 0
-
-
-class ConfigurationChange(Record, frozen=True, kw_only=True):
-    """A ConfigMap that pods of an ill workload use and that was changed after the oldest of `pods`
-    was made. `used_as` says how: `env` is read when a container starts, `files` the kubelet renews
-    while it runs, `subPath` stays as it was mounted. A `stale` container started before the
-    change and goes on with what it read then."""
-
-    workload: Workload
-    container: str
-    name: str
-    changed_at: datetime
-    used_as: tuple[str, ...]
-    stale: bool
-    pods: tuple[PodRef, ...]
 
 
 NAMESPACE_NOT_FOUND = "NamespaceNotFound"

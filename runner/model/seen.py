@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from runner.model.base import Value
+from runner.model.changes import ConfigurationChange, RevisionChange
 from runner.model.examination import Examination
 from runner.model.objects import Objects
-from runner.model.report import ConfigurationChange, PodResult, RevisionChange, Run
+from runner.model.report import PodResult, Run
 from runner.model.trigger import Aim
 
 

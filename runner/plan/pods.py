@@ -24,7 +24,7 @@ from runner.injection import (
 from runner.model.examination import TargetCondition
 from runner.model.pod import Container, Pod
 from runner.model.quantity import quantity_bytes
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Debugger, Playbook, Step
 from runner.program import (

@@ -20,8 +20,8 @@ from runner.model.report import (
     Severity,
     StepOutcome,
     StepResult,
-    Workload,
 )
+from runner.model.subject import Workload
 from runner.report.plain import one_line, plain
 from runner.report.view import NOT_REDACTED, notices, rows
 

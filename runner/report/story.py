@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runner.model.report import ConfigurationChange, Finding, Moment, Revision, RevisionChange
+from runner.model.changes import ConfigurationChange, Revision, RevisionChange
+from runner.model.report import Finding, Moment
 from runner.report.plain import one_line
 
 Json = dict[str, Any]

@@ -9,15 +9,14 @@ there, because some compare them. Where that gives a pod another outcome, a `Pod
 from collections.abc import Collection, Iterator, Mapping
 
 from runner.model.base import Record
+from runner.model.changes import ConfigurationChange, RevisionChange
 from runner.model.report import (
     API_VERSION,
-    ConfigurationChange,
     Finding,
     NotEvaluated,
     PodOutcome,
     PodResult,
     Report,
-    RevisionChange,
     RuledOut,
     Run,
     Summary,

@@ -13,8 +13,8 @@ from runner.model.report import (
     Severity,
     StepOutcome,
     Summary,
-    Workload,
 )
+from runner.model.subject import Workload
 
 # A pod that was skipped by decision (one of two sampled replicas) leaves its workload examined.
 _UNEXAMINED = frozenset({PodOutcome.ERROR, PodOutcome.TIMEOUT, PodOutcome.UNKNOWN})

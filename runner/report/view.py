@@ -9,24 +9,21 @@ from enum import StrEnum
 import msgspec
 
 from runner.model.base import Value
+from runner.model.changes import NOT_SHOWN, ConfigurationChange, Difference, RevisionChange
 from runner.model.report import (
     NAMESPACE_NOT_FOUND,
-    NOT_SHOWN,
     Confidence,
-    ConfigurationChange,
-    Difference,
     Evidence,
     Finding,
     NotEvaluated,
     PodOutcome,
     PodResult,
     Report,
-    RevisionChange,
     RuledOut,
     Severity,
     Summary,
-    Workload,
 )
+from runner.model.subject import Workload
 from runner.report.plain import listed
 from runner.report.summary import Verdict, verdicts
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.model.trigger import Aim, PodTarget
 from runner.playbook.selectors import selects
 from runner.select.workload import workload_of

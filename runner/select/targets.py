@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from runner.model.examination import TargetCondition
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.select.condition import app_statuses, conditions_of
 from runner.select.workload import workload_of
 

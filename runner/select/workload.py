@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from runner.model.pod import ContainerStatus, Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.select.condition import app_statuses, container_crash_loops
 
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"

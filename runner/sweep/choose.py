@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.plan import Selected
 from runner.playbook import Playbook
 from runner.record import PodRecord

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from runner.analyze import configuration_changes, used_config_maps
 from runner.cluster import Cluster, ClusterError
+from runner.model.changes import ConfigurationChange
 from runner.model.objects import ConfigMap
-from runner.model.report import ConfigurationChange
 from runner.permissions import CONFIG_MAPS
 from runner.plan import PodPlan
 from runner.sweep.events import to_list

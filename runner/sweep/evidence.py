@@ -7,7 +7,7 @@ import msgspec
 
 from runner.model.examination import Examination, LogExcerpt
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.plan import PodPlan
 from runner.select import app_statuses, is_healthy
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from runner.cluster import Cluster, ClusterError, ErrorReason, Scope
 from runner.debt import at_work
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.model.trigger import Aim, PodTarget
 from runner.plan import Selected
 from runner.playbook import Playbook

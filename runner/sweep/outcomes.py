@@ -5,15 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from runner.model.examination import TargetCondition
-from runner.model.report import (
-    Finding,
-    PodOutcome,
-    PodResult,
-    Severity,
-    StepOutcome,
-    Workload,
-)
+from runner.model.report import Finding, PodOutcome, PodResult, Severity, StepOutcome
 from runner.model.seen import SeenPod
+from runner.model.subject import Workload
 from runner.playbook import Playbook
 from runner.select import is_healthy
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from runner.budget import Scheduler, Standing
 from runner.cluster import Scope
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.sweep.disruptions import DisruptionBudget, selects
 from runner.sweep.gather import ReadyPod, ready_pod
 

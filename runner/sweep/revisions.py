@@ -8,8 +8,8 @@ from runner.analyze import Generation, of_controller_revision, of_replica_set
 from runner.analyze import revision_changes as changes_between
 from runner.cluster import Cluster, ClusterError, Resource
 from runner.examine.context import Redact
+from runner.model.changes import RevisionChange
 from runner.model.objects import ControllerRevision, ReplicaSet
-from runner.model.report import RevisionChange
 from runner.permissions import OF_REVISIONS
 from runner.plan import PodPlan
 from runner.select import is_healthy, revision_hash

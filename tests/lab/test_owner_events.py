@@ -9,7 +9,8 @@ import pytest
 
 from lab.handle import Lab
 from runner.kube import KubeCluster, connect
-from runner.model.report import Finding, Severity, Workload
+from runner.model.report import Finding, Severity
+from runner.model.subject import Workload
 from runner.sweep.owner_events import MOST, tell_owners
 from tests.lab import podmedic as pm
 from tests.unit.test_compare import F, finding, run, web

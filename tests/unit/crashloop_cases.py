@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from runner.model.changes import Difference
 from runner.model.examination import TargetCondition
 from runner.model.pod import ContainerState, PodCondition
-from runner.model.report import Difference
 from tests.unit.examinations import crashloop_steps as steps
 from tests.unit.examinations import event, exited, running, waiting
 

@@ -3,8 +3,9 @@ together."""
 
 from typing import Any
 
+from runner.model.changes import ConfigurationChange
 from runner.model.pod import EnvVar, Proxied
-from runner.model.report import ConfigurationChange, PodRef
+from runner.model.subject import PodRef
 from tests.unit.crashloop_cases import pending
 from tests.unit.examinations import FINISHED, SHOP, event, running
 from tests.unit.examinations import crashloop_steps as steps

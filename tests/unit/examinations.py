@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from runner.analyze import judge
+from runner.model.changes import ConfigurationChange, Difference
 from runner.model.examination import Blocked, Examination, LogExcerpt, TargetCondition
 from runner.model.objects import Service
 from runner.model.pod import (
@@ -27,14 +28,8 @@ from runner.model.pod import (
     StateWaiting,
     VolumeMount,
 )
-from runner.model.report import (
-    ConfigurationChange,
-    Difference,
-    Finding,
-    StepOutcome,
-    StepResult,
-    Workload,
-)
+from runner.model.report import Finding, StepOutcome, StepResult
+from runner.model.subject import Workload
 from runner.playbook import Playbook
 
 STARTED = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)

@@ -18,7 +18,6 @@ from runner.model.report import (
     OutputInfo,
     PlaybookRef,
     PodOutcome,
-    PodRef,
     PodResult,
     Refuted,
     Report,
@@ -27,8 +26,8 @@ from runner.model.report import (
     Severity,
     StepOutcome,
     StepResult,
-    Workload,
 )
+from runner.model.subject import PodRef, Workload
 from runner.report import summarize
 
 STARTED = datetime(2026, 11, 23, 3, 12, 40, tzinfo=UTC)

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from runner.cli.main import podmedic
 from runner.cluster import ClusterError, ErrorReason, Scope
 from runner.model.pod import Pod
-from runner.model.report import Report, Workload
+from runner.model.report import Report
 from runner.model.seen import Seen
+from runner.model.subject import Workload
 from runner.model.trigger import Aim, PodTarget, Trigger
 from runner.playbook import Playbook, resolve
 from runner.policy import DEFAULT as DEFAULT_POLICY

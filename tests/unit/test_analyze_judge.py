@@ -7,7 +7,8 @@ import pytest
 
 from runner.analyze import explain_exit_code, facts, judge
 from runner.model.examination import Examination
-from runner.model.report import PodRef, StepOutcome, Workload
+from runner.model.report import StepOutcome
+from runner.model.subject import PodRef, Workload
 from runner.playbook import Playbook, load, resolve, vocabulary
 from tests.unit.examinations import (
     crashloop_steps,

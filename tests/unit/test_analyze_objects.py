@@ -29,7 +29,8 @@ from runner.model.pod import (
     PodSpec,
     PodStatus,
 )
-from runner.model.report import Finding, NotEvaluated, Workload
+from runner.model.report import Finding, NotEvaluated
+from runner.model.subject import Workload
 from runner.playbook import load, resolve, vocabulary
 from tests.unit.examinations import exited
 

@@ -17,8 +17,8 @@ from runner.model.report import (
     PodResult,
     Report,
     Severity,
-    Workload,
 )
+from runner.model.subject import Workload
 from runner.report import summarize
 from tests.unit.report_samples import STARTED, pod, ref, report_of, workload
 

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from runner.analyze import configuration_changes, used_config_maps
+from runner.model.changes import ConfigurationChange
 from runner.model.objects import ConfigMap
 from runner.model.pod import Pod
-from runner.model.report import ConfigurationChange, PodRef, Workload
+from runner.model.subject import PodRef, Workload
 from tests.unit.pods import NOW
 
 WEB = Workload(kind="Deployment", namespace="shop", name="web")

@@ -18,7 +18,7 @@ from runner.model.pod import (
     PodStatus,
     StateTerminated,
 )
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.plan import PodPlan
 from runner.select import Skip
 from runner.sweep.objects import with_failed_pods

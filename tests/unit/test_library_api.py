@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from runner.model.changes import Difference
 from runner.model.examination import Examination
 from runner.model.pod import ContainerState, ObjectMeta, PodCondition
-from runner.model.report import Difference
 from runner.playbook import builtin, resolve
 from tests.unit.examinations import (
     STARTED,

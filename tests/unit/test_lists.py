@@ -11,7 +11,7 @@ from runner.cluster import Cluster, ClusterError, ErrorReason
 from runner.examine.context import Redact
 from runner.model.examination import TargetCondition
 from runner.model.pod import Event
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.plan import PodPlan
 from runner.playbook import Playbook
 from runner.sweep.configuration import list_configuration_changes

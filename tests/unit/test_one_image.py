@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from runner.examine import OneImage
-from runner.model.report import Injection, PodOutcome, PodResult, Workload
+from runner.model.report import Injection, PodOutcome, PodResult
+from runner.model.subject import Workload
 from tests.unit.test_tampered import A, B, _Cluster
 
 TAG = "ghcr.io/acme/tools:1"

@@ -13,15 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner import resources
-from runner.model.report import (
-    Difference,
-    Evidence,
-    Finding,
-    PodOutcome,
-    Report,
-    Revision,
-    RevisionChange,
-)
+from runner.model.changes import Difference, Revision, RevisionChange
+from runner.model.report import Evidence, Finding, PodOutcome, Report
 from runner.report import summarize, to_html
 from runner.report.plain import is_terminal_safe
 from tests.unit.report_samples import (

@@ -12,12 +12,12 @@ from runner.model.report import (
     Injection,
     NotEvaluated,
     PodOutcome,
-    PodRef,
     PodResult,
     Report,
     Severity,
     Summary,
 )
+from runner.model.subject import PodRef
 from runner.report import Verdict, summarize, verdicts
 from runner.report.summary import added, verdict
 from runner.report.view import Tone, headline, notices, rows, shown_by, tone, unanswered

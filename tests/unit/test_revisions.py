@@ -7,6 +7,7 @@ import pytest
 
 from runner.analyze import of_controller_revision, of_replica_set, revision_changes
 from runner.analyze.revisions import MAX_DIFFERENCES, differences
+from runner.model.changes import NOT_SHOWN, Revision
 from runner.model.objects import (
     ControllerRevision,
     ControllerRevisionData,
@@ -15,7 +16,7 @@ from runner.model.objects import (
     RevisionTemplate,
 )
 from runner.model.pod import ObjectMeta, OwnerReference, Pod, PodSpec
-from runner.model.report import NOT_SHOWN, Revision, Workload
+from runner.model.subject import Workload
 
 MADE = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 WEB = Workload(kind="Deployment", namespace="shop", name="web")

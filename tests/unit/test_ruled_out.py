@@ -9,7 +9,8 @@ from runner.analyze import judge
 from runner.model.examination import Examination, TargetCondition
 from runner.model.objects import Service, ServicePort, ServiceSpec
 from runner.model.pod import ObjectMeta
-from runner.model.report import PodRef, Refuted, RuledOut
+from runner.model.report import Refuted, RuledOut
+from runner.model.subject import PodRef
 from runner.playbook import Playbook, PlaybookErrors, load, resolve
 from runner.report.details import detail
 from runner.report.markdown import to_markdown

@@ -20,7 +20,7 @@ from runner.model.pod import (
     StateRunning,
     StateWaiting,
 )
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.playbook import Playbook, load
 from runner.select import Replica, controls, sample
 from runner.sweep.choose import Chosen

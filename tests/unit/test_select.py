@@ -8,7 +8,7 @@ import pytest
 from runner.cli.duration import Duration
 from runner.model.examination import TargetCondition as C
 from runner.model.pod import Pod
-from runner.model.report import Workload
+from runner.model.subject import Workload
 from runner.playbook.spec import Owner, Targets
 from runner.select import (
     Skip,

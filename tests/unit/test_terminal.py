@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.report import NotEvaluated, PodOutcome, PodRef, Report
+from runner.model.report import NotEvaluated, PodOutcome, Report
+from runner.model.subject import PodRef
 from runner.report import from_json, render, summary_text, to_json
 from runner.report.plain import cells, is_terminal_safe
 from tests.unit.report_samples import HOSTILE, large_report, pod, report_of, rich_report, workload
