@@ -1,5 +1,6 @@
 """From playbooks and pods to what will be done to each pod. Pure: `podmedic plan` stops here."""
 
+from runner.plan.container import container_for, first_program, name_of, program_of
 from runner.plan.groups import DebuggerGroup, group_playbooks, program_problems
 from runner.plan.pods import (
     InjectionPlan,
@@ -8,17 +9,13 @@ from runner.plan.pods import (
     Selected,
     Services,
     by_state_of,
-    container_for,
-    first_program,
     hold_back,
     knowing_services,
     looking_anywhere,
-    name_of,
     needs_image,
     plan_as,
     plan_injection,
     plan_pod,
-    program_of,
     within,
     without_impossible,
 )

@@ -1,6 +1,5 @@
 """What will be done to one pod."""
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,13 +9,10 @@ from msgspec.structs import replace
 
 from runner.injection import (
     SERVICES_VARIABLE,
-    Built,
     Choice,
     ProfileBounds,
-    build_container,
     choose_profile,
     choose_strategy,
-    container_name,
     expanded,
     missing_capabilities,
     security_for,
@@ -29,11 +25,7 @@ from runner.plan.groups import DebuggerGroup, group_playbooks, program_step
 from runner.playbook import Debugger, Playbook, Step
 from runner.program import (
     FILE_LIMIT_BYTES,
-    LOG_LIMIT_BYTES,
-    TERMINATION_LOG,
     ProgramStep,
-    build,
-    holder,
 )
 from runner.select import Skip, choose_container, conditions_of, skip_reason, workload_of
 
@@ -304,43 +296,6 @@ def _bounded(plan: PodPlan, **bounds: Any) -> PodPlan:
     return replace(plan, injections=injections)
 
 
-def name_of(plan: InjectionPlan, run_id: str, uid: str, attempt: int) -> str:
-    """The container's name for that pod."""
-    prefix = plan.debugger.name_prefix
-    return container_name(run_id, plan.group.sha256, uid, attempt, prefix=prefix)
-
-
-def container_for(
-    pod_plan: PodPlan, plan: InjectionPlan, *, name: str, run_id: str, program: str,
-    strategy: str = "",
-) -> Built:  # fmt: skip
-    """The container as it would be sent; `strategy` is the plan's unless another is named."""
-    return build_container(
-        pod_plan.pod, pod_plan.target_container, plan.debugger,
-        name=name, run_id=run_id, program=program, strategy=strategy or plan.choice.strategy,
-    )  # fmt: skip
-
-
-def first_program(plan: InjectionPlan, name: str) -> str:
-    """What the container of this name runs as its first process."""
-    debugger = plan.debugger
-    # Who waits for a container that is about to die again has nothing to stay for.
-    if debugger.lifetime == "resident" and plan.choice.strategy != "catch":
-        return holder(debugger.ttl_seconds)
-    return program_of(plan, name)
-
-
-def program_of(plan: InjectionPlan, name: str, *, termination_log: str = TERMINATION_LOG) -> str:
-    """The steps as one program, for a container of this name."""
-    return build(
-        [_told(step, plan.services) for step in plan.steps],
-        nonce=name, deadline_seconds=plan.deadline_seconds,
-        # The log counts as well, and stays.
-        log_limit_bytes=min(LOG_LIMIT_BYTES, plan.file_limit_bytes // 2),
-        file_limit_bytes=plan.file_limit_bytes, termination_log=termination_log,
-    )  # fmt: skip
-
-
 def knowing_services(plan: PodPlan, services: Services) -> PodPlan:
     """With what stands behind the Services that the target names, for steps that ask for it."""
     injections = tuple(
@@ -348,14 +303,6 @@ def knowing_services(plan: PodPlan, services: Services) -> PodPlan:
         for i in plan.injections
     )
     return replace(plan, injections=injections)
-
-
-def _told(step: ProgramStep, services: Services) -> ProgramStep:
-    """Not in the environment, by which a container that stays is known again: this changes."""
-    if SERVICES_VARIABLE not in step.script:
-        return step
-    lines = shlex.quote(services.lines)
-    return replace(step, script=f"{SERVICES_VARIABLE}={lines}\n{step.script}")
 
 
 def hold_back(plan: PodPlan, why: Skip) -> PodPlan:

@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from runner.injection import Choice
 from runner.model.pod import Container
+from runner.plan.container import name_of
 from runner.plan.groups import group_playbooks
-from runner.plan.pods import InjectionPlan, PodPlan, name_of, plan_as, plan_by
+from runner.plan.pods import InjectionPlan, PodPlan, plan_as, plan_by
 
 
 def left_in(plan: PodPlan, injection: InjectionPlan, run_id: str) -> Container | None:
