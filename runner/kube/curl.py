@@ -65,12 +65,19 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float | None = None
 
 
+class _Multi(pycurl.AsyncCurlMulti):
+    def go_on(self) -> None:
+        """After a pause: libcurl may hold bytes of which no socket will tell, and does not ask for
+        its timer once more when it had asked for it already."""
+        asyncio.get_running_loop().call_soon(self._drive, pycurl.SOCKET_TIMEOUT, 0)  # type: ignore[attr-defined]
+
+
 class Client:
     """Connections of one process to one server, kept for the next request."""
 
     def __init__(self, at_once: int) -> None:
         """At most `at_once` requests have a connection, those apart that wait for no place."""
-        self._multi = pycurl.AsyncCurlMulti()
+        self._multi = _Multi()
         self._multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
         self._places = asyncio.Semaphore(at_once)
         self._spare: list[pycurl.Curl] = []
@@ -107,7 +114,7 @@ class Response:
     """One exchange. What it takes from libcurl's callbacks it keeps for its one reader."""
 
     def __init__(
-        self, client: Client, multi: pycurl.AsyncCurlMulti, curl: pycurl.Curl,
+        self, client: Client, multi: _Multi, curl: pycurl.Curl,
         places: asyncio.Semaphore | None, outgoing: Outgoing, *, is_whole: bool,
     ) -> None:  # fmt: skip
         self.status = 0
@@ -176,6 +183,7 @@ class Response:
     def resume(self) -> None:
         if not self._is_over and not self.is_closed:
             self._curl.pause(pycurl.PAUSE_CONT)
+            self._multi.go_on()
 
     def close(self) -> None:
         """Give the connection back, or end it when there is more to come."""
