@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 import pycurl
 
+from runner.kube.errors import TEXT_LIMIT
+
 # Of a stream whose reader is slow; libcurl then leaves the rest to the kernel and the peer.
 _UNREAD_LIMIT = 1 << 20
-# Of whatever is no success: it is shown to people.
-REFUSAL_LIMIT = 64 * 1024
 _IDLE_CONNECTION_SECONDS = 30
 _IDLE_CONNECTIONS = 64
 _CLOSED = -1
@@ -118,7 +118,7 @@ class Response:
         places: asyncio.Semaphore | None, outgoing: Outgoing, *, is_whole: bool,
     ) -> None:  # fmt: skip
         self.status = 0
-        self.is_closed = False
+        self._is_closed = False
         self._client = client
         self._multi = multi
         self._curl = curl
@@ -160,7 +160,7 @@ class Response:
         while not self._pieces:
             if self._error is not None:
                 raise self._error
-            if self._is_over or self.is_closed:
+            if self._is_over or self._is_closed:
                 return b""
             await self._wait()
         chunk = b"".join(self._pieces)
@@ -177,19 +177,19 @@ class Response:
 
     def pause(self) -> None:
         """Leave what arrives to the kernel for a while."""
-        if not self._is_over and not self.is_closed:
+        if not self._is_over and not self._is_closed:
             self._curl.pause(pycurl.PAUSE_RECV)
 
     def resume(self) -> None:
-        if not self._is_over and not self.is_closed:
+        if not self._is_over and not self._is_closed:
             self._curl.pause(pycurl.PAUSE_CONT)
             self._multi.go_on()
 
     def close(self) -> None:
         """Give the connection back, or end it when there is more to come."""
-        if self.is_closed:
+        if self._is_closed:
             return
-        self.is_closed = True
+        self._is_closed = True
         if self._is_over:
             self._client.take_back(self._curl)
         else:
@@ -244,7 +244,7 @@ class Response:
 
     def _on_body(self, data: bytes) -> int | None:
         if self._is_whole:
-            if self.status < 300 or self._unread_bytes < REFUSAL_LIMIT:
+            if self.status < 300 or self._unread_bytes < TEXT_LIMIT:
                 self._pieces.append(data)
                 self._unread_bytes += len(data)
             return None
@@ -257,7 +257,7 @@ class Response:
         return None
 
     def _on_end(self, ended: "asyncio.Future[pycurl.Curl]") -> None:
-        if self.is_closed:
+        if self._is_closed:
             if not ended.cancelled():
                 ended.exception()
             return
