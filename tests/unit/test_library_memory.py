@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,39 +271,69 @@ sleep() {
 file $(((100 + n * FILE) * 1048576))
 shmem $((n * SHARED * 1048576))
 slab 0" >"$PODMEDIC_ROOT/sys/fs/cgroup/memory.stat"
+  OPENS
   command sleep .05
 }
 """
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize(
-    ("anon", "file", "shared", "grows"),
-    [
-        ("2", "0", "0", {"anon"}),
-        ("0", "2", "0", {"cache"}),
-        # Files in memory are counted as cache, too.
-        ("0", "1", "1", {"shared"}),
-        ("(n % 4)", "0", "0", set()),  # up and down, as what collects garbage does
-        ("0", "0", "0", set()),
-    ],
-)
-def test_samples(
-    shell: list[str], tmp_path: Path, anon: str, file: str, shared: str, grows: set[str]
-) -> None:
+def samples_of(script: str, shell: list[str], root: Path, **growth: str) -> Any:
+    """Of a container whose only process is the shell itself, which the script takes for another
+    group's: what else the machine runs meanwhile is no part of it."""
     cgroup2(
-        tmp_path, current="0", max=str(200 << 20),
+        root, current="0", max=str(200 << 20),
         stat=f"anon {100 << 20}\nfile {100 << 20}\nshmem 0\nslab 0",
     )  # fmt: skip
     step = step_of("memory-leak", "samples")
-    assert step.script is not None
-    growth = GROWTH.replace("ANON", anon).replace("FILE", file).replace("SHARED", shared)
-    fast = growth + step.script
-    found = run(step.model_copy(update={"script": fast}), shell, PODMEDIC_ROOT=str(tmp_path))
+    assert "/proc/[0-9]*;" in script
+    grown = GROWTH
+    for what in ("ANON", "FILE", "SHARED", "OPENS"):
+        grown = grown.replace(what, growth.get(what.lower(), ":" if what == "OPENS" else "0"))
+    alone = grown + script.replace("/proc/[0-9]*;", "/proc/$$;")
+    return run(step.model_copy(update={"script": alone}), shell, PODMEDIC_ROOT=str(root))
+
+
+def samples_script() -> str:
+    script = step_of("memory-leak", "samples").script
+    assert script is not None
+    elsewhere = script.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")
+    assert elsewhere != script
+    return elsewhere
+
+
+OPENS = 'eval "exec $((n + 2))</dev/null"'  # one more each time
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("growth", "grows"),
+    [
+        ({"anon": "2"}, {"anon"}),
+        ({"file": "2"}, {"cache"}),
+        # Files in memory are counted as cache, too.
+        ({"file": "1", "shared": "1"}, {"shared"}),
+        ({"anon": "(n % 4)"}, set()),  # up and down, as what collects garbage does
+        ({"opens": OPENS}, {"files"}),
+        # Closed again.
+        ({"opens": 'eval "exec $((n % 4 + 3))</dev/null $(((n + 3) % 4 + 3))<&-"'}, set()),
+        ({}, set()),
+    ],
+)
+def test_samples(shell: list[str], tmp_path: Path, growth: dict[str, str], grows: set[str]) -> None:
+    found = samples_of(samples_script(), shell, tmp_path, **growth)
     assert {key.removesuffix("_grows") for key in found if found[key] == "yes"} == grows | {
         "readable"
     }
-    if anon == "2":
+    if growth.get("anon") == "2":
         assert found["anon_kib"] == str(112 << 10)
         assert int(found["anon_kib_per_minute"]) > 12 << 10
         assert found["minutes_to_limit"] == "0"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_open_files_of_our_own_group_are_not_the_containers(
+    shell: list[str], tmp_path: Path
+) -> None:
+    script = step_of("memory-leak", "samples").script
+    assert script is not None
+    assert samples_of(script, shell, tmp_path, opens=OPENS)["files_grows"] == "no"
