@@ -10,16 +10,17 @@ LAB ?= demo
 # Some environments forbid it; compiling every module for every command of the tests is a third of their time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-unit bench lint lab-up lab-down clean venv
+.PHONY: help demo test test-unit test-programs bench lint lab-up lab-down clean venv
 
 help:
-	@echo "make demo       bring up a lab cluster, break things in it, sweep it, show the report"
-	@echo "make test       all tests, on a real cluster that is removed afterwards"
-	@echo "make test-unit  the tests that need no cluster"
-	@echo "make bench      what it costs, beside what it replaces (half an hour, an idle machine)"
-	@echo "make lint       ruff, mypy, import-linter"
-	@echo "make lab-up     a lab cluster to play with (LAB=name)"
-	@echo "make lab-down   remove it"
+	@echo "make demo           bring up a lab cluster, break things in it, sweep it, show the report"
+	@echo "make test           all tests, on a real cluster that is removed afterwards"
+	@echo "make test-unit      the pure tests: no cluster, no other program (half a minute)"
+	@echo "make test-programs  those that run shells and whole commands, without a cluster"
+	@echo "make bench          what it costs, beside what it replaces (half an hour, an idle machine)"
+	@echo "make lint           ruff, mypy, import-linter"
+	@echo "make lab-up         a lab cluster to play with (LAB=name)"
+	@echo "make lab-down       remove it"
 
 venv:
 	@scripts/venv.sh
@@ -34,9 +35,14 @@ test: venv
 	@$(PYTHON) -m pytest --collect-only -qq $(PYTEST_ARGS) >/dev/null 2>&1 || true
 	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
 
+# They compute, so each core has one worker; each worker collects them all.
 test-unit: venv
-	@$(PYTHON) -m lab.prepare unit
-	@$(PYTHON) -m pytest -q -n 4 --dist worksteal tests/unit $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -q -n $(shell nproc) --dist worksteal tests/unit $(PYTEST_ARGS)
+
+# They wait, too.
+test-programs: venv
+	@$(PYTHON) -m lab.prepare programs
+	@$(PYTHON) -m pytest -q -n 4 --dist worksteal tests/programs $(PYTEST_ARGS)
 
 bench: venv
 	@mkdir -p $(ARTIFACTS)

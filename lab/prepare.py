@@ -1,4 +1,4 @@
-"""python -m lab.prepare [unit]: what `make test`, or `make test-unit`, needs beside the lab."""
+"""python -m lab.prepare [programs]: what `make test`, or `make test-programs`, needs installed."""
 
 import shutil
 import sys
@@ -9,11 +9,11 @@ from lab.layout import LabError
 
 # busybox, dash and bash: shells that the step program must run on; shellcheck reads it;
 # util-linux gives a test a root file system of its own; curl is what a playbook calls.
-UNIT_PACKAGES = ("bash", "busybox", "curl", "dash", "gzip", "shellcheck", "util-linux")
+PROGRAM_PACKAGES = ("bash", "busybox", "curl", "dash", "gzip", "shellcheck", "util-linux")
 # chromium: the report is opened in a real browser. prometheus, prometheus-alertmanager,
 # prometheus-pushgateway: promtool, and the real ones. jq: what the documentation shows is run.
 ALL_PACKAGES = (
-    *UNIT_PACKAGES,
+    *PROGRAM_PACKAGES,
     "chromium",
     "jq",
     "prometheus",
@@ -26,8 +26,8 @@ NODE_PACKAGES = ("nodejs", "npm")
 
 def main(arguments: Sequence[str]) -> int:
     try:
-        if list(arguments) == ["unit"]:
-            packages.ensure(UNIT_PACKAGES)
+        if list(arguments) == ["programs"]:
+            packages.ensure(PROGRAM_PACKAGES)
             return 0
         packages.ensure(ALL_PACKAGES)
         if shutil.which("npm") is None or shutil.which("node") is None:

@@ -33,7 +33,7 @@ ELSEWHERE = {
     "kubectl apply -n shop -f cronjob.yaml": "tests/lab/test_cronjob.py",
     "python -m bench": "tests/lab/test_bench.py",
     "podmedic serve": "tests/lab/test_serve.py",
-    "kubectl logs POD": "tests/unit/test_program_run.py reads such logs",
+    "kubectl logs POD": "tests/programs/test_program_run.py reads such logs",
 }
 
 

@@ -1,7 +1,6 @@
 """From steps to the text of a program: what it costs, what it refuses, what Kubernetes sees."""
 
 import re
-import subprocess
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 
 from runner.program import MAX_PROGRAM_BYTES, ProgramStep, build
 from runner.program.text import FIXED, LAST
-from tests.unit.program_runs import NONCE, command, needed, script
+from tests.programs.program_runs import NONCE, command, script
 
 STEP = command("resolve", "getent", "hosts", "db")
 
@@ -104,33 +103,3 @@ def test_kubernetes_expands_nothing(text: str) -> None:
     """`$(HOSTNAME)` and `$$` of a script mean what a shell means by them."""
     program = built(script("script", text), command("argv", "echo", text))
     assert expanded_by_kubernetes(program, EveryName()) == program
-
-
-@settings(max_examples=40)
-@given(
-    words=st.lists(
-        st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-        | st.text(alphabet="$()' \\\n`\"aB_*~#!-"),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_every_word_arrives_as_it_is(words: list[str]) -> None:
-    """The step's line is run by a shell whose `_step` prints its arguments."""
-    line = built(command("argv", "x", *words)).removesuffix(LAST).partition(FIXED)[2]
-    program = f"_step() {{ shift 8; printf '%s\\0' \"$@\"; }}\n{line}"
-    ran = subprocess.run([needed("dash"), "-c", program], capture_output=True, check=True)
-    assert ran.stdout.decode().split("\0")[:-1] == words
-
-
-def test_shellcheck_finds_nothing() -> None:
-    """What it is told to leave alone: -ef (not in POSIX before 2024, but in all our shells)."""
-    program = built(STEP, script("script", "true"))
-    checked = subprocess.run(
-        [needed("shellcheck"), "-s", "sh", "-e", "SC3013", "-"],
-        input=program.encode(),
-        capture_output=True,
-        check=False,
-    )
-    assert checked.stdout.decode() == ""
-    assert checked.returncode == 0

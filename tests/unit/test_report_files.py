@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,24 +72,3 @@ def test_a_directory_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> 
         write_atomically(tmp_path / "file" / "report.json", b"x")
 
     assert str(caught.value) == f"cannot make the directory {tmp_path}/file: File exists"
-
-
-def test_a_write_that_the_kernel_cuts_short_leaves_the_old_file(tmp_path: Path) -> None:
-    """Nothing patched: the process may not write more than 1000 bytes to a file."""
-    (tmp_path / "report.json").write_text("old")
-    program = (
-        "import resource, sys, pathlib\n"
-        "from runner.report import OutputError, write_atomically\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try:\n    write_atomically(pathlib.Path(sys.argv[1]), b'x' * 5000)\n"
-        "except OutputError as error:\n    print(error)\n"
-    )
-
-    said = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "report.json")],
-        check=True, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-
-    assert said.stdout == f"cannot write {tmp_path}/report.json: File too large\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
-    assert (tmp_path / "report.json").read_text() == "old"

@@ -1,6 +1,5 @@
 """A container that stays: what is recognised as one, and how a program gets into it."""
 
-import subprocess
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from runner.injection import build_container, find_resident
 from runner.model.pod import Pod
 from runner.permissions import needs
 from runner.playbook import Debugger, load
-from runner.program import ProgramStep, build, decode, holder, received
+from runner.program import ProgramStep, decode, holder
 from tests.unit.pods import NOW, ago, pod, running
 
 TTL_SECONDS = 3600
@@ -76,38 +75,6 @@ def test_containers_says_which_ones_stay() -> None:
     once = body("r1", "podmedic-a-1", lifetime="once")
     assert [e.resident for e in entries(carrier(EARLIER))] == [True]
     assert [e.resident for e in entries(carrier(once))] == [False]
-
-
-def run_received(cut: int = 0) -> subprocess.CompletedProcess[bytes]:
-    program = build([STEP], nonce="n", deadline_seconds=20, termination_log="/dev/null")
-    command, text = received(program)
-    return subprocess.run(
-        command, input=text[: len(text) - cut], capture_output=True, check=False, timeout=30
-    )
-
-
-def test_a_program_comes_through_stdin_whole() -> None:
-    ran = run_received()
-    result = decode(ran.stdout, nonce="n", steps=[STEP], message=None)
-    (attempt,) = result.steps[0].attempts
-    assert (ran.returncode, result.complete) == (0, True)
-    assert (attempt.exit_code, attempt.stdout.data) == (3, b"hello\n")
-
-
-@pytest.mark.parametrize("cut", [1, 3, 2000])
-def test_a_program_that_did_not_arrive_whole_does_not_begin(cut: int) -> None:
-    ran = run_received(cut)
-    assert (ran.returncode, ran.stdout) == (97, b"")
-
-
-def test_the_holder_ends_at_once_when_told_to() -> None:
-    process = subprocess.Popen(["/bin/sh", "-c", f"echo up; {holder(60)}"], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"up\n"
-    process.terminate()
-    # Terminated before the trap was set it would be -15, which is as quick.
-    assert process.wait(timeout=2) in (0, -15)
-    process.stdout.close()
 
 
 PLAYBOOK = """\

@@ -7,46 +7,19 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from runner.analyze.parse import parse_output
-from runner.playbook import resolve
 from runner.playbook.spec import Step
 from tests.playbooks import every
+from tests.programs.scripts import BUSYBOX, SHELLS, run, step_of
 
-BUSYBOX = shutil.which("busybox")
-SHELLS = [
-    pytest.param(["dash"], id="dash", marks=pytest.mark.skipif(not shutil.which("dash"), reason="no dash")),
-    pytest.param(["busybox", "sh"], id="busybox", marks=pytest.mark.skipif(not BUSYBOX, reason="no busybox")),
-]  # fmt: skip
 SCRIPTS = [
     pytest.param(step, id=f"{name}-{step.name}")
     for name, playbook in every().items()
     for step in playbook.spec.steps
     if step.script
 ]
-
-
-def step_of(playbook: str, name: str) -> Step:
-    return next(step for step in resolve(playbook).spec.steps if step.name == name)
-
-
-def run(step: Step, shell: list[str], path: str | None = None, **env: str) -> Any:
-    """What `steps.NAME.parsed` would be."""
-    program = shutil.which(shell[0])
-    assert program is not None
-    assert step.script is not None
-    done = subprocess.run(
-        [program, *shell[1:], "-c", step.script],
-        env={"PATH": path or os.environ["PATH"], **env},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return parse_output(step.parse, done.stdout.decode()) if step.parse else done.stdout.decode()
 
 
 @pytest.fixture

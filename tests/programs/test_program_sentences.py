@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from runner.program import decode, summary
 from runner.program.frames import MODULUS
-from tests.unit.program_logs import STEPS, line, long_run, read
+from tests.programs.program_logs import STEPS, line, long_run, read
 
 
 def parts(log: bytes) -> list[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.program import StreamRecord
-from tests.unit.program_runs import Shell, command, needed, script, told
+from tests.programs.program_runs import Shell, command, needed, script, told
 
 # Three times in some ten thousand runs, all under load, a stream of one step was not whole; it was
 # not found out why, and the program said so each time.

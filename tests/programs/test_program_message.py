@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from runner.program import ProgramStep, decode_message, summary
-from tests.unit.program_logs import long_run
-from tests.unit.program_runs import NONCE, Ran, Shell, command, script
+from tests.programs.program_logs import long_run
+from tests.programs.program_runs import NONCE, Ran, Shell, command, script
 
 STEPS = (
     script("retried", "exit 12", attempts=2, backoff_seconds=0),

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from runner.program import ProgramResult, decode
 from runner.program.frames import MODULUS
-from tests.unit.program_runs import NONCE, Ran, Shell, command, script
+from tests.programs.program_runs import NONCE, Ran, Shell, command, script
 
 RANDOM = random.Random(7).randbytes(20_000)
 TEXT = b"".join(b"line %d of a text that compresses\n" % n for n in range(2000))

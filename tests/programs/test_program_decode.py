@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from runner.program import ProgramResult, decode
 from runner.program.frames import KINDS, cksum
-from tests.unit.program_logs import RANDOM, STEPS, TEXT, line, long_run, read, short_run
-from tests.unit.program_runs import NONCE, Ran, command
+from tests.programs.program_logs import RANDOM, STEPS, TEXT, line, long_run, read, short_run
+from tests.programs.program_runs import NONCE, Ran, command
 
 
 def assert_nothing_wrong_is_proven(result: ProgramResult, truth: ProgramResult) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from runner import journal
 from runner.report.document import from_json
-from tests.unit.full_disk import Disk
+from tests.programs.full_disk import Disk
 from tests.unit.one_pod import OnePod
 from tests.unit.pods import NOW
 from tests.unit.test_verify import command
