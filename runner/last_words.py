@@ -79,6 +79,9 @@ _POINTS_ELSEWHERE = re.compile(
     r"|\bnot create the Java Virtual Machine\b|\bA fatal exception has occurred\. Program will exit"
     r"|^npm (?:ERR!|error) *(?:$|To see a list of|npm run|/|A complete log)"
     r"|: Unable to open logs$|^no listening sockets available"
+    r"|\berrors?(?:\(s\))? found in (?:the )?config"
+    # Spring: the cause stands elsewhere, or behind a colon
+    r"|\bError creating bean with name '[^']*'[^:]*$|\bApplication run failed$"
 )
 """It only tells that something else failed."""
 _MORE = re.compile(

@@ -152,7 +152,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "authentication-failed",
         {"log": "connection to server failed: fe_sendauth: no password supplied\n", "spec": from_secret(optional=False)},
-        "Container app exits with code 1 because the other side does not accept its credentials: no password supplied. From Secrets it has DB_PASSWORD (Secret shop-db, key password).",
+        "Container app exits with code 1 because the other side does not accept its credentials: connection to server failed: fe_sendauth: no password supplied. From Secrets it has DB_PASSWORD (Secret shop-db, key password).",
     ),
     (
         "migration-locked",

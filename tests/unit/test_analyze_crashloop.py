@@ -13,6 +13,7 @@ from tests.unit.crashloop_cases import CASES as STATE_CASES
 from tests.unit.crashloop_cases import WENT
 from tests.unit.crashloop_cause_cases import CASES as CAUSE_CASES
 from tests.unit.crashloop_class_cases import CASES as CLASS_CASES
+from tests.unit.crashloop_family_cases import CASES as FAMILY_CASES
 from tests.unit.crashloop_log_cases import CASES as LOG_CASES
 from tests.unit.examinations import (
     STARTED,
@@ -29,7 +30,7 @@ from tests.unit.examinations import (
 )
 
 CRASHLOOP = resolve("crashloop")
-CASES = [*STATE_CASES, *LOG_CASES, *CAUSE_CASES, *CLASS_CASES]
+CASES = [*STATE_CASES, *LOG_CASES, *CAUSE_CASES, *CLASS_CASES, *FAMILY_CASES]
 
 
 def found(one: Any) -> list[Finding]:
