@@ -78,6 +78,7 @@ def object_facts(one: ObjectExamination, around: Surroundings, now: datetime) ->
         "container": "",
         "selector": "",
         "shells": [],
+        "preStops": [],
         "target": "",
     }
     if one.controller is not None and (target := one.controller.spec.scale_target_ref):
@@ -90,6 +91,7 @@ def object_facts(one: ObjectExamination, around: Surroundings, now: datetime) ->
         about["gracePeriodSeconds"] = meta.deletion_grace_period_seconds or 0
         about["deletedSeconds"] = about["deletingSeconds"] + about["gracePeriodSeconds"]
         about["shells"] = [name for pod in one.pods for name in _shells(pod)]
+        about["preStops"] = [each for pod in one.pods for each in _pre_stops(pod)]
     if one.kind == "Job":
         about.update(_last_exit(one.pods))
     if one.service is None:
@@ -131,6 +133,15 @@ def _last_exit(pods: Sequence[Pod]) -> dict[str, Any]:
         return {}
     _, name, code = max(failed)
     return {"container": name, "exitCode": code}
+
+
+def _pre_stops(pod: Pod) -> Iterator[dict[str, str]]:
+    running = {status.name for status, _ in app_statuses(pod) if status.state.running is not None}
+    for container in pod.spec.containers:
+        hook = (container.lifecycle or {}).get("preStop")
+        if container.name in running and isinstance(hook, Mapping) and hook:
+            words = (hook.get("exec") or {}).get("command") or [*hook]
+            yield {"container": container.name, "hook": " ".join(str(word) for word in words)}
 
 
 def _shells(pod: Pod) -> Iterator[str]:

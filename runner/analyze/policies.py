@@ -93,8 +93,13 @@ class Policies:
                 found.setdefault((one.host, one.port, one.direction), one)
         if not ours and not found:
             return examination
-        blocked = tuple(found.values())
-        return msgspec.structs.replace(examination, policies=_names(ours), blocked=blocked)
+        rules = [rule for each in ours for rule in each.spec.egress or ()]
+        return msgspec.structs.replace(
+            examination,
+            policies=_names(ours),
+            without_dns=() if any(map(_may_allow_dns, rules)) else _names(ours),
+            blocked=tuple(found.values()),
+        )
 
     def _blocked(
         self, us: _Side, ours: Sequence[NetworkPolicy], host: str, port: int
@@ -221,6 +226,7 @@ def _side_of(pod: Pod) -> _Side:
 def policy_facts(examination: Examination) -> Mapping[str, object]:
     return {
         "egress": list(examination.policies),
+        "withoutDns": list(examination.without_dns),
         "blocked": [
             {**msgspec.structs.asdict(each), "policies": ", ".join(each.policies)}
             for each in examination.blocked
@@ -269,6 +275,15 @@ def _may_allow(
     ports = not rule.ports or any(_covers(each, port, side) for each in rule.ports)
     return ports and (
         not peers or any(_may_mean(each, policy.metadata.namespace, side) for each in peers)
+    )
+
+
+def _may_allow_dns(rule: PolicyRule) -> bool:
+    """To whomever: where the DNS server of a pod is, nobody told us."""
+    return not rule.ports or any(
+        not isinstance(each.port, int) or each.port <= _DNS <= (each.end_port or each.port)
+        for each in rule.ports
+        if each.protocol != "SCTP"
     )
 
 

@@ -6,6 +6,7 @@ same when they differ in numbers only. An answer that a client gets is none, nor
 was followed by better news.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -77,6 +78,27 @@ _KINDS: Mapping[str, Any] = {
         r"unknown (?:database|column)", r"Table '[^']*' doesn't exist", r"UndefinedTable",
         r"invalid object name",
     ),
+    "absent": _any(
+        r"UNKNOWN_TOPIC_OR_PARTITION", r"UnknownTopicOrPartition", r"NoSuchBucket",
+        r"\b(?:topic|queue|exchange|vhost|virtual host|bucket|stream|keyspace|index|collection)\b"
+        r"[^\n]{0,60}(?:not found|does not exist|doesn't exist|not present in metadata|is unknown)",
+        r"\bno (?:such )?(?:topic|queue|exchange|vhost|bucket|stream|keyspace|index)\b",
+    ),
+    "locked": _any(
+        r"waiting for (?:the )?(?:change ?log|migration|schema|database|advisory|table|file) lock",
+        r"(?:could not|cannot|can't|unable to|failed to) (?:acquire|obtain|get)"
+        r" (?:the |a |an )?(?:\w+ ){0,3}lock\b", r"\block(?:ed)? (?:is )?(?:already )?held by",
+        r"database is locked",
+    ),
+    "exhausted": _any(
+        r"too many (?:clients|connections)", r"connection slots are reserved",
+        r"OOM command not allowed", r"flood[- ]stage", r"read-only-allow-delete", r"MISCONF ",
+    ),
+    # Whoever limits others says much the same.
+    "limited": _any(
+        r"(?:->|=>|returned|answered|responded|got|received)[ :]{1,3}(?:with |an? )?429\b",
+        r"429 client error", r"ThrottlingException", r"RequestLimitExceeded",
+    ),
     "slow": _any(
         r"worker timeout", r"\bstatement timeout", r"lock wait timeout",
         r"query (?:timed out|timeout)",
@@ -98,6 +120,7 @@ _ANY_KIND: Mapping[str, Any] = {
     "any": _any(
         r"\b(?:error|fatal|warn(?:ing)?|fail(?:ed|ure|ing)?|exception|cannot|unable|denied|refused)\b",
         r"\b(?:timed? ?out|unavailable|blocked|missing|retrying|waiting|not (?:ready|available))\b",
+        r"\b(?:not (?:found|yet)|sleeping|still|wants?|expect(?:s|ed)|polling|try(?:ing)? again)\b",
         r"[a-z](?:Error|Exception)\b",
     )
 }
@@ -122,6 +145,8 @@ _NOT_BETTER = re.compile(
     r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:be )?(?:\w+ )?"
     r"(?:connected|established|ready|healthy|ok)\b"
 )
+# Where programs that write JSON put what belongs to their message.
+_INNER_KEYS = ("error", "err", "exception", "attr", "fields", "context", "data", "extra", "details")
 # A line that tells of the end of the trouble, too.
 _OVER = re.compile(r"(?i)\b(?:recovered|reconnected|succeeded)\b")
 _DONE = re.compile(
@@ -212,7 +237,23 @@ def _kind(line: str, kinds: Mapping[str, Any]) -> str:
         return ""
     if "upstream" not in line and (_ACCESS_LOG.search(line) or _VISITORS.search(line)):
         return ""
+    if line.startswith("{") and not kinds[kind].search(_own_words(line)):
+        return ""
     return kind
+
+
+def _own_words(line: str) -> str:
+    """Of a line of JSON what its program says itself: it may carry what others said, as a forwarder
+    of logs does."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(told, Mapping):
+        return line
+    own = [str(value) for value in told.values() if not isinstance(value, Mapping)]
+    inner = [str(told[key]) for key in _INNER_KEYS if key in told]
+    return "\n".join([*own, *inner])
 
 
 def _goes_on(one: _Same, lines: Sequence[str], end: datetime | None) -> bool:

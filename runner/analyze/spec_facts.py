@@ -38,7 +38,8 @@ def of_spec(spec: Container, pod: Pod) -> dict[str, Any]:
         "livenessProbe": spec.liveness_probe is not None,
         "readinessProbe": spec.readiness_probe is not None,
         "startupProbe": spec.startup_probe is not None,
-        "postStart": _post_start(spec),
+        "postStart": _hook(spec, "postStart"),
+        "memoryVolumes": list(_memory_volumes(spec, pod)),
         "probes": {
             "liveness": _asks(spec, spec.liveness_probe),
             "readiness": _asks(spec, spec.readiness_probe),
@@ -49,6 +50,7 @@ def of_spec(spec: Container, pod: Pod) -> dict[str, Any]:
         "heapFillsLimit": _heap_fills_limit(spec),
         **dict(_limits(spec)),
         **dict(_user(spec, pod)),
+        **dict(_delay(spec)),
     }
 
 
@@ -131,6 +133,12 @@ def _user(spec: Container, pod: Pod) -> Iterator[tuple[str, int]]:
             return
 
 
+def _delay(spec: Container) -> Iterator[tuple[str, int]]:
+    delay = (spec.readiness_probe or {}).get("initialDelaySeconds")
+    if isinstance(delay, int):
+        yield "readinessDelaySeconds", delay
+
+
 def _asks(spec: Container, probe: Mapping[str, Any] | None) -> str:
     """What a probe asks for, in words."""
     if probe is None:
@@ -157,8 +165,14 @@ def _resource(spec: Container, kind: str, name: str) -> str:
     return str(amounts.get(name, "")) if isinstance(amounts, Mapping) else ""
 
 
-def _post_start(spec: Container) -> str:
-    hook = (spec.lifecycle or {}).get("postStart")
+def _memory_volumes(spec: Container, pod: Pod) -> Iterator[str]:
+    """Where what it writes counts against its memory limit."""
+    names = {v.name for v in pod.spec.volumes if (v.empty_dir or {}).get("medium") == "Memory"}
+    return (mount.mount_path for mount in spec.volume_mounts if mount.name in names)
+
+
+def _hook(spec: Container, name: str) -> str:
+    hook = (spec.lifecycle or {}).get(name)
     command = hook.get("exec") if isinstance(hook, Mapping) else None
     words = command.get("command") if isinstance(command, Mapping) else None
     return " ".join(str(word) for word in words) if isinstance(words, list) else ""

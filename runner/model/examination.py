@@ -64,10 +64,11 @@ class Examination(Value, frozen=True, kw_only=True):
     are those that select the pod, `changes` what is different in its workload's pod template since
     the last good revision, `configuration_changes` which ConfigMaps of the container were changed
     since the pod was made, `policies` the names of the NetworkPolicies that restrict where the pod
-    may connect to, `called` the names of the Services whose addresses its logs have, by address,
-    `meant` those that it may mean by a host that no Service of its namespace is called. `unknown`
-    maps a fact (`events`, `logs`, `services`, `changes`, `policies`,
-    `configurationChanges`) to the reason why it could not be had: `forbidden: list events`."""
+    may connect to, `without_dns` the same where none of them lets it ask a DNS server, `called` the
+    names of the Services whose addresses its logs have, by address, `meant` those that it may mean
+    by a host that no Service of its namespace is called. `unknown` maps a fact (`events`, `logs`,
+    `services`, `changes`, `policies`, `configurationChanges`) to the reason why it could not be
+    had: `forbidden: list events`."""
 
     pod: Pod
     workload: Workload
@@ -80,6 +81,7 @@ class Examination(Value, frozen=True, kw_only=True):
     changes: tuple[Difference, ...] = ()
     configuration_changes: tuple[ConfigurationChange, ...] = ()
     policies: tuple[str, ...] = ()
+    without_dns: tuple[str, ...] = ()
     blocked: tuple[Blocked, ...] = ()
     called: dict[str, str] = {}
     meant: dict[str, str] = {}

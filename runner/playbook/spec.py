@@ -27,7 +27,7 @@ _Confidence = Annotated[Confidence, Field(strict=False)]
 _Condition = Annotated[TargetCondition, Field(strict=False)]
 
 
-_OTHER_POLICIES = re.compile(r"(?<![.\w])policies\b(?!\.blocked\b)")
+_OTHER_POLICIES = re.compile(r"(?<![.\w])policies\b(?!\.(?:blocked|withoutDns)\b)")
 
 
 class Owner(Spec):

@@ -61,6 +61,9 @@ CONTAINER = {
     "probes": "map from `liveness`, `readiness` and `startup` to what that probe asks for, "
     "`GET /healthz on port http (8080)`; empty when there is none",
     "postStart": "command of its postStart hook, empty when there is none",
+    "memoryVolumes": "list of the paths where it mounts an emptyDir with medium `Memory`, which "
+    "counts against its memory limit",
+    "readinessDelaySeconds?": "initialDelaySeconds of its readiness probe, where that says one",
 }
 POD = {
     "namespace": "",
@@ -109,6 +112,7 @@ OBJECT = {
     "gracePeriodSeconds?": "how long its containers may take to end; only then",
     "shells": "of a `Pod`: names of running containers whose first process is a shell with a "
     "script that neither hands SIGTERM on (`exec`) nor handles it (`trap`)",
+    "preStops": "of a `Pod`: list of {container, hook} of running containers with a preStop hook",
     "target": "of a HorizontalPodAutoscaler: what it scales, `Deployment/web`; else empty",
     "finalizers": "list of words",
     "conditions": "map from type (`ReplicaFailure`, `Failed`) to {status, reason, message}",
@@ -135,6 +139,8 @@ SERVICE = {
 }
 POLICIES = {
     "egress": "names of the NetworkPolicies that restrict where the pod may connect to",
+    "withoutDns": "the same names where none of their rules lets anything out to port 53, so that "
+    "the pod can ask no DNS server; else empty",
     "blocked": "list of {host, port, policies, direction}: hosts that the container's "
     "configuration names, and of each the port (of its pods, where it is a Service) that no rule "
     "lets through: of those NetworkPolicies (direction `egress`), or of those that select the pods "
@@ -172,9 +178,9 @@ LOGS = {
     "repeats": "list of {kind, words, line, count, lines, first, last, perMinute, target, "
     "service}: errors that `current` of a running container says again and again, still at its "
     "end; kind is `refused`, `unresolved`, `untrusted`, `denied`, `rejected`, `silent`, `full`, "
-    "`limit`, `schema`, `slow` or `broken`; first and last are the times that the lines tell, if "
-    "they do; target is HOST:PORT, if there is one, and service the name of the Service whose "
-    "address that is",
+    "`limit`, `schema`, `absent`, `locked`, `exhausted`, `limited`, `slow` or `broken`; first and "
+    "last are the times that the lines tell, if they do; target is HOST:PORT, if there is one, and "
+    "service the name of the Service whose address that is",
     "complaint": "what `last` of a container that is not ready says again and again, "
     "errors of whatever kind and what it waits for, where `repeats` is empty; else empty",
     "neighbours": "list of the same for the other containers of the pod, each with `container`, "

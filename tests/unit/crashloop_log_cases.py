@@ -76,12 +76,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         # What is not found is what it waits for.
-        "init-still-running",
+        "init-waits-by-its-log",
         {
             "init": True, "restarts": 0, "state": running(), "steps": steps(),
             "log": "table orders: relation not found yet\nwaiting\n" * 3,
         },
-        "The pod does not start because its init container app still runs. The last line of its log: waiting",
+        "The pod does not start because its init container app still runs; its log says again and again: table orders: relation not found yet",
     ),
     (
         "readiness-port-closed",

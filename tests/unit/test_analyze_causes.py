@@ -254,7 +254,6 @@ def test_what_it_said_before_a_liveness_probe_killed_it_is_told() -> None:
     ("why", "said"),
     [
         ('Get "http://10.0.0.1:8443/": read tcp: read: connection reset by peer', "scheme: HTTPS"),
-        ('Get "https://10.0.0.1:80/": server gave HTTP response to HTTPS client', "scheme: HTTP "),
     ],
 )
 def test_a_probe_of_the_wrong_scheme(why: str, said: str) -> None:

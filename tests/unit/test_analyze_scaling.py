@@ -51,15 +51,18 @@ def scaler(type_: str, reason: str, message: str, age: int = 300) -> Controller:
     )
 
 
-def leaving(*command: str, asked: int = 40, grace: int = 600, state: ContainerState) -> Pod:
-    """A pod that was deleted so many seconds ago."""
+def leaving(
+    *command: str, asked: int = 40, grace: int = 600, state: ContainerState, hook: str = ""
+) -> Pod:
+    """A pod that was deleted so many seconds ago; `hook` is its preStop hook."""
+    stop = {"preStop": {"exec": {"command": hook.split()}}} if hook else None
     return Pod(
         metadata=ObjectMeta(
             name="web-0", namespace="shop", uid="u",
             deletion_timestamp=NOW + timedelta(seconds=grace - asked),
             deletion_grace_period_seconds=grace,
         ),
-        spec=PodSpec(containers=(Container(name="app", command=command),)),
+        spec=PodSpec(containers=(Container(name="app", command=command, lifecycle=stop),)),
         status=PodStatus(container_statuses=(ContainerStatus(name="app", state=state),)),
     )  # fmt: skip
 
@@ -121,16 +124,38 @@ def test_a_shell_that_ignores_sigterm() -> None:
     )
 
 
+def test_a_pre_stop_hook_that_does_not_end() -> None:
+    # What its first process would do with SIGTERM is not known: it gets none yet.
+    pod = leaving("sh", "-c", "work", asked=120, state=running(), hook="drain --all")
+    ((rule, message, _),) = said(Objects(), pod)
+    assert rule == "pre-stop-hook-runs"
+    assert message == (
+        "The pod is being deleted, and container app still runs because its preStop hook (drain "
+        "--all) has not ended: until then it is not even told to end, and only the end of the grace "
+        "period of 600 s ends both."
+    )
+
+
 @pytest.mark.parametrize(
     "pod",
     [
+        leaving("/app", asked=119, state=running(), hook="sleep 20"),
+        leaving("/app", asked=190, state=exited(0), hook="sleep 20"),
         leaving("sh", "-c", "while true; do sleep 5; done", asked=29, state=running()),
         leaving("/bin/bash", "-ec", "trap stop TERM; work", state=running()),
         leaving("sh", "-c", "exec work", state=running()),
         leaving("/app", "-c", "work", state=running()),
         leaving("sh", "-c", "work", state=exited(0)),
     ],
-    ids=["just deleted", "handles it", "hands it on", "no shell", "ended"],
+    ids=[
+        "a hook of its own",
+        "a hook that ended",
+        "just deleted",
+        "handles it",
+        "hands it on",
+        "no shell",
+        "ended",
+    ],
 )
 def test_what_ends_in_its_own_time(pod: Pod) -> None:
     assert said(Objects(), pod) == []
