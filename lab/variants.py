@@ -53,13 +53,17 @@ class Variant:
 def variant(manifest: str, expected: Mapping[str, Any], seed: int) -> Variant:
     """Of one workload, and of what must be said of it."""
     chance = random.Random(f"{seed} {manifest}")
-    documents = [each for each in yaml.safe_load_all(manifest) if each]
+    documents = [each for each in yaml.load_all(manifest, yaml.CSafeLoader) if each]
     wanted = dict(expected)
     if "speaks" in wanted:
         wanted = _in_other_words(documents, wanted, chance)
     names = _new_names(documents, chance)
-    text = _renamed(yaml.safe_dump_all(documents, sort_keys=False, width=1000), names)
-    return Variant(text, yaml.safe_load(_renamed(yaml.safe_dump(wanted, width=1000), names)))
+    text = _renamed(_dumped(documents), names)
+    return Variant(text, yaml.load(_renamed(_dumped([wanted]), names), yaml.CSafeLoader))
+
+
+def _dumped(documents: Sequence[Any]) -> str:
+    return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=False, width=1000))
 
 
 def _in_other_words(

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from functools import cache
 
-from runner.playbook import Playbook, builtin, load_file
+from runner.playbook import Playbook, builtin, resolve
 
 
 @cache
 def every() -> dict[str, Playbook]:
     """By name, in order."""
-    return {path.stem: load_file(path) for path in builtin()}
+    return {path.stem: resolve(path.stem) for path in builtin()}
 
 
 def with_included(name: str) -> Iterator[Playbook]:

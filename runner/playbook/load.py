@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -174,9 +175,7 @@ def resolve(name_or_path: str) -> Playbook:
     """
     files = {path.stem: path for path in builtin()}
     if name_or_path in files:
-        playbook = load_file(files[name_or_path])
-        playbook.was_read("built-in", playbook.text, playbook.sha256)
-        return playbook
+        return _built_in(files[name_or_path])
     if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
         return load_file(name_or_path)
     hint = did_you_mean(name_or_path, list(files))
@@ -185,6 +184,14 @@ def resolve(name_or_path: str) -> Playbook:
         'a path needs a "/"'
     )
     raise UnknownPlaybookError(message)
+
+
+@cache
+def _built_in(path: Path) -> Playbook:
+    """Read once, however many include it: it is frozen, and its file is part of the program."""
+    playbook = load_file(path)
+    playbook.was_read("built-in", playbook.text, playbook.sha256)
+    return playbook
 
 
 def _another_document(value: Any, model: type[Model]) -> Problem | None:

@@ -24,6 +24,7 @@ from runner.report.plain import cut as cut_off
 from runner.report.plain import squeezed
 from runner.sweep.owner_events import note_of
 from runner.traces import spans_of
+from tests.unit.bombs import zeros
 from tests.unit.bundles import run_directory, verified
 from tests.unit.planted import ANYWHERE, BASE62, NAMED, SHAPED, URLS, drawn, password
 from tests.unit.report_samples import pod, report_of, rich_report, step, workload
@@ -108,7 +109,7 @@ def test_what_is_packed_in_a_file_is_searched_to_its_end(chunk_bytes: int) -> No
 
 def test_what_never_ends_when_it_is_unpacked_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.bundle.scan._MAX_UNPACKED_BYTES", 10 << 20)
-    bomb = gzip.compress(bytes(20 << 20))
+    bomb = zeros(20)
     for path, data in (("evidence.json.gz", bomb), ("artifacts/x.tar", bytes(512) + bomb)):
         scan = SecretScan(Redactor(b"k"))
         file = File(path=path, sha256="", bytes=0)

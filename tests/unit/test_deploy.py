@@ -1,6 +1,7 @@
 """What lies in deploy/ and is made of something else is as it would be made now."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,23 @@ from lab.deploy import CHART, SWEPT_BY_DEFAULT, chart_files
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_bytes())
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+FILES = sorted(path.name for path in (CHART / "files").iterdir())
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 
-@pytest.mark.parametrize("name", sorted(chart_files()))
+@cache
+def made() -> dict[str, str]:
+    return chart_files()
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_the_charts_files_are_those_of_our_compilers(name: str) -> None:
     written = (CHART / "files" / name).read_text()
-    assert written == chart_files()[name], "python -m lab.deploy makes it anew"
+    assert written == made()[name], "python -m lab.deploy makes it anew"
 
 
-def test_no_file_is_left_over() -> None:
-    assert {path.name for path in (CHART / "files").iterdir()} == set(chart_files())
+def test_no_file_is_missing_or_left_over() -> None:
+    assert set(FILES) == set(made())
 
 
 def test_permissions_are_for_what_is_swept_by_default() -> None:

@@ -12,7 +12,7 @@ from tests.unit.examinations import crashloop_steps as steps
 from tests.unit.examinations import examination, exited, findings_of
 
 CRASHLOOP = resolve("crashloop")
-PROGRAMS = yaml.safe_load((Path(__file__).parent / "known_programs.yaml").read_text())
+PROGRAMS = yaml.load((Path(__file__).parent / "known_programs.yaml").read_bytes(), yaml.CSafeLoader)
 
 
 @pytest.mark.parametrize("known", PROGRAMS, ids=[each["program"] for each in PROGRAMS])

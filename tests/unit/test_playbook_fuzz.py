@@ -7,17 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.playbook import PlaybookErrors, builtin, load
-from runner.playbook.schema import json_schema
-from tests.unit.test_playbook_schema import GOOD, playbook
+from tests.unit.test_playbook_schema import GOOD, SCHEMA, playbook
 
 SETTINGS = settings(max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck))
 TEXTS = [path.read_text() for path in builtin()]
 FIELDS = sorted(
-    {
-        field
-        for part in json_schema()["definitions"].values()
-        for field in part.get("properties", {})
-    }
+    {field for part in SCHEMA["definitions"].values() for field in part.get("properties", {})}
 )
 WORDS = st.sampled_from([*FIELDS, "steps.a.parsed", "{{ x", "(?P<a>", "a ==", "logs.last", "5"])
 VALUES = st.recursive(

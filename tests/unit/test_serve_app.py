@@ -16,6 +16,7 @@ from runner.serve.app import MAX_SIGNED_AT_ONCE, Service
 from runner.serve.auth import Auth
 from runner.triggers.request import SIGNATURE, TIMESTAMP
 from tests.unit.alerts import body
+from tests.unit.bombs import zeros
 from tests.unit.test_serve_store import World
 
 TOKEN = "a-token-of-the-tests"
@@ -102,7 +103,7 @@ async def test_headers_that_are_no_text_are_those_of_strangers(tmp_path: Path) -
 
 
 async def test_a_packed_body_counts_by_what_is_in_it(tmp_path: Path) -> None:
-    bomb = gzip.compress(bytes(256 << 20))
+    bomb = zeros(256)
     async with served(tmp_path) as serve:
         tracemalloc.start()
         assert await serve.alerts(bomb, encoding="gzip") == 413

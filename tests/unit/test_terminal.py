@@ -128,7 +128,7 @@ def test_json_and_yaml_hold_everything() -> None:
     report = rich_report()
 
     assert from_json(render(report, "json").encode()) == report
-    values = yaml.safe_load(render(report, "yaml"))
+    values = yaml.load(render(report, "yaml"), yaml.CSafeLoader)
     assert from_json(msgspec.json.encode(values)) == report
     assert render(report, "yaml").startswith(
         "apiVersion: podmedic.io/v1alpha1\nkind: Report\nrun:\n  id: 20261123-031240-k3f9\n"

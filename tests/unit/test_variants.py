@@ -14,8 +14,8 @@ BROKEN = [case for case in cases() if case.broken]
 @pytest.mark.parametrize("case", BROKEN, ids=[case.name for case in BROKEN])
 def test_a_variant_can_be_deployed_and_judged(case: Case) -> None:
     made = varied(case, 7)
-    before = list(yaml.safe_load_all(case.manifest))
-    after = list(yaml.safe_load_all(made.manifest))
+    before = list(yaml.load_all(case.manifest, yaml.CSafeLoader))
+    after = list(yaml.load_all(made.manifest, yaml.CSafeLoader))
     assert [each["kind"] for each in after] == [each["kind"] for each in before if each]
     named = {f"{each['kind']}/{each['metadata']['name']}" for each in after}
     assert made.expected["workload"] in named
@@ -64,7 +64,7 @@ EXPECTED = {
 
 def test_names_are_changed_everywhere_at_once() -> None:
     made = variant(MANIFEST, EXPECTED, 5)
-    deployment, service = yaml.safe_load_all(made.manifest)
+    deployment, service = yaml.load_all(made.manifest, yaml.CSafeLoader)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     workload, host = deployment["metadata"]["name"], service["metadata"]["name"]
     port, name = service["spec"]["ports"][0]["port"], container["env"][0]["name"]

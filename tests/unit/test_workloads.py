@@ -20,7 +20,7 @@ def test_there_are_enough() -> None:
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_each_says_what_it_is(case: Case) -> None:
     """Manifests without a namespace of their own, and an expectation that can be checked."""
-    documents = list(yaml.safe_load_all(case.manifest))
+    documents = list(yaml.load_all(case.manifest, yaml.CSafeLoader))
     assert documents
     assert all("namespace" not in document["metadata"] for document in documents)
     expected = case.expected
