@@ -21,7 +21,9 @@ RULE = """
 
 def test_what_is_used_stands_before_ones_own() -> None:
     crashloop = resolve("crashloop")
-    mine = load(HEAD + "  use: [crashloop/endpoints, 'crashloop/init-waits-*']" + RULE, "mine.yaml")
+    mine = load(
+        HEAD + "  use: [crashloop/endpoints, 'crashloop/init-waits-for-*']" + RULE, "mine.yaml"
+    )
     assert [step.name for step in mine.spec.steps] == ["endpoints"]
     assert mine.spec.steps[0] in crashloop.spec.steps
     assert [rule.id for rule in mine.spec.findings] == [
