@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import analysis, concurrency, kubectl_debug, real, selection, simulated, startup
+from bench import (
+    analysis,
+    concurrency,
+    kubectl_debug,
+    real,
+    selection,
+    simulated,
+    startup,
+    unit_tests,
+)
 from bench.measure import VOID, document
 from lab.handle import Lab
 from lab.layout import LabError
@@ -30,6 +39,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Lab, int], Mapping[str, Any]], int]] = 
     "simulated": (simulated.measure, 3),
     "selection": (selection.measure, 3),
     "analysis": (analysis.measure, 3),
+    "unit_tests": (unit_tests.measure, 1),
 }
 """What measures, and how often it does."""
 
