@@ -72,21 +72,23 @@ PANIC = b"panic: runtime error: index out of range [7] with length 3"
 TRACE = b"goroutine 1 [running]:\nmain.main()\n\t/app/main.go:12 +0x1d"
 
 
-def with_panic_at(index: int) -> bytes:
-    lines = [*FILLER[:index], PANIC, TRACE, *FILLER[index:]]
+def with_panic_at(index: int, count: int = len(FILLER)) -> bytes:
+    lines = [*FILLER[:index], PANIC, TRACE, *FILLER[index:count]]
     return b"\n".join(lines) + b"\n"
 
 
-@pytest.mark.parametrize("index", [0, 1, 20_000, 39_000])
-@pytest.mark.parametrize("chunk", [7, 65_536])
-def test_the_reason_is_found_where_it_is(index: int, chunk: int) -> None:
-    """A megabyte of log, of which the last 200 lines say nothing."""
-    kubelet = Kubelet(with_panic_at(index), chunk)
+# A megabyte of log, and one that comes in pieces shorter than a line.
+@pytest.mark.parametrize(("count", "chunk"), [(40_000, 65_536), (4_000, 7)])
+@pytest.mark.parametrize("place", [0, 1, 0.5, 0.9])
+def test_the_reason_is_found_where_it_is(place: float, count: int, chunk: int) -> None:
+    """The last 200 lines say nothing."""
+    index = int(place * count) if 0 < place < 1 else int(place)
+    kubelet = Kubelet(with_panic_at(index, count), chunk)
     (log,), problem = read(
         pod(terminated(2)), kubelet, tail_lines=200, limit_bytes=65_536, search_bytes=4 << 20
     )
     assert problem == ""
-    assert log.text.encode() == b"\n".join(FILLER[-200:]) + b"\n"
+    assert log.text.encode() == b"\n".join(FILLER[count - 200 : count]) + b"\n"
     around = [*FILLER[max(index - 59, 0) : index], PANIC, TRACE, *FILLER[index : index + 7]]
     assert log.earlier.encode() == b"\n".join(around) + b"\n"
     assert kubelet.asked == [(200, 16 << 20), (None, 4 << 20)]

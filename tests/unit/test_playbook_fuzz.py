@@ -22,6 +22,10 @@ VALUES = st.recursive(
 )
 
 
+def dumped(value: Any) -> str:
+    return str(yaml.dump(value, Dumper=yaml.CSafeDumper, allow_unicode=True))
+
+
 def outcome(text: str) -> None:
     try:
         read = load(text, "p.yaml")
@@ -58,7 +62,7 @@ def test_a_good_playbook_with_holes(text: str, changes: list[tuple[float, int, s
 @SETTINGS
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=5))
 def test_wrong_kinds_everywhere(spec: dict[str, Any]) -> None:
-    outcome(yaml.safe_dump(playbook(**spec), allow_unicode=True))
+    outcome(dumped(playbook(**spec)))
 
 
 @SETTINGS
@@ -75,4 +79,4 @@ def test_one_wrong_value(document: dict[str, Any], data: st.DataObject) -> None:
             return [replaced(each) for each in value]
         return value
 
-    outcome(yaml.safe_dump(replaced(document), allow_unicode=True))
+    outcome(dumped(replaced(document)))

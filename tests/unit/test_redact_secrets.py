@@ -56,36 +56,36 @@ AWKWARD = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("secret", AWKWARD)
 @pytest.mark.parametrize("form", ["env", "environ", "json", "yaml quoted pw", "pod env"])
-def test_an_awkward_password_goes(form: str, secret: str) -> None:
+def test_an_awkward_password_goes(form: str) -> None:
     forms = {**NAMED, "yaml quoted pw": '  password: "{0}"\n'}
 
-    assert not _leaks(forms[form].format(secret), secret)
+    assert [each for each in AWKWARD if _leaks(forms[form].format(each), each)] == []
 
 
-@pytest.mark.parametrize("secret", [s for s in AWKWARD if s[0] not in "<(["])
 @pytest.mark.parametrize("form", ["log", "argv equals", "properties", "ado", "describe"])
-def test_an_awkward_password_goes_without_quotes(form: str, secret: str) -> None:
-    assert not _leaks(NAMED[form].format(secret), secret)
+def test_an_awkward_password_goes_without_quotes(form: str) -> None:
+    awkward = [each for each in AWKWARD if each[0] not in "<(["]
+
+    assert [each for each in awkward if _leaks(NAMED[form].format(each), each)] == []
 
 
 _LONG = {**NAMED, **{f"url {name}": form for name, form in URLS.items()}}
 
 
 @pytest.mark.parametrize("form", _LONG)
-@pytest.mark.parametrize("shift", [0, 1, 2])
-def test_the_same_in_base64(form: str, shift: int) -> None:
+def test_the_same_in_base64(form: str) -> None:
     """Whatever the place within a group of three bytes at which the text begins."""
-    rng = random.Random(form)
-    text = "-" * shift + "\n" + _LONG[form].format(drawn(rng, BASE62, 16))
-    encoded = base64.b64encode(text.encode("latin-1")).decode()
+    for shift in range(3):
+        rng = random.Random(form)
+        text = "-" * shift + "\n" + _LONG[form].format(drawn(rng, BASE62, 16))
+        encoded = base64.b64encode(text.encode("latin-1")).decode()
 
-    clean, _ = Redactor(b"k" * 32).redact_text(f"data:\n  config: {encoded}\n  other: x\n")
+        clean, _ = Redactor(b"k" * 32).redact_text(f"data:\n  config: {encoded}\n  other: x\n")
 
-    assert encoded not in clean
-    assert clean.startswith("data:\n  config: [redacted:base64:")
-    assert clean.endswith("]\n  other: x\n")
+        assert encoded not in clean, shift
+        assert clean.startswith("data:\n  config: [redacted:base64:"), shift
+        assert clean.endswith("]\n  other: x\n"), shift
 
 
 @pytest.mark.parametrize("kind", SHAPED)

@@ -70,7 +70,9 @@ class Jobs:
         name = body["metadata"]["name"]
         if name in self.stored:
             raise ClusterError(ErrorReason.CONFLICT, "there already", status=409)
-        return msgspec.convert(self._store(name, copy.deepcopy(dict(body))), as_)
+        return msgspec.convert(
+            self._store(name, msgspec.json.decode(msgspec.json.encode(body))), as_
+        )
 
     async def get(
         self, resource: Resource, name: str, namespace: str | None, as_: type[Any]
