@@ -118,6 +118,8 @@ def fatal_line(text: str) -> str:
         if distance > _FAR:
             break
         weight = _weight(line, distance)
+        if line[:1].isspace() and index:
+            weight = min(weight, 1)  # it goes on with what stands before it
         if weight > best:
             best, chosen = weight, index
     return lines[chosen].strip() if chosen >= 0 else ""

@@ -189,6 +189,11 @@ def _pod(examination: Examination, now: datetime | None) -> dict[str, Any]:
         "restartPolicy": pod.spec.restart_policy,
         "restartCount": sum(each.restart_count for each in statuses),
         "hostNetwork": pod.spec.host_network,
+        "hostAliases": [
+            {"host": str(name), "ip": str(each.get("ip", ""))}
+            for each in pod.spec.host_aliases
+            for name in each.get("hostnames") or ()
+        ],
         "claims": claims(pod),
         "avoidsItself": avoids_itself(pod),
     }

@@ -90,6 +90,11 @@ _KINDS: Mapping[str, Any] = {
         r" (?:the |a |an )?(?:\w+ ){0,3}lock\b", r"\block(?:ed)? (?:is )?(?:already )?held by",
         r"database is locked",
     ),
+    "starting": _any(
+        r"system is (?:starting up|shutting down|in recovery mode|not yet accepting connections)",
+        r"LOADING Redis is loading", r"not yet accepting connections",
+        r"no (?:leader|master|primary) (?:is |was |has been )?(?:elected|available|found)",
+    ),
     "exhausted": _any(
         r"too many (?:clients|connections)", r"connection slots are reserved",
         r"OOM command not allowed", r"flood[- ]stage", r"read-only-allow-delete", r"MISCONF ",
@@ -108,6 +113,7 @@ _KINDS: Mapping[str, Any] = {
         r"\b(?:broker|leader|coordinator|master|primary|upstream|backend)s? (?:is |are )?"
         r"(?:not available|unavailable|down|not reachable|transport failure)",
         r"connection (?:to \S+ )?(?:was )?lost", r"service unavailable",
+        r"upstream connect error", r"no healthy upstream",
         r"could not be established", r"\b(?:may|might) not be available",
         r"\b50[234]\b (?:bad gateway|service|gateway)",
         r"status(?: code)?:? 50[0234]\b", r"circuit ?breaker (?:is )?open",
@@ -136,6 +142,10 @@ _IDLE_TALK = re.compile(
     r"(?i)^(?:(?=\S*\d)\S++ ++|\[[^\]]*+\] *+|\S++ ++[-|] ++){0,4}[\[<(|]*(?:debug|trace)\b"
     r"|\blevel\\?\"?[=:] ?\\?\"?(?:debug|trace|10\b)|^\S+ (?:DEBUG|TRACE)\b"
     r"|\b(?:errors?|failed|failures|timeouts?|refused)=\d"
+    # nobody has work for it
+    r"|\bno (?:new |more )?(?:jobs?|work|tasks?|messages?|items?|records?|events?)"
+    r" (?:is |are |was |were )?(?:available|found|received|waiting|left|to (?:do|process))"
+    r"|\bqueue (?:is )?empty\b|\bnothing to (?:do|process)\b"
 )
 _BETTER = re.compile(
     r"(?i)\b(?:connected|reconnected|connection (?:established|restored|successful)|recovered"
@@ -145,6 +155,12 @@ _NOT_BETTER = re.compile(
     r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:be )?(?:\w+ )?"
     r"(?:connected|established|ready|healthy|ok)\b"
 )
+# Of what comes from many sides some fails and most goes through.
+_WORKS = re.compile(
+    r"(?i)\b(?:delivered|processed|sent|published|handled|forwarded|synced|imported)"
+    r" [1-9]\d*\b"
+)
+_MAY_PASS = ("broken", "silent", "slow", "limited")
 # Where programs that write JSON put what belongs to their message.
 _INNER_KEYS = ("error", "err", "exception", "attr", "fields", "context", "data", "extra", "details")
 # A line that tells of the end of the trouble, too.
@@ -259,6 +275,10 @@ def _own_words(line: str) -> str:
 def _goes_on(one: _Same, lines: Sequence[str], end: datetime | None) -> bool:
     if all(any(map(_DONE.search, lines[a:b])) for a, b in pairwise(one.at[-4:])):
         return False  # each time it was done after all
+    if one.kind in _MAY_PASS and all(
+        any(map(_WORKS.search, lines[a:b])) for a, b in pairwise(one.at[-4:])
+    ):
+        return False
     after = lines[one.at[-1] + 1 :]
     if any(_BETTER.search(line) and not _NOT_BETTER.search(line) for line in after):
         return False

@@ -80,6 +80,7 @@ POD = {
     "restartPolicy": "`Always`, `OnFailure`, `Never`",
     "restartCount": "sum over its containers",
     "hostNetwork": "true when it uses its node's network",
+    "hostAliases": "list of {host, ip}: names that its spec writes into /etc/hosts",
     "claims": "names of the PersistentVolumeClaims that it mounts",
     "avoidsItself": "true when its required pod anti-affinity keeps pods with its own labels away",
 }
@@ -178,9 +179,9 @@ LOGS = {
     "repeats": "list of {kind, words, line, count, lines, first, last, perMinute, target, "
     "service}: errors that `current` of a running container says again and again, still at its "
     "end; kind is `refused`, `unresolved`, `untrusted`, `denied`, `rejected`, `silent`, `full`, "
-    "`limit`, `schema`, `absent`, `locked`, `exhausted`, `limited`, `slow` or `broken`; first and "
-    "last are the times that the lines tell, if they do; target is HOST:PORT, if there is one, and "
-    "service the name of the Service whose address that is",
+    "`limit`, `schema`, `absent`, `locked`, `starting`, `exhausted`, `limited`, `slow` or "
+    "`broken`; first and last are the times that the lines tell, if they do; target is HOST:PORT, "
+    "if there is one, and service the name of the Service whose address that is",
     "complaint": "what `last` of a container that is not ready says again and again, "
     "errors of whatever kind and what it waits for, where `repeats` is empty; else empty",
     "neighbours": "list of the same for the other containers of the pod, each with `container`, "

@@ -77,4 +77,62 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         {"state": waiting("CrashLoopBackOff", "exec /scripts/run.sh: exec format error"), "log": "exec /scripts/run.sh: exec format error\n"},
         "Container app does not start because the kernel does not know what to run the script /scripts/run.sh with (exec format error): its very first characters have to be #! and the path of its interpreter.",
     ),
+    case(
+        "deadlock-in-program", "fatal error: all goroutines are asleep - deadlock!",
+        BEGIN + "everything in it waits, and nothing is left that could wake it: all goroutines are asleep - deadlock!",
+    ),
+    case(
+        "versions-do-not-fit", "ImportError: cannot import name 'url_quote' from 'werkzeug.urls'",
+        BEGIN + f"one of the libraries in image {IMAGE} wants of another what that, in its version, does not have: cannot import name 'url_quote' from 'werkzeug.urls'",
+    ),
+    case(
+        "socket-file-missing", "dial unix /cloudsql/acme.sock: connect: no such file or directory",
+        BEGIN + "it cannot connect to the Unix socket /cloudsql/acme.sock: no such file or directory.",
+    ),
+    case(
+        "host-alias-in-the-way", "batch: cannot reach debt-db:5433: timed out",
+        BEGIN + "it does not get to debt-db: hostAliases of its pod template write 10.255.7.7 for that name into /etc/hosts, past DNS. Its log says: batch: cannot reach debt-db:5433: timed out",
+        pod_spec={"host_aliases": ({"ip": "10.255.7.7", "hostnames": ["debt-db"]},)},
+    ),
+    case(
+        "address-not-its-own", "OSError: [Errno 99] Cannot assign requested address: ('10.20.0.5', 3999)",
+        BEGIN + "the address that it is told to listen on is none of its pod's, whose own is a new one with each start: OSError: [Errno 99] Cannot assign requested address: ('10.20.0.5', 3999)",
+    ),
+    case(
+        "address-family-missing", "nginx: [emerg] socket() [::]:8080 failed (97: Address family not supported by protocol)",
+        BEGIN + "the network of its pod knows no IPv6: nginx: [emerg] socket() [::]:8080 failed (97: Address family not supported by protocol)",
+    ),
+    case(
+        "environment-too-large", "exec /usr/bin/sh: argument list too long",
+        "Container app does not start because its variables and arguments together, or one of them, are larger than the kernel takes (128 KiB for one, about 2 MiB for all): exec /usr/bin/sh: argument list too long",
+    ),
+    case(
+        "login-method-unknown", "error: Authentication plugin 'caching_sha2_password' cannot be loaded: x.so at /app/ledger.pl line 14.",
+        BEGIN + "its client library and the server have no way to log in in common: Authentication plugin 'caching_sha2_password' cannot be loaded",
+    ),
+    case(
+        "proxy-refuses", "curl: (56) CONNECT tunnel failed, response 407",
+        BEGIN + "what it asks goes through a proxy (HTTP_PROXY, HTTPS_PROXY), and that wants a login: curl: (56) CONNECT tunnel failed, response 407",
+    ),
+    case(
+        "key-not-readable", "panic: signing key: error:0480006C:PEM routines::no start line",
+        BEGIN + "what it is given for a key or certificate is not in the form that it expects: panic: signing key: error:0480006C:PEM routines::no start line",
+    ),
+    case(
+        "stale-lock-file", "A server is already running (pid: 1, file: /app/tmp/pids/server.pid).",
+        BEGIN + "it finds a lock or pid file (volumes are mounted at /app/tmp) and takes it that another instance runs: A server is already running (pid: 1, file: /app/tmp/pids/server.pid).",
+        mounts=["/app/tmp"],
+    ),
+    case(
+        "server-still-starting", "FATAL: the database system is starting up (SQLSTATE 57P03)",
+        BEGIN + "the server that it connects to is there and does not serve yet: FATAL: the database system is starting up (SQLSTATE 57P03)",
+    ),
+    case(
+        "unknown-to-server", "fatal: rpc error: code = Unimplemented desc = unknown service offers.v2.Pricing",
+        BEGIN + "the server has no such service or method: fatal: rpc error: code = Unimplemented desc = unknown service offers.v2.Pricing",
+    ),
+    case(
+        "schema-not-made", "ERROR: You need to initialize the database. Please run `airflow db init`.",
+        BEGIN + "its database does not have the tables of this version: ERROR: You need to initialize the database. Please run `airflow db init`.",
+    ),
 ]  # fmt: skip

@@ -86,7 +86,8 @@ def test_every_rule_has_a_case() -> None:
     by_log = {"host-unresolvable", "connection-refused", "connection-timed-out", "file-missing"}
     tested = {case[0] for case in CASES} | {f"{rule}-by-log" for rule in by_log}
     tested |= {"variable-missing", "variable-missing-by-log"}  # in test_analyze_wordings.py
-    tested |= {"waits-for-later-peer", "probe-scheme", "readiness-not-asked-yet"}  # in _waits.py
+    tested |= {"waits-for-later-peer", "probe-scheme", "readiness-not-asked-yet"}
+    tested |= {"waits-for-its-own-service"}  # these in test_analyze_waits.py
     tested |= {"dns-blocked-by-policy"}  # in test_analyze_policies_dns.py
     tested |= {"blocked-by-policy"}  # in test_analyze_scaling.py
     tested |= {"image-changed", "no-scheduler", "no-kubelet"}  # in test_library_api.py

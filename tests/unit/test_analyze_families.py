@@ -100,6 +100,71 @@ SPEAKS = {
         'java.lang.NumberFormatException: For input string: ""8080""',
         'Error: getaddrinfo ENOTFOUND "redis"',
     ],
+    "deadlock-in-program": [
+        "app.rb:9:in `join': No live threads left. Deadlock? (fatal)",
+        "Found one Java-level deadlock:\n=============================",
+    ],
+    "versions-do-not-fit": [
+        "Exception in thread \"main\" java.lang.NoSuchMethodError: 'void org.slf4j.Logger.atInfo()'",
+        "Unhandled exception. System.MissingMethodException: Method not found: 'Void X.Y()'.",
+        "SyntaxError: The requested module 'lodash' does not provide an export named 'merge'",
+        "ValueError: numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88",
+        "/app/server: symbol lookup error: /app/server: undefined symbol: PQsetSingleRowMode",
+    ],
+    "socket-file-missing": [
+        "ERROR 2002 (HY000): Can't connect to local MySQL server through socket '/run/mysqld/mysqld.sock' (2)",
+        "Error: connect ENOENT /var/run/app.sock",
+        'psycopg2.OperationalError: connection to server on socket "/tmp/.s.PGSQL.5432" failed: No such file or directory',
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    ],
+    "address-not-its-own": [
+        "Error: listen EADDRNOTAVAIL: address not available 10.0.0.5:3000",
+        "listen tcp 10.0.0.5:3000: bind: cannot assign requested address",
+        "java.net.BindException: Cannot assign requested address (Bind failed)",
+    ],
+    "login-method-unknown": [
+        "org.postgresql.util.PSQLException: The authentication type 10 is not supported. Check pg_hba.conf",
+        "Error: ER_NOT_SUPPORTED_AUTH_MODE: Client does not support authentication protocol requested by server",
+        "libpq: SCRAM authentication requires libpq version 10 or above",
+    ],
+    "proxy-refuses": [
+        "fatal: proxyconnect tcp: dial tcp 10.1.1.1:3128: connect: connection refused",
+        "requests.exceptions.ProxyError: HTTPSConnectionPool(host='x', port=443): Tunnel connection failed: 403 Forbidden",
+    ],
+    "key-not-readable": [
+        "Error: error:1E08010C:DECODER routines::unsupported",
+        "panic: asn1: structure error: tags don't match",
+        "java.security.spec.InvalidKeySpecException: java.security.InvalidKeyException: invalid key format",
+        "fatal: tls: failed to find any PEM data in certificate input",
+        "ValueError: Could not deserialize key data. The data may be in an incorrect format",
+    ],
+    "stale-lock-file": [
+        'FATAL:  lock file "postmaster.pid" already exists',
+        "ERROR: Pidfile (celerybeat.pid) already exists.",
+        "org.apache.lucene.store.LockObtainFailedException: Lock held by another program: /data/node.lock",
+        "opening storage failed: lock DB directory: resource temporarily unavailable",
+    ],
+    "server-still-starting": [
+        "redis.exceptions.BusyLoadingError: LOADING Redis is loading the dataset in memory",
+        "error: the database system is not yet accepting connections",
+        "pg: FATAL: the database system is in recovery mode",
+    ],
+    "unknown-to-server": [
+        "io.grpc.StatusRuntimeException: UNIMPLEMENTED: Method not found: orders.v1.Orders/List",
+    ],
+    "schema-not-made": [
+        "fatal: database has not been initialized",
+        "error: schema version is out of date, run `app migrate` first",
+    ],
+    "heap-exhausted": [
+        'Exception in thread "nio-1" java.lang.OutOfMemoryError: Cannot reserve 16777216 bytes of direct buffer memory',
+    ],
+    "authentication-failed": [
+        "sso: ldap_bind: Invalid credentials (49)\n\tadditional info: 80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e",
+    ],
+    "data-of-another-cluster": [
+        "InconsistentBrokerIdException: Configured broker.id 2 doesn't match stored broker.id Some(1) in meta.properties.",
+    ],
     "library-missing": [
         "./server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by ./server)",
         "./server: error while loading shared libraries: libpq.so.5: cannot open shared object file",
@@ -114,6 +179,7 @@ SPEAKS = {
         "[ALERT] (1) : config : parsing [/etc/haproxy.cfg:12] : unknown keyword 'bindd' in 'frontend' section\n[ALERT] (1) : config : Fatal errors found in configuration.",
     ],
     "file-missing-by-log": [
+        "Error opening zip file or JAR manifest missing : /otel/agent.jar\nagent library failed to init: instrument",
         "OSError: Could not find a suitable TLS CA certificate bundle, invalid path: /etc/ssl/corp/ca.pem",
     ],
 }  # fmt: skip
@@ -144,6 +210,15 @@ SILENT = {
     "asked-too-often": ["error: exceeded quota: compute", "error: port 429 is not open", "ERROR: read 429 of 1000 rows, then failed"],
     "licence-not-valid": ["INFO License: Apache-2.0\nerror: cannot open /x"],
     "value-with-quotes": ['error: invalid value "x" for option', "json: unexpected token '\"', expected ','", "Error: getaddrinfo ENOTFOUND redis"],
+    "versions-do-not-fit": ["ImportError: No module named werkzeug"],
+    "socket-file-missing": ["error: open /run/app/config: no such file or directory"],
+    "address-not-its-own": ["dial tcp [::1]:5432: connect: connection refused"],
+    "environment-too-large": ["error: argument list is empty"],
+    "proxy-refuses": ["error: GET /x: 407 rows affected", "nginx: proxy_pass is not allowed here"],
+    "key-not-readable": ["error: primary key constraint failed", "cannot read key from map"],
+    "stale-lock-file": ["error: port 80 already in use", "waiting: another job is running"],
+    "server-still-starting": ["INFO server is starting\nfatal: cannot parse config"],
+    "schema-not-made": ["error: cannot open database file"],
     "sqlite-file-refused": ["ERROR: cannot execute INSERT in a read-only transaction"],
 }  # fmt: skip
 

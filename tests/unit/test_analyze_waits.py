@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from runner.model.pod import Volume, VolumeMount
+from runner.model.objects import Service, ServicePort, ServiceSpec
+from runner.model.pod import ObjectMeta, Volume, VolumeMount
 from runner.model.subject import Workload
 from runner.playbook import resolve
 from tests.unit.examinations import STARTED, event, examination, exited, findings_of, running
@@ -110,6 +111,38 @@ def test_children_that_are_ended_on_purpose(line: str, memory: str) -> None:
     log = f"{line}\n" * 9
     one = examination(**healthy(steps=triage_steps(memory=memory), memory_limit="64Mi", log=log))
     assert findings_of(TRIAGE, one, STARTED) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARN no job available, still waiting (timeout expired after 20s)",
+        "WARN delivery failed: 503 Service Unavailable, will retry\nINFO delivered 39 webhooks",
+    ],
+)
+def test_an_empty_queue_and_single_failures_are_the_usual_course(line: str) -> None:
+    one = examination(**healthy(steps=triage_steps(), log=f"{line}\n" * 9))
+    assert findings_of(TRIAGE, one, STARTED) == []
+
+
+def test_readiness_that_asks_its_own_service() -> None:
+    front = Service(
+        metadata=ObjectMeta(name="web", namespace="shop"),
+        spec=ServiceSpec(
+            selector={"app": "web"}, ports=(ServicePort(port=8282, target_port=8282),)
+        ),
+    )
+    pod = unready(
+        "HTTP probe failed with statuscode: 503",
+        log="ready: http://web:8282/ping: Connection refused\n" * 9,
+        steps=steps("endpoint command web 8282 dns=ok tcp=refused\n", sockets="listen 8282 all\n"),
+    )
+    # what stands behind the name decides
+    own = [each[0] for each in said(**pod, services=[front])]
+    assert (own, [each[0] for each in said(**pod)]) == (
+        ["waits-for-its-own-service"],
+        ["not-ready-and-refused"],
+    )
 
 
 def test_what_others_said_is_not_what_a_forwarder_says() -> None:

@@ -36,6 +36,8 @@ def every(seconds: int, line: str, times: int = 6) -> list[str]:
         ("absent", "", "[Consumer clientId=c-1] Error while fetching metadata with correlation id {n} : {clicks=UNKNOWN_TOPIC_OR_PARTITION}"),
         ("absent", "", "{time} ERROR sqs: queue orders does not exist"),
         ("locked", "", "2026-11-28 {time}.004 INFO liquibase.lockservice: Waiting for changelog lock...."),
+        ("starting", "", "2026-11-28 {time} WARN db: FATAL: the database system is starting up (SQLSTATE 57P03)"),
+        ("broken", "", "{time} rates call failed: upstream connect error or disconnect/reset before headers"),
         ("locked", "", "sqlite3.OperationalError: database is locked ({n})"),
         ("exhausted", "", "session not stored: ReplyError: OOM command not allowed when used memory > 'maxmemory'."),
         ("exhausted", "", "bulk failed: index [a] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"),
