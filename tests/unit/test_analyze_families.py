@@ -72,7 +72,6 @@ SPEAKS = {
         "iptables v1.8.7 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)",
         "tcpdump: must be root to capture",
         "This program requires root privileges.",
-        "unshare: unshare failed: Operation not permitted",
     ],
     "refuses-root": [
         '"root" execution of the PostgreSQL server is not permitted.',
@@ -205,7 +204,7 @@ SILENT = {
     "client-certificate-wanted": ["x509: certificate has expired or is not yet valid"],
     "tls-on-one-side-only": ['FATAL: password authentication failed for user "a"'],
     "cloud-permission-missing": ["error: permission denied for table orders"],
-    "needs-root": ["error: root element is required in pom.xml", "chown: /data: Operation not permitted"],
+    "needs-root": ["error: root element is required in pom.xml", "unshare: Operation not permitted"],
     "refuses-root": ["error: cannot run job root"],
     "asked-too-often": ["error: exceeded quota: compute", "error: port 429 is not open", "ERROR: read 429 of 1000 rows, then failed"],
     "licence-not-valid": ["INFO License: Apache-2.0\nerror: cannot open /x"],

@@ -114,6 +114,7 @@ org.postgresql.util.PSQLException: The server requested password-based authentic
 Authorization: required
 "apiVersion":"rbac.authorization.k8s.io/v1"
 apiGroup: rbac.authorization.k8s.io
+panic: signing key /keys/jwt.key: error:0480006C:PEM routines::no start line
 --authorization-mode=Node,RBAC --service-account-key-file=/etc/kubernetes/pki/sa.pub --token-ttl 24h
 --tls-private-key-file=/x/tls.key --password-file /run/secrets/p --secret-name db-creds
 kubectl create secret generic db-creds --from-literal=username=app
