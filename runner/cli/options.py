@@ -291,10 +291,7 @@ def _with_strategies(playbook: Playbook, policy: Policy) -> Playbook:
     left = tuple(strategy for strategy in meant if strategy in policy.spec.strategies)
     if left == meant or not playbook.spec.steps:
         return playbook
-    changed = debugger.model_copy(update={"strategy": left})
-    return playbook.model_copy(
-        update={"spec": playbook.spec.model_copy(update={"debugger": changed})}
-    )
+    return playbook.changed(spec=playbook.spec.changed(debugger=debugger.changed(strategy=left)))
 
 
 def bounded(name: str, asked: float, most: int | None, policy: Policy) -> float:
@@ -320,9 +317,9 @@ def bounded_connection(policy: Policy, given: Mapping[str, Any]) -> Connection:
 
 
 def with_image(playbook: Playbook, image: str) -> Playbook:
-    debugger = playbook.spec.debugger.model_copy(update={"image": image})
-    spec = playbook.spec.model_copy(update={"debugger": debugger})
-    return playbook.model_copy(update={"spec": spec})
+    debugger = playbook.spec.debugger.changed(image=image)
+    spec = playbook.spec.changed(debugger=debugger)
+    return playbook.changed(spec=spec)
 
 
 def with_default_namespace(selection: Selection, default_namespace: str) -> Selection:

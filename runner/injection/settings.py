@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from runner.injection.security import security_context, user_and_group
 from runner.model.pod import Container, Pod
 from runner.playbook import Debugger
@@ -11,7 +13,7 @@ from runner.select.condition import app_status
 
 def as_api(part: Spec) -> dict[str, Any]:
     """In the API's own spelling, without what was left out."""
-    return part.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return msgspec.json.decode(msgspec.json.encode(part), type=dict[str, Any])
 
 
 def own_environment(

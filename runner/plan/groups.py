@@ -23,7 +23,7 @@ def group_playbooks(playbooks: Sequence[Playbook]) -> tuple[DebuggerGroup, ...]:
     groups: dict[str, tuple[Debugger, list[Playbook]]] = {}
     for playbook in playbooks:
         if playbook.spec.steps:
-            key = playbook.spec.debugger.model_dump_json()
+            key = msgspec.json.encode(playbook.spec.debugger).decode()
             groups.setdefault(key, (playbook.spec.debugger, []))[1].append(playbook)
     return tuple(
         DebuggerGroup(

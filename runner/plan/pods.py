@@ -150,8 +150,8 @@ def _debugger(
     )  # fmt: skip
     own = debugger.security_context
     if as_root and own.run_as_user is None:
-        own = own.model_copy(update={"run_as_user": 0, "run_as_group": own.run_as_group or 0})
-    return debugger.model_copy(update={"profile": profile, "security_context": own}), reason
+        own = own.changed(run_as_user=0, run_as_group=own.run_as_group or 0)
+    return debugger.changed(profile=profile, security_context=own), reason
 
 
 def _plan(

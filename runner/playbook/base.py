@@ -1,65 +1,85 @@
 """What every part of a document of ours has in common."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
-from pydantic.alias_generators import to_camel
-from pydantic.plugin import _loader
-
-# Nobody's plugins are ours. To look for them pydantic reads the metadata of every package that is
-# installed; its own switch is a variable of the environment, which exec plug-ins would inherit.
-_loader._plugins = {}  # noqa: SLF001
+import msgspec
 
 
-class Spec(BaseModel):
-    """The base of every part: nothing is guessed, converted or ignored."""
-
-    model_config = ConfigDict(
-        strict=True,
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        # Read from the source where somebody asks (runner.playbook.schema): at each start it would
-        # cost more than reading the playbooks. Validators are built when they are first used.
-        defer_build=True,
-    )
+class Spec(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, dict=True
+):
+    """The base of every part, a value. What a file says becomes one through
+    `runner.playbook.reading`, where nothing is guessed, converted or ignored; who makes one by
+    hand is not checked."""
 
     refused: ClassVar[Mapping[str, str]] = {}
     """Fields that people know from elsewhere and that cannot be here, each with the reason."""
+    also_in_schema: ClassVar[Mapping[str, Any]] = {}
+    """What the JSON Schema of the part says beside its fields."""
+
+    def changed(self, **fields: Any) -> Self:
+        """The same with other values in these fields."""
+        return msgspec.structs.replace(self, **fields)
 
 
-class Document(Spec):
+class Check(msgspec.Struct, frozen=True):
+    """In the annotation of a field of text: what more must hold. `problem` raises
+    MisplacedError."""
+
+    problem: Callable[[str], None]
+
+
+class MisplacedError(Exception):
+    """What is wrong at a place inside the text of a field, counted from 1."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    source: str = ""
+    text: str = ""
+    sha256: str = ""
+
+
+class Document(Spec, frozen=True, kw_only=True):
     """A whole file. It knows where it was read and what stood there; one that holds without a file
     has neither."""
 
     api_version: Literal["podmedic.io/v1alpha1"]
     """Version of this format."""
 
-    _source: str = PrivateAttr(default="")
-    _sha256: str = PrivateAttr(default="")
-    _text: str = PrivateAttr(default="")
+    @property
+    def _origin(self) -> _Origin:
+        return self.__dict__.get("origin", _Origin())  # type: ignore[no-any-return]
 
     @property
     def source(self) -> str:
         """Where it was read from: a path, or `built-in`."""
-        return self._source
+        return self._origin.source
 
     @property
     def sha256(self) -> str:
         """Hash of the bytes that were read, hexadecimal."""
-        return self._sha256
+        return self._origin.sha256
 
     @property
     def text(self) -> str:
         """The file as it was read."""
-        return self._text
+        return self._origin.text
 
     def was_read(self, source: str, text: str, sha256: str) -> None:
-        """For those who read it."""
-        self._source, self._text, self._sha256 = source, text, sha256
+        """For those who read it. Two documents that say the same are equal wherever they stood."""
+        self.__dict__["origin"] = _Origin(source, text, sha256)
+
+    def changed(self, **fields: Any) -> Self:
+        other = super().changed(**fields)
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ server, which allows these fields and no others.
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from msgspec import Meta
 
 from runner import __version__
 from runner.playbook import fields
@@ -17,17 +17,16 @@ TOOLS_IMAGE = f"ghcr.io/podmedic/tools:{__version__}"
 SHELL = ("/bin/sh", "-c")
 NAME_PREFIX = "podmedic"
 _OURS = "PODMEDIC_"
-_ID = Field(ge=0, le=2**31 - 1)
-_ONE = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-_Path = Annotated[str, Field(pattern=fields.ABSOLUTE_PATH, max_length=4096)]
-_Name = Annotated[str, Field(min_length=1, max_length=253)]
+_ID = Meta(ge=0, le=2**31 - 1)
+_Path = Annotated[str, Meta(pattern=fields.ABSOLUTE_PATH, max_length=4096)]
+_Name = Annotated[str, Meta(min_length=1, max_length=253)]
 _Profile = Literal["auto", "restricted", "general", "baseline", "netadmin", "sysadmin"]
 
 _NOT_ALLOWED = "ephemeral containers may not have it"
 _NEVER_AGAIN = f"{_NOT_ALLOWED}: an ephemeral container is never restarted"
 
 
-class KeyOf(Spec):
+class KeyOf(Spec, frozen=True, kw_only=True):
     """One key of a ConfigMap or Secret in the pod's namespace."""
 
     name: _Name
@@ -39,19 +38,19 @@ class KeyOf(Spec):
     not start there."""
 
 
-class FieldOf(Spec):
+class FieldOf(Spec, frozen=True, kw_only=True):
     """A field of the pod, through the downward API."""
 
-    field_path: Annotated[str, Field(min_length=1)]
+    field_path: Annotated[str, Meta(min_length=1)]
     """`status.podIP`, `metadata.labels['app']`, …"""
     api_version: str | None = None
     """Default: `v1`."""
 
 
-class ResourceOf(Spec):
+class ResourceOf(Spec, frozen=True, kw_only=True):
     """A limit or request of a container of the pod, through the downward API."""
 
-    resource: Annotated[str, Field(min_length=1)]
+    resource: Annotated[str, Meta(min_length=1)]
     """`limits.memory`, `requests.cpu`, …"""
     container_name: fields.DnsLabel | None = None
     """Default: the target container."""
@@ -59,10 +58,10 @@ class ResourceOf(Spec):
     """Unit of the value: `1Mi`."""
 
 
-class EnvSource(Spec):
+class EnvSource(Spec, frozen=True, kw_only=True):
     """Where a variable comes from: exactly one of these."""
 
-    model_config = _ONE
+    also_in_schema: ClassVar[Mapping[str, Any]] = {"minProperties": 1, "maxProperties": 1}
 
     config_map_key_ref: KeyOf | None = None
     """A key of a ConfigMap."""
@@ -74,7 +73,7 @@ class EnvSource(Spec):
     """A limit or request."""
 
 
-class Env(Spec):
+class Env(Spec, frozen=True, kw_only=True):
     """A variable of the container; it wins over an inherited one."""
 
     name: fields.EnvName
@@ -85,7 +84,7 @@ class Env(Spec):
     """Or where it comes from."""
 
 
-class ObjectOf(Spec):
+class ObjectOf(Spec, frozen=True, kw_only=True):
     """A ConfigMap or Secret in the pod's namespace."""
 
     name: _Name
@@ -94,7 +93,7 @@ class ObjectOf(Spec):
     """True: it may be missing. Otherwise the container does not start where it is."""
 
 
-class EnvFrom(Spec):
+class EnvFrom(Spec, frozen=True, kw_only=True):
     """All keys of a ConfigMap or Secret as variables."""
 
     prefix: str | None = None
@@ -111,7 +110,7 @@ _NO_SUB_PATH: Mapping[str, str] = {
 }
 
 
-class VolumeMount(Spec):
+class VolumeMount(Spec, frozen=True, kw_only=True):
     """A volume of the pod; it wins over an inherited one at the same path."""
 
     refused: ClassVar[Mapping[str, str]] = _NO_SUB_PATH
@@ -129,7 +128,7 @@ class VolumeMount(Spec):
     """As for any container."""
 
 
-class VolumeDevice(Spec):
+class VolumeDevice(Spec, frozen=True, kw_only=True):
     """A block volume of the pod as a device. Writing to it damages what the app has there."""
 
     name: fields.DnsLabel
@@ -138,7 +137,7 @@ class VolumeDevice(Spec):
     """Where the device is."""
 
 
-class Capabilities(Spec):
+class Capabilities(Spec, frozen=True, kw_only=True):
     """What is given and taken; each list replaces the profile's."""
 
     add: tuple[fields.Capability, ...] | None = None
@@ -147,16 +146,16 @@ class Capabilities(Spec):
     """`ALL` or names."""
 
 
-class SecurityProfile(Spec):
+class SecurityProfile(Spec, frozen=True, kw_only=True):
     """A seccomp or AppArmor profile."""
 
     type: Literal["RuntimeDefault", "Unconfined", "Localhost"]
     """Which kind."""
-    localhost_profile: Annotated[str, Field(min_length=1)] | None = None
+    localhost_profile: Annotated[str, Meta(min_length=1)] | None = None
     """With `Localhost`: its name on the node."""
 
 
-class SELinuxOptions(Spec):
+class SELinuxOptions(Spec, frozen=True, kw_only=True):
     """As for any container."""
 
     user: str | None = None
@@ -169,7 +168,7 @@ class SELinuxOptions(Spec):
     """Level of the label."""
 
 
-class SecurityContext(Spec):
+class SecurityContext(Spec, frozen=True, kw_only=True):
     """Laid over what the profile gives; what is not named here stays the profile's."""
 
     refused: ClassVar[Mapping[str, str]] = {
@@ -201,7 +200,7 @@ class SecurityContext(Spec):
     """SELinux label of the processes."""
 
 
-class Debugger(Spec):
+class Debugger(Spec, frozen=True, kw_only=True):
     """The ephemeral container that runs the steps. Playbooks of one run whose debuggers agree
     share one."""
 
@@ -223,7 +222,7 @@ class Debugger(Spec):
         "mounts": "inherit says what is taken from the target: inherit: [mounts, env]",
     }
 
-    image: Annotated[str, Field(min_length=1)] = TOOLS_IMAGE
+    image: Annotated[str, Meta(min_length=1)] = TOOLS_IMAGE
     """Any image with a POSIX shell; a digest pins it."""
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """As for any container."""
@@ -237,7 +236,7 @@ class Debugger(Spec):
     """What to change of the profile's."""
     strategy: Annotated[
         tuple[Literal["auto", "target", "own-image", "shared", "catch", "copy", "none"], ...],
-        Field(min_length=1, max_length=7, json_schema_extra={"uniqueItems": True}),
+        Meta(min_length=1, max_length=7, extra_json_schema={"uniqueItems": True}),
     ] = ("auto",)
     """How to reach the pod; the first that the pod's state admits is taken, and the next one
     when its container does not start or the target dies meanwhile. `target`: in the process
@@ -252,29 +251,29 @@ class Debugger(Spec):
     and `catch` only."""
     inherit: Annotated[
         tuple[Literal["mounts", "env"], ...],
-        Field(max_length=2, json_schema_extra={"uniqueItems": True}),
+        Meta(max_length=2, extra_json_schema={"uniqueItems": True}),
     ] = ("mounts", "env")
     """What is taken from the target container. `mounts`: the volumes that it mounts, read-only, at
     the same places. `env`: values that it takes from ConfigMaps and from the downward API; never
     from Secrets."""
-    name_prefix: Annotated[str, Field(pattern=fields.DNS_LABEL, min_length=1, max_length=40)] = (
+    name_prefix: Annotated[str, Meta(pattern=fields.DNS_LABEL, min_length=1, max_length=40)] = (
         NAME_PREFIX
     )
     """The container's name begins with it."""
-    command: Annotated[tuple[str, ...], Field(min_length=2, max_length=64)] = SHELL
+    command: Annotated[tuple[str, ...], Meta(min_length=2, max_length=64)] = SHELL
     """How the POSIX shell is called; the program that runs the steps is the next word:
     `[/busybox/sh, -c]`. With strategy `own-image` it is always `[/bin/sh, -c]`."""
-    args: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    args: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     """Words after the program."""
     working_dir: _Path | None = None
     """Where the steps begin. Default: the image's; with strategy `own-image` the target's."""
-    env: Annotated[tuple[Env, ...], Field(max_length=200)] = ()
+    env: Annotated[tuple[Env, ...], Meta(max_length=200)] = ()
     """Variables for the steps."""
-    env_from: Annotated[tuple[EnvFrom, ...], Field(max_length=50)] = ()
+    env_from: Annotated[tuple[EnvFrom, ...], Meta(max_length=50)] = ()
     """ConfigMaps and Secrets whose keys become variables."""
-    volume_mounts: Annotated[tuple[VolumeMount, ...], Field(max_length=100)] = ()
+    volume_mounts: Annotated[tuple[VolumeMount, ...], Meta(max_length=100)] = ()
     """Volumes of the pod beside the inherited ones."""
-    volume_devices: Annotated[tuple[VolumeDevice, ...], Field(max_length=100)] = ()
+    volume_devices: Annotated[tuple[VolumeDevice, ...], Meta(max_length=100)] = ()
     """Block volumes of the pod."""
     stdin: bool = False
     """True keeps the container's stdin open. Steps never read it."""
@@ -288,7 +287,7 @@ class Debugger(Spec):
     """`once`: the container runs the steps and ends. `resident`: it stays and sleeps, and this and
     later sweeps run their steps in it through exec (permission `create` on pods/exec), so that a
     pod gets one container for many sweeps. It ends at once when the pod is deleted."""
-    ttl_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86_400
+    ttl_seconds: Annotated[int, Meta(ge=60, le=7 * 86400)] = 86_400
     """After so long a resident container ends by itself, and the next sweep injects a new one."""
 
 

@@ -3,44 +3,35 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from msgspec import Meta
 
+from runner.playbook.base import Check, MisplacedError
 from runner.playbook.conditions import Condition, ConditionError
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.selectors import field_selector_problem, label_selector_problem
 from runner.playbook.templates import Text, TextError
 
 
-def misplaced(message: str, line: int = 1, column: int = 1) -> PydanticCustomError:
-    """An error at a place inside the text of a field."""
-    context = {"message": message, "line": line, "column": column}
-    return PydanticCustomError("placed", "{message}", context)
-
-
-def _checked(problem: Callable[[str], str]) -> AfterValidator:
-    def check(text: str) -> str:
+def _checked(problem: Callable[[str], str]) -> Check:
+    def check(text: str) -> None:
         if words := problem(text):
-            raise misplaced(words)
-        return text
+            raise MisplacedError(words)
 
-    return AfterValidator(check)
+    return Check(check)
 
 
-def _condition(text: str) -> str:
+def _condition(text: str) -> None:
     try:
         Condition.compile(text)
     except ConditionError as error:
-        raise misplaced(error.message, error.line, error.column) from None
-    return text
+        raise MisplacedError(error.message, error.line, error.column) from None
 
 
-def _template(text: str) -> str:
+def _template(text: str) -> None:
     try:
         Text.compile(text)
     except TextError as error:
-        raise misplaced(error.message, error.line) from None
-    return text
+        raise MisplacedError(error.message, error.line) from None
 
 
 def _pattern_problem(text: str) -> str:
@@ -93,20 +84,20 @@ SHAPES = {
 }
 """What each pattern asks for, in words."""
 
-DnsLabel = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
-StepName = Annotated[str, Field(pattern=_STEP_NAME)]
-RuleId = Annotated[str, Field(pattern=_RULE_ID)]
-Used = Annotated[str, Field(pattern=_USED, max_length=200)]
-Kind = Annotated[str, Field(pattern=_KIND)]
-CollectedPath = Annotated[str, Field(pattern=_COLLECTED, max_length=1024)]
-ColumnName = Annotated[str, Field(pattern=_COLUMN)]
-Capability = Annotated[str, Field(pattern=_CAPABILITY)]
-EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
-ToolName = Annotated[str, Field(pattern=_TOOL)]
-Reference = Annotated[str, Field(pattern=_REFERENCE)]
+DnsLabel = Annotated[str, Meta(pattern=DNS_LABEL, min_length=1, max_length=63)]
+StepName = Annotated[str, Meta(pattern=_STEP_NAME)]
+RuleId = Annotated[str, Meta(pattern=_RULE_ID)]
+Used = Annotated[str, Meta(pattern=_USED, max_length=200)]
+Kind = Annotated[str, Meta(pattern=_KIND)]
+CollectedPath = Annotated[str, Meta(pattern=_COLLECTED, max_length=1024)]
+ColumnName = Annotated[str, Meta(pattern=_COLUMN)]
+Capability = Annotated[str, Meta(pattern=_CAPABILITY)]
+EnvName = Annotated[str, Meta(pattern=_ENV_NAME)]
+ToolName = Annotated[str, Meta(pattern=_TOOL)]
+Reference = Annotated[str, Meta(pattern=_REFERENCE)]
 LabelSelector = Annotated[str, _checked(label_selector_problem)]
 FieldSelector = Annotated[str, _checked(field_selector_problem)]
-Cel = Annotated[str, AfterValidator(_condition)]
-TemplateText = Annotated[str, AfterValidator(_template)]
+Cel = Annotated[str, Check(_condition)]
+TemplateText = Annotated[str, Check(_template)]
 Pattern = Annotated[str, _checked(_pattern_problem)]
 NamedPattern = Annotated[str, _checked(_named_problem)]

@@ -1,13 +1,10 @@
 """A playbook's text to a `Playbook`, or to every mistake in it at once."""
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
-
-import pydantic
 
 from runner.playbook import checks, document
 from runner.playbook.base import Document, Spec
@@ -20,6 +17,7 @@ from runner.playbook.errors import (
     did_you_mean,
 )
 from runner.playbook.fields import SHAPES
+from runner.playbook.reading import Fault, fields_of, read
 from runner.playbook.spec import API_VERSION, Playbook
 from runner.playbook.use import SECTIONS, borrow, rule_places
 from runner.resources import directory
@@ -28,22 +26,18 @@ Model = TypeVar("Model", bound=Document)
 
 _SUFFIXES = (".yaml", ".yml")
 _KINDS = {
-    "bool_type": "true or false",
-    "float_type": "a number",
-    "int_from_float": "a whole number",
-    "int_type": "a whole number",
-    "model_attributes_type": "a mapping (field: value)",
-    "model_type": "a mapping (field: value)",
-    "dict_type": "a mapping (field: value)",
-    "tuple_type": "a list",
+    "true or false": "true or false",
+    "whole number": "a whole number",
+    "mapping": "a mapping (field: value)",
+    "list": "a list",
 }
 _LIMITS = {
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "string_too_short": "must not be empty",
-    "string_too_long": "longer than {max_length} characters",
-    "too_long": "more than {max_length} entries",
-    "too_short": "must have at least {min_length} entry",
+    "too small": "must be at least {least}",
+    "too large": "must be at most {most}",
+    "too short": "must not be empty",
+    "too long": "longer than {most} characters",
+    "too many": "more than {most} entries",
+    "too few": "must have at least {least} entry",
 }
 _OTHER_WORDS = {
     "args": "run",
@@ -83,7 +77,7 @@ def load(text: str, path: str) -> Playbook:
     trees: dict[str, Node] = {}
     places: dict[str, str] = {}
     playbook = load_document(text, path, Playbook, "playbook", checks.check, prepare)
-    playbook._places = places  # noqa: SLF001
+    playbook.rules_stand(places)
     playbook.was_read(path, text, digest.hexdigest())
     return playbook
 
@@ -120,11 +114,9 @@ def load_document(
     if not isinstance(root, MapNode):
         errors.append(reader.error(Problem((), f"expected a {noun}, a mapping (field: value)")))
         raise PlaybookErrors(errors)
-    made = None
-    try:
-        made = model.model_validate(value, by_alias=True, by_name=False)
-    except pydantic.ValidationError as error:
-        errors.extend(reader.errors(error))
+    faults: list[Fault] = []
+    made = read(model, value, faults)
+    errors.extend(map(reader.fault, faults))
     errors.extend(reader.error(problem) for problem in check(value))
     if errors or made is None:
         raise PlaybookErrors(errors)
@@ -201,7 +193,7 @@ def _another_document(value: Any, model: type[Model]) -> Problem | None:
     version, found = value.get("apiVersion"), value.get("kind")
     if version not in (None, API_VERSION):
         return Problem(("apiVersion",), f'this version reads "{API_VERSION}", found "{version}"')
-    [kind] = get_args(model.model_fields["kind"].annotation)
+    [kind] = next(get_args(each.annotation) for each in fields_of(model) if each.name == "kind")
     if not isinstance(found, str) or found == kind or did_you_mean(found, [kind]):
         return None
     return Problem(("kind",), f'expected "{kind}", found "{found}"')
@@ -215,7 +207,7 @@ class _Reader:
         text: str,
         path: str,
         root: Node,
-        model: type[pydantic.BaseModel],
+        model: type[Document],
         borrowed: Mapping[str, int] | None = None,
     ) -> None:
         self._borrowed = borrowed or {}
@@ -255,18 +247,17 @@ class _Reader:
                 line, column = document.inside(value, self._lines, problem.line, problem.column)
         return PlaybookError(self._path, line, column, self._field(problem.loc), problem.message)
 
-    def errors(self, error: pydantic.ValidationError) -> Iterator[PlaybookError]:
-        details = error.errors(include_url=False)
-        for detail in details:
-            loc: Loc = detail["loc"]
-            # pydantic counts only the good entries of a list
-            if detail["type"] == "too_short" and any(
-                other["loc"][: len(loc)] == loc and other["loc"] != loc for other in details
-            ):
-                continue
-            if detail["input"] is None and detail["type"] != "missing":
-                continue  # reported by nulls()
-            yield self._detail(detail["type"], loc, detail["input"], detail.get("ctx") or {})
+    def fault(self, fault: Fault) -> PlaybookError:
+        loc, context = fault.loc, fault.context
+        if fault.kind == "unknown":
+            return self._unknown_field(loc)
+        if fault.kind == "missing":
+            at, _ = document.locate(self._root, loc[:-1])
+            message = "required field is missing"
+            return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
+        if fault.kind == "placed":
+            return self.error(Problem(loc, context["message"], context["line"], context["column"]))
+        return self.error(Problem(loc, self._message(fault)))
 
     def nulls(self) -> Iterator[PlaybookError]:
         yield from self._nulls(self._root, ())
@@ -285,30 +276,17 @@ class _Reader:
                 message += f' (quote it if it is a word: "{node.text}")'
             yield PlaybookError(self._path, at.line, at.column, self._field(loc), message)
 
-    def _detail(self, kind: str, loc: Loc, given: Any, context: dict[str, Any]) -> PlaybookError:
-        if kind == "extra_forbidden":
-            return self._unknown_field(loc)
-        if kind == "missing":
-            at, _ = document.locate(self._root, loc[:-1])
-            message = "required field is missing"
-            return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
-        if kind == "placed":
-            place = Problem(loc, context["message"], context["line"], context["column"])
-            return self.error(place)
-        return self.error(Problem(loc, self._message(kind, loc, given, context)))
-
-    def _message(self, kind: str, loc: Loc, given: Any, context: dict[str, Any]) -> str:
-        if kind == "string_type":
-            return self._not_a_string(loc)
-        if kind in _KINDS:
-            return f"must be {_KINDS[kind]}, found {_describe(given)}"
+    def _message(self, fault: Fault) -> str:
+        kind, given, context = fault.kind, fault.given, fault.context
+        if kind == "string":
+            return self._not_a_string(fault.loc)
+        if kind == "one of":
+            return _not_one_of(given, context["words"])
+        if kind == "pattern":
+            return f"expected {SHAPES[context['pattern']]}; found {_describe(given)}"
         if kind in _LIMITS:
             return _LIMITS[kind].format(**context)
-        if kind in ("literal_error", "enum"):
-            return _not_one_of(given, context)
-        if kind == "string_pattern_mismatch":
-            return f"expected {SHAPES[context['pattern']]}; found {_describe(given)}"
-        return f"is not valid ({kind.replace('_', ' ')})"
+        return f"must be {_KINDS[kind]}, found {_describe(given)}"
 
     def _not_a_string(self, loc: Loc) -> str:
         _, value = document.locate(self._root, loc)
@@ -325,8 +303,8 @@ class _Reader:
         if part is not None and name in part.refused:
             message = f"cannot be set: {part.refused[name]}"
             return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
-        known = part.model_fields.items() if part is not None else ()
-        hint = _hint(name, [info.alias or field for field, info in known])
+        known = fields_of(part) if part is not None else ()
+        hint = _hint(name, [each.name for each in known])
         if name == "<<":
             hint = " (YAML 1.2 has no merge keys)"
         message = f"unknown field{hint}"
@@ -350,10 +328,11 @@ def field_path(loc: Sequence[str | int]) -> str:
     return path
 
 
-def _not_one_of(given: Any, context: dict[str, Any]) -> str:
-    words = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-    hint = did_you_mean(str(given), words)
-    return f"must be one of {', '.join(words) or 'true'}, found {_describe(given)}{hint}"
+def _not_one_of(given: Any, words: Sequence[Any]) -> str:
+    known = [_describe(word).strip('"') for word in words]
+    return f"must be one of {', '.join(known)}, found {_describe(given)}" + did_you_mean(
+        str(given), known
+    )
 
 
 def _describe(value: Any) -> str:
@@ -368,28 +347,16 @@ def _describe(value: Any) -> str:
     return str(value)
 
 
-def _part_at(model: Any, loc: Sequence[str | int]) -> type[Spec] | None:
+def _part_at(part: type[Spec] | None, loc: Sequence[str | int]) -> type[Spec] | None:
     """The part of the format that a path leads to."""
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        model = next(
-            (
-                _model_of(info.annotation)
-                for name, info in model.model_fields.items()
-                if (info.alias or name) == part
-            ),
-            None,
-        )
-        if model is None:
-            return None
-    return model  # type: ignore[no-any-return]
+    for name in loc:
+        if part is not None and isinstance(name, str):
+            known = fields_of(part)
+            part = next((_part_of(each.annotation) for each in known if each.name == name), None)
+    return part
 
 
-def _model_of(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+def _part_of(annotation: Any) -> type[Spec] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
         return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        if (found := _model_of(inner)) is not None:
-            return found
-    return None
+    return next(filter(None, map(_part_of, get_args(annotation))), None)

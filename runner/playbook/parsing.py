@@ -1,9 +1,9 @@
 """How a playbook has the stdout of a step read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from msgspec import Meta, field
 
 from runner.playbook import fields
 from runner.playbook.base import Spec, listed, mapping
@@ -15,21 +15,21 @@ WITH_NUMBERS = ("regex", "keyValue", "table")
 Unit = Literal["bytes", "milliseconds", "millis", "percent", "integer"]
 
 
-class Table(Spec):
+class Table(Spec, frozen=True, kw_only=True):
     """One row for each line of stdout, such as df or ps write; `parsed` is the list of them, at
     most 1000, each a map from column to text. A row that is too short lacks its last columns."""
 
-    columns: Annotated[tuple[fields.ColumnName, ...], Field(max_length=50)] = ()
+    columns: Annotated[tuple[fields.ColumnName, ...], Meta(max_length=50)] = ()
     """Names of the columns; the last one takes the rest of its line. Default: the words of the
     header."""
     header: bool = True
     """Whether the first line says what stands below and is no row itself; where it is none,
     `columns` is needed."""
-    separator: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    separator: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
     """What stands between two columns. Default: blanks, however many."""
 
 
-class Number(Spec):
+class Number(Spec, frozen=True, kw_only=True):
     """A value that becomes a whole number, so that conditions calculate with it; one that is no
     such number is left out."""
 
@@ -42,28 +42,26 @@ class Number(Spec):
     `integer` 42."""
 
 
-class Parse(Spec):
+class Parse(Spec, frozen=True, kw_only=True):
     """How to read stdout into `steps.NAME.parsed`: exactly one of regex, json, keyValue, table and
     number."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {
-                    "required": [kind],
-                    **({} if kind in WITH_NUMBERS else {"not": {"required": ["numbers"]}}),
-                }
-                for kind in KINDS
-            ],
-        },
-    )
+    also_in_schema: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [
+            {
+                "required": [kind],
+                **({} if kind in WITH_NUMBERS else {"not": {"required": ["numbers"]}}),
+            }
+            for kind in KINDS
+        ],
+    }
 
     regex: fields.NamedPattern | None = None
     """A re2 pattern with named groups; `parsed` is the list of all matches, each a map from group
     to text, at most 1000."""
-    json_: Annotated[Literal[True] | None, Field(alias="json")] = None
+    json_: Literal[True] | None = field(name="json", default=None)
     """stdout is one JSON value."""
-    key_value: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    key_value: Annotated[str, Meta(min_length=1, max_length=8)] | None = None
     """Every line that has this separator is a key and a value; `parsed` is a map of texts, the
     first line wins."""
     table: Table | None = None
@@ -71,7 +69,7 @@ class Parse(Spec):
     number: Unit | None = None
     """stdout is one number, with its unit or without; `parsed` is that number, counted in this unit
     (see `numbers`)."""
-    numbers: Annotated[tuple[Number, ...], Field(max_length=50)] = ()
+    numbers: Annotated[tuple[Number, ...], Meta(max_length=50)] = ()
     """With regex, keyValue or table: which of the values are numbers."""
 
 

@@ -3,36 +3,139 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from enum import Enum
 from itertools import pairwise
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+import msgspec
+from msgspec import Meta
 
+from runner.playbook.base import Spec
+from runner.playbook.reading import fields_of
 from runner.playbook.spec import Playbook
 
 SCHEMA_ID = "https://podmedic.io/schema/playbook-v1alpha1.json"
 _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
+_TYPES = {str: "string", int: "integer", bool: "boolean"}
+_LIMITS = {
+    "string": {"pattern": "pattern", "min_length": "minLength", "max_length": "maxLength"},
+    "integer": {"ge": "minimum", "le": "maximum"},
+    "array": {"min_length": "minItems", "max_length": "maxItems"},
+    "object": {"max_length": "maxProperties"},
+}
+
+Schema = dict[str, Any]
 
 
-def json_schema(model: type[BaseModel] = Playbook, schema_id: str = SCHEMA_ID) -> dict[str, Any]:
+def json_schema(part: type[Spec] = Playbook, schema_id: str = SCHEMA_ID) -> Schema:
     """Accepts what `load` accepts, but for what one schema cannot say: names that must exist,
     expressions, selectors and templates."""
-    generated = model.model_json_schema(by_alias=True, schema_generator=_Generator)
-    definitions = {name: _converted(each) for name, each in generated.pop("$defs").items()}
+    definitions: dict[str, Schema] = {}
+    whole = _part(part, definitions)
     return {
         "$schema": _DRAFT_07,
         "$id": schema_id,
-        **_converted(generated),
+        **whole,
         "definitions": dict(sorted(definitions.items())),
     }
 
 
-def _attribute_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """The string below each field of the class and of those it inherits from, theirs first."""
-    for each in reversed(model.__mro__):
-        if not issubclass(each, BaseModel) or each is BaseModel:
+def _part(part: type[Spec], definitions: dict[str, Schema]) -> Schema:
+    known, said = fields_of(part), _attribute_docstrings(part)
+    properties = {}
+    for field in known:
+        one = _of(field.annotation, definitions)
+        default = {} if field.is_required or field.default is None else _default(field.default)
+        description = {"description": said[field.attribute]} if field.attribute in said else {}
+        beside = default | description
+        # Nothing may stand beside a reference: it would be ignored.
+        whole = {"allOf": [one]} if beside and "$ref" in one else one
+        properties[field.name] = {**whole, **beside}
+    required = [field.name for field in known if field.is_required]
+    return {
+        "additionalProperties": False,
+        "description": _one_line(part.__doc__),
+        **part.also_in_schema,
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "type": "object",
+    }
+
+
+def _default(value: Any) -> Schema:
+    """In the file's own spelling."""
+    return {"default": _spelled(value)}
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return {
+            field.name: _spelled(inner)
+            for field in fields_of(type(value))
+            if (inner := getattr(value, field.attribute)) is not None
+        }
+    if isinstance(value, tuple):
+        return [_spelled(each) for each in value]
+    return msgspec.to_builtins(value)
+
+
+def _of(annotation: Any, definitions: dict[str, Schema]) -> Schema:
+    """`load` refuses a field without a value, so None never comes from a file."""
+    meta = Meta()
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        meta = next((each for each in extras if isinstance(each, Meta)), meta)
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        [one] = [each for each in inner if each is not NoneType]
+        return _of(one, definitions)
+    if origin is Literal:
+        kind = _TYPES[type(inner[0])]
+        return {"const": inner[0], "type": kind} if len(inner) == 1 else _words(inner)
+    if origin is tuple:
+        return _limited({"items": _of(inner[0], definitions), "type": "array"}, meta)
+    if origin is dict:
+        values = {"additionalProperties": _of(inner[1], definitions), "type": "object"}
+        return _limited(values, meta)
+    if annotation in _TYPES:
+        return _limited({"type": _TYPES[annotation]}, meta)
+    if annotation.__name__ not in definitions:
+        definitions[annotation.__name__] = {}  # it may name itself
+        definitions[annotation.__name__] = (
+            _enum(annotation) if issubclass(annotation, Enum) else _part(annotation, definitions)
+        )
+    return {"$ref": f"#/definitions/{annotation.__name__}"}
+
+
+def _limited(schema: Schema, meta: Meta) -> Schema:
+    limits = {
+        word: value
+        for attribute, word in _LIMITS.get(schema["type"], {}).items()
+        if (value := getattr(meta, attribute)) is not None
+    }
+    return {**limits, **schema, **(meta.extra_json_schema or {})}
+
+
+def _words(words: tuple[Any, ...]) -> Schema:
+    return {"enum": list(words), "type": "string"}
+
+
+def _enum(kind: type[Enum]) -> Schema:
+    said = {"description": _one_line(kind.__doc__)} if kind.__doc__ else {}
+    return {**said, **_words(tuple(each.value for each in kind))}
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _attribute_docstrings(part: type[Spec]) -> Mapping[str, str]:
+    """The string below each field of the class and of those that it extends."""
+    found = {}
+    for each in reversed(part.__mro__):
+        if not issubclass(each, Spec):
             continue
         parsed = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0]
         assert isinstance(parsed, ast.ClassDef)
@@ -44,48 +147,5 @@ def _attribute_docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
                 and isinstance(below.value, ast.Constant)
                 and isinstance(below.value.value, str)
             ):
-                yield field.target.id, inspect.cleandoc(below.value.value)
-
-
-class _Generator(GenerateJsonSchema):
-    def model_schema(self, schema: Any) -> JsonSchemaValue:
-        result = super().model_schema(schema)
-        model: type[BaseModel] = schema["cls"]
-        properties = result.get("properties", {})
-        for name, text in _attribute_docstrings(model):
-            field = model.model_fields.get(name)
-            shown = properties.get(field.alias or name) if field is not None else None
-            if shown is not None:
-                shown.setdefault("description", text)
-        return result
-
-    def default_schema(self, schema: Any) -> JsonSchemaValue:
-        """Defaults in the file's own spelling; a default of None says nothing."""
-        result = super().default_schema(schema)
-        if result.get("default", 0) is None:
-            del result["default"]
-        return result
-
-    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
-        """`load` refuses a field without a value, so None never comes from a file."""
-        return self.generate_inner(schema["schema"])
-
-
-def _converted(schema: Any) -> Any:
-    """2020-12 to draft-07: `definitions`, and nothing beside a `$ref`, which would be ignored."""
-    if isinstance(schema, list):
-        return [_converted(each) for each in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    result = {key: _converted(value) for key, value in schema.items() if key != "title"}
-    if "properties" in schema:
-        result["properties"] = {
-            name: _converted(value) for name, value in schema["properties"].items()
-        }
-    if isinstance(schema.get("description"), str):
-        result["description"] = " ".join(schema["description"].split())
-    reference = result.pop("$ref", None)
-    if reference is not None:
-        target = {"$ref": str(reference).replace("#/$defs/", "#/definitions/")}
-        return {"allOf": [target], **result} if result else target
-    return result
+                found[field.target.id] = _one_line(below.value.value)
+    return found

@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr
+import msgspec
+from msgspec import Meta, field
 
 from runner.model.examination import TargetCondition
 from runner.model.report import Confidence, Severity
@@ -21,36 +23,32 @@ API_VERSION = "podmedic.io/v1alpha1"
 ObjectKind = Literal[
     "Deployment", "StatefulSet", "DaemonSet", "Job", "HorizontalPodAutoscaler", "Service", "Pod"
 ]
-# Enumerations come as words; everything else must already be of its kind.
-_Severity = Annotated[Severity, Field(strict=False)]
-_Confidence = Annotated[Confidence, Field(strict=False)]
-_Condition = Annotated[TargetCondition, Field(strict=False)]
 
 
 _OTHER_POLICIES = re.compile(r"(?<![.\w])policies\b(?!\.(?:blocked|withoutDns)\b)")
 
 
-class Owner(Spec):
+class Owner(Spec, frozen=True, kw_only=True):
     """A workload, by what people know it as: the Deployment, not its ReplicaSet."""
 
     kind: fields.Kind
     """Kind of the workload: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `CronJob`, `Pod`."""
-    name: Annotated[str, Field(min_length=1)] = "*"
+    name: Annotated[str, Meta(min_length=1)] = "*"
     """Name of the workload; `*`, `?` and `[...]` as in a shell."""
 
 
-class Sample(Spec):
+class Sample(Spec, frozen=True, kw_only=True):
     """How many replicas of each workload to look at."""
 
-    per_owner: Annotated[int, Field(ge=1, le=1000)] | None = None
+    per_owner: Annotated[int, Meta(ge=1, le=1000)] | None = None
     """At most so many of the pods that the other lines select: ill ones first, spread over nodes
     and revisions. The others are `skipped`. Without it all of them."""
-    control: Annotated[int, Field(ge=0, le=10)] = 0
+    control: Annotated[int, Meta(ge=0, le=10)] = 0
     """So many healthy pods of each workload with ill ones are looked at beside them, whatever
     `conditions` say; conditions see what they said as `control`."""
 
 
-class Targets(Spec):
+class Targets(Spec, frozen=True, kw_only=True):
     """Which pods to examine: those that meet every line given. Without any line, all pods of the
     namespaces that the command line names."""
 
@@ -62,13 +60,13 @@ class Targets(Spec):
     """Only pods in one of these namespaces."""
     owners: tuple[Owner, ...] = ()
     """Only pods of one of these workloads."""
-    conditions: tuple[_Condition, ...] = ()
+    conditions: tuple[TargetCondition, ...] = ()
     """Only pods that show at least one of these, now or between two restarts."""
-    min_restarts: Annotated[int, Field(ge=0)] | None = None
+    min_restarts: Annotated[int, Meta(ge=0)] | None = None
     """Only pods with a container that was restarted at least so often."""
-    min_age_seconds: Annotated[int, Field(ge=0)] | None = None
+    min_age_seconds: Annotated[int, Meta(ge=0)] | None = None
     """Only pods at least so old."""
-    max_age_seconds: Annotated[int, Field(ge=0)] | None = None
+    max_age_seconds: Annotated[int, Meta(ge=0)] | None = None
     """Only pods at most so old."""
     sample: Sample = Sample()
     """Not all replicas of a workload, or a healthy one beside them."""
@@ -77,22 +75,22 @@ class Targets(Spec):
     `kubectl.kubernetes.io/default-container` names, else the first."""
 
 
-class LogEvidence(Spec):
+class LogEvidence(Spec, frozen=True, kw_only=True):
     """How much of the application's log is read from the API, before anything is injected."""
 
-    per_owner: Annotated[int, Field(ge=0, le=1000)] = 1
+    per_owner: Annotated[int, Meta(ge=0, le=1000)] = 1
     """For how many pods of each workload and way of ending; replicas that ended in the same way
     share what was read."""
-    tail_lines: Annotated[int, Field(ge=1, le=10_000)] = 200
+    tail_lines: Annotated[int, Meta(ge=1, le=10_000)] = 200
     """The last so many lines."""
-    limit_bytes: Annotated[int, Field(ge=1, le=4 << 20)] = 524_288
+    limit_bytes: Annotated[int, Meta(ge=1, le=4 << 20)] = 524_288
     """The last so many bytes of those lines."""
-    search_bytes: Annotated[int, Field(ge=0, le=64 << 20)] = 16 << 20
+    search_bytes: Annotated[int, Meta(ge=0, le=64 << 20)] = 16 << 20
     """Where these lines of an instance that ended do not say why, so many first bytes of its log
     are searched for what does; 0 for none. What the kubelet rotated away nobody can read."""
 
 
-class EvidenceSpec(Spec):
+class EvidenceSpec(Spec, frozen=True, kw_only=True):
     """What is read from the API about each pod."""
 
     logs: LogEvidence = LogEvidence()
@@ -107,16 +105,16 @@ class EvidenceSpec(Spec):
     the cause, conditions see `changes` and `configurationChanges`."""
 
 
-class Retry(Spec):
+class Retry(Spec, frozen=True, kw_only=True):
     """A step that exits with another code than 0 is run again, inside the container."""
 
-    attempts: Annotated[int, Field(ge=1, le=10)] = 1
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 1
     """1 means no retry. Every attempt is kept."""
-    backoff_seconds: Annotated[int, Field(ge=0, le=60)] = 1
+    backoff_seconds: Annotated[int, Meta(ge=0, le=60)] = 1
     """Wait between two attempts."""
 
 
-class Needs(Spec):
+class Needs(Spec, frozen=True, kw_only=True):
     """What a step cannot do without. It is `not-evaluated`, never failed, where that is missing."""
 
     tools: tuple[fields.ToolName, ...] = ()
@@ -129,43 +127,43 @@ class Needs(Spec):
     """Linux capabilities that it takes, such as NET_RAW; only a process of root has any."""
 
 
-class Collect(Spec):
+class Collect(Spec, frozen=True, kw_only=True):
     """Files to keep, as one tar that is never unpacked, after all steps have run. They come through
     exec from the container, so it must stay: `debugger.lifetime: resident`. They are kept as they
     are: nothing in them is redacted."""
 
     paths: Annotated[
         tuple[fields.CollectedPath, ...],
-        Field(min_length=1, max_length=20),
+        Meta(min_length=1, max_length=20),
     ]
     """Files and folders, absolute; `$PODMEDIC_ROOT/` in front stands for the file system of the
     target."""
-    limit_bytes: Annotated[int, Field(ge=1, le=1 << 30)] = 64 << 20
+    limit_bytes: Annotated[int, Meta(ge=1, le=1 << 30)] = 64 << 20
     """Of a larger tar nothing is kept, and the report says so."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
     """For the transfer."""
 
 
-class Step(Spec):
+class Step(Spec, frozen=True, kw_only=True):
     """One command in the debugger's container."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["run"]}, {"required": ["script"]}]},
-    )
+    also_in_schema: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [{"required": ["run"]}, {"required": ["script"]}]
+    }
 
     name: fields.StepName
     """Unique in the playbook; conditions call it `steps.NAME`."""
     description: str = ""
     """What it finds out, for the report."""
-    run: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    run: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
     """The command and its arguments; no shell looks at them."""
-    script: Annotated[str, Field(min_length=1)] | None = None
+    script: Annotated[str, Meta(min_length=1)] | None = None
     """Or a script for the POSIX shell of the image."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 10
     """Each attempt is killed after that."""
     retry: Retry = Retry()
     """Whether to try again after a failure."""
-    output_limit_bytes: Annotated[int, Field(ge=1, le=16 << 20)] = 262_144
+    output_limit_bytes: Annotated[int, Meta(ge=1, le=16 << 20)] = 262_144
     """So many first bytes of stdout, and of stderr, are kept."""
     needs: Needs = Needs()
     """Without these it is `not-evaluated`."""
@@ -175,20 +173,20 @@ class Step(Spec):
     """Files to keep, beside what the step says."""
 
 
-class Match(Spec):
+class Match(Spec, frozen=True, kw_only=True):
     """Looks for a pattern in texts; the finding holds when one matches, and `match.NAME` has its
     named groups."""
 
-    sources: Annotated[tuple[fields.Reference, ...], Field(alias="in", min_length=1)]
+    sources: Annotated[tuple[fields.Reference, ...], Meta(min_length=1)] = field(name="in")
     """The texts to look in, in this order: `logs.last`, `container.message`, `steps.NAME.stdout`,
     `events.REASON`."""
-    patterns: Annotated[tuple[fields.Pattern, ...], Field(min_length=1, max_length=100)]
+    patterns: Annotated[tuple[fields.Pattern, ...], Meta(min_length=1, max_length=100)]
     """re2 patterns, tried in this order; in each text the last match counts."""
-    last_lines: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    last_lines: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     """Look only in the last so many lines of each text, empty ones not counted."""
 
 
-class Refutation(Spec):
+class Refutation(Spec, frozen=True, kw_only=True):
     """What shows that the cause is not there. It is asked of an ill pod for which the rule does not
     hold, and the report says it under "Checked and ruled out"."""
 
@@ -200,7 +198,7 @@ class Refutation(Spec):
     """What was seen, as one sentence."""
 
 
-class FindingRule(Spec):
+class FindingRule(Spec, frozen=True, kw_only=True):
     """A judgement about one pod, or with `workloads` one object, made of facts."""
 
     id: fields.RuleId
@@ -215,9 +213,9 @@ class FindingRule(Spec):
     """Not reported for a pod for which one of these rules, which stand before it, was."""
     fallback: bool = False
     """Judged only when no other rule of the playbook was reported for the pod."""
-    severity: _Severity
+    severity: Severity
     """How bad it is."""
-    confidence: _Confidence = Confidence.LIKELY
+    confidence: Confidence = Confidence.LIKELY
     """How sure it is."""
     about: fields.TemplateText = ""
     """KIND/NAME of what the finding is about, in the pod's namespace: `Service/web`. Default: the
@@ -251,16 +249,15 @@ class FindingRule(Spec):
     @cached_property
     def version(self) -> str:
         """8 hexadecimal digits, others for a rule that says or asks something else."""
-        raw = self.model_dump_json(by_alias=True, exclude_defaults=True)
-        return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:8]
 
 
-class PlaybookSpec(Spec):
+class PlaybookSpec(Spec, frozen=True, kw_only=True):
     """What to do. A playbook without steps judges by what the API says alone."""
 
-    includes: Annotated[tuple[fields.DnsLabel, ...], Field(max_length=50)] = ()
+    includes: Annotated[tuple[fields.DnsLabel, ...], Meta(max_length=50)] = ()
     """Built-in playbooks that are run as well, each on the pods that it means itself."""
-    use: Annotated[tuple[fields.Used, ...], Field(max_length=MAX_USED)] = ()
+    use: Annotated[tuple[fields.Used, ...], Meta(max_length=MAX_USED)] = ()
     """Steps and rules of built-in playbooks, as if they stood here before one's own:
     `image-pull/image-*`, PLAYBOOK/NAME with `*` and `?` as in a shell. A rule's `unless` forgets
     what is not used."""
@@ -270,22 +267,22 @@ class PlaybookSpec(Spec):
     """The container that runs the steps."""
     evidence: EvidenceSpec = EvidenceSpec()
     """What to read from the API."""
-    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
+    deadline_seconds: Annotated[int, Meta(ge=1, le=3600)] = 120
     """All steps of a pod together end after that."""
     expects_change: bool = False
     """True when the steps are meant to change the app: then a container that ends meanwhile does
     not stop the sweep. It is reported all the same."""
-    steps: Annotated[tuple[Step, ...], Field(max_length=100)] = ()
+    steps: Annotated[tuple[Step, ...], Meta(max_length=100)] = ()
     """Commands, run in this order."""
-    findings: Annotated[tuple[FindingRule, ...], Field(max_length=500)] = ()
+    findings: Annotated[tuple[FindingRule, ...], Meta(max_length=500)] = ()
     """Judgements of pods, made in this order."""
-    workloads: Annotated[tuple[FindingRule, ...], Field(max_length=500)] = ()
+    workloads: Annotated[tuple[FindingRule, ...], Meta(max_length=500)] = ()
     """Judgements of workloads, Services and pods that are being deleted, from the API alone, made
     after those of pods and in this order. Lines of `targets` that are about pods do not concern
     them; with a field selector there are none."""
 
 
-class Metadata(Spec):
+class Metadata(Spec, frozen=True, kw_only=True):
     """What the playbook is called and what for."""
 
     name: fields.DnsLabel
@@ -294,7 +291,7 @@ class Metadata(Spec):
     """The question it answers."""
 
 
-class Playbook(Document):
+class Playbook(Document, frozen=True, kw_only=True):
     """One file: which pods to examine, what to run in them, and what it means."""
 
     kind: Literal["Playbook"]
@@ -303,8 +300,6 @@ class Playbook(Document):
     """What it is called and what for."""
     spec: PlaybookSpec
     """Which pods, which commands, which judgements."""
-
-    _places: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -378,4 +373,8 @@ class Playbook(Document):
 
     def place(self, rule: str) -> str:
         """FILE:LINE of the rule of that id, which may be borrowed from another playbook."""
-        return self._places.get(rule, "")
+        return str(self.__dict__.get("places", {}).get(rule, ""))
+
+    def rules_stand(self, places: Mapping[str, str]) -> None:
+        """For those who read it: FILE:LINE of each rule by its id."""
+        self.__dict__["places"] = places

@@ -50,7 +50,7 @@ def _security_of(policy: Policy, debugger: Debugger) -> Iterator[Violation]:
     base: Loc = ("spec", "debugger")
     if debugger.profile == "auto":
         # What it comes to for a pod is kept within the policy; this is where it begins.
-        debugger = debugger.model_copy(update={"profile": "restricted"})
+        debugger = debugger.changed(profile="restricted")
     if debugger.profile not in security.profiles:
         allowed = ", ".join(security.profiles) or "none"
         message = f"profile {debugger.profile} is not allowed: {allowed}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from runner.playbook.base import Document, Spec
 from runner.playbook.fields import Capability, DnsLabel
@@ -12,11 +12,11 @@ from runner.playbook.load import load_document, read_text
 SCHEMA_ID = "https://podmedic.io/schema/policy-v1alpha1.json"
 PROTECTED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "podmedic")
 
-_Pattern = Annotated[str, Field(min_length=1, max_length=512)]
-_Bound = Annotated[int, Field(ge=1, le=1_000_000)] | None
+_Pattern = Annotated[str, Meta(min_length=1, max_length=512)]
+_Bound = Annotated[int, Meta(ge=1, le=1_000_000)] | None
 
 
-class Images(Spec):
+class Images(Spec, frozen=True, kw_only=True):
     """Images of ephemeral containers."""
 
     allow: tuple[_Pattern, ...] = ("*",)
@@ -26,7 +26,7 @@ class Images(Spec):
     """Only references with `@sha256:`."""
 
 
-class Security(Spec):
+class Security(Spec, frozen=True, kw_only=True):
     """What a security context may hold."""
 
     profiles: tuple[Literal["restricted", "general", "baseline", "netadmin", "sysadmin"], ...] = (
@@ -46,7 +46,7 @@ class Security(Spec):
     """Whether raw block volumes of the pod may be attached."""
 
 
-class Namespaces(Spec):
+class Namespaces(Spec, frozen=True, kw_only=True):
     """Where pods may be examined; `*` stands for any characters."""
 
     allow: tuple[_Pattern, ...] = ("*",)
@@ -55,7 +55,7 @@ class Namespaces(Spec):
     """None that matches one of these."""
 
 
-class Secrets(Spec):
+class Secrets(Spec, frozen=True, kw_only=True):
     """What of Secrets an ephemeral container may get to see."""
 
     mounts: bool = True
@@ -66,7 +66,7 @@ class Secrets(Spec):
     """Volumes with the pod's service account token."""
 
 
-class Bounds(Spec):
+class Bounds(Spec, frozen=True, kw_only=True):
     """The most that a run may be told; less is always allowed."""
 
     max_in_flight: _Bound = None
@@ -85,14 +85,14 @@ class Bounds(Spec):
     """Per pod, whoever made them."""
 
 
-class PolicySpec(Spec):
+class PolicySpec(Spec, frozen=True, kw_only=True):
     """What is allowed."""
 
-    images: Images = Images.model_construct()
+    images: Images = Images()
     """Images of ephemeral containers."""
-    security: Security = Security.model_construct()
+    security: Security = Security()
     """What a security context may hold."""
-    namespaces: Namespaces = Namespaces.model_construct()
+    namespaces: Namespaces = Namespaces()
     """Where pods may be examined."""
     strategies: tuple[Literal["target", "own-image", "shared", "catch", "copy", "none"], ...] = (
         "target",
@@ -109,13 +109,13 @@ class PolicySpec(Spec):
     """Whether playbooks may `collect` files: they are kept as they are, without redaction."""
     unredacted: bool = False
     """Whether `--no-redact` may keep secrets in what is stored; everything then says so."""
-    secrets: Secrets = Secrets.model_construct()
+    secrets: Secrets = Secrets()
     """What of Secrets may be seen."""
-    bounds: Bounds = Bounds.model_construct()
+    bounds: Bounds = Bounds()
     """The most that a run may be told."""
 
 
-class Metadata(Spec):
+class Metadata(Spec, frozen=True, kw_only=True):
     """What the policy is called."""
 
     name: DnsLabel
@@ -124,7 +124,7 @@ class Metadata(Spec):
     """Whose it is, and why."""
 
 
-class Policy(Document):
+class Policy(Document, frozen=True, kw_only=True):
     """One file: what podmedic may do. The administrator's word wins over every playbook and every
     option."""
 
@@ -132,21 +132,21 @@ class Policy(Document):
     """Always `Policy`."""
     metadata: Metadata
     """What it is called."""
-    spec: PolicySpec = PolicySpec.model_construct()
+    spec: PolicySpec = PolicySpec()
     """What is allowed."""
 
 
 # A policy that is read is checked; of this one a test knows that it would hold, and at each start
 # the validators of all of its parts would have to be made first.
-DEFAULT = Policy.model_construct(
+DEFAULT = Policy(
     api_version="podmedic.io/v1alpha1",
     kind="Policy",
-    metadata=Metadata.model_construct(name="default"),
-    spec=PolicySpec.model_construct(
+    metadata=Metadata(name="default"),
+    spec=PolicySpec(
         # Who gives no policy decides by the role: `copy` needs to create pods.
         strategies=("target", "own-image", "shared", "catch", "copy", "none"),
         artifacts=True,
-        security=Security.model_construct(
+        security=Security(
             profiles=("restricted", "general", "baseline", "netadmin", "sysadmin"),
             capabilities=("SYS_PTRACE", "NET_ADMIN", "NET_RAW"),
             privileged=True,

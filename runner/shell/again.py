@@ -31,7 +31,7 @@ def find_again(
     if not plan.injections or not plan.injections[0].steps:
         return None
     injection = plan.injections[0]
-    debugger = injection.debugger.model_copy(update={"lifetime": "resident"})
+    debugger = injection.debugger.changed(lifetime="resident")
     injection = replace(injection, debugger=debugger)
     pod = plan.pod
     name = name_of(injection, run_id, pod.metadata.uid, 1)

@@ -2,6 +2,7 @@
 sweep does so for a shell. Pure."""
 
 from runner.playbook import Playbook
+from runner.playbook.reading import made
 
 NAME = "shell"
 
@@ -24,7 +25,8 @@ def document(
     targets: dict[str, object] = {"container": container} if container else {}
     if kind != "Pod":
         targets["owners"] = [{"kind": kind, "name": name}]
-    return Playbook.model_validate(
+    return made(
+        Playbook,
         {
             "apiVersion": "podmedic.io/v1alpha1",
             "kind": "Playbook",
@@ -35,5 +37,4 @@ def document(
                 "steps": [{"name": NAME, "run": ["sh"]}],
             },
         },
-        strict=False,
     )

@@ -59,7 +59,7 @@ class Chosen:
     def _may_be_control(self, pod: Pod, playbook: Playbook) -> bool:
         """A healthy pod that only the lines about illness leave out."""
         ill = {"conditions": (), "min_restarts": None}
-        anyone = playbook.spec.targets.model_copy(update=ill)
+        anyone = playbook.spec.targets.changed(**ill)
         well = is_healthy(conditions_of(pod, self._now)) and skip_reason(pod) is None
         return well and matches(anyone, pod, self._now)
 

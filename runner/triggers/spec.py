@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from msgspec import Meta, field
 
-from runner.playbook.base import Document, Spec, listed, mapping
+from runner.playbook.base import Check, Document, MisplacedError, Spec, listed, mapping
 from runner.playbook.checks import Problem
 from runner.playbook.errors import did_you_mean
-from runner.playbook.fields import DnsLabel, Kind, misplaced
+from runner.playbook.fields import DnsLabel, Kind
 from runner.playbook.load import builtin, load_document, read_text
+from runner.playbook.reading import made
 from runner.playbook.selectors import label_key_problem
 from runner.triggers.matchers import Matcher, MatcherError, parse
 
@@ -18,25 +19,24 @@ SCHEMA_ID = "https://podmedic.io/schema/routes-v1alpha1.json"
 _MAX_ROUTES = 500
 
 
-def _matcher(text: str) -> str:
+def _matcher(text: str) -> None:
     try:
         parse(text)
     except MatcherError as error:
-        raise misplaced(error.message, 1, error.column) from None
-    return text
+        raise MisplacedError(error.message, 1, error.column) from None
 
 
-_Matchers = Annotated[str, AfterValidator(_matcher)]
-_AlertLabel = Annotated[str, Field(min_length=1, max_length=256)]
-_Playbook = Annotated[str, Field(min_length=1, max_length=512)]
+_Matchers = Annotated[str, Check(_matcher)]
+_AlertLabel = Annotated[str, Meta(min_length=1, max_length=256)]
+_Playbook = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
-class WorkloadLabels(Spec):
+class WorkloadLabels(Spec, frozen=True, kw_only=True):
     """How a workload is read off an alert: its kind is fixed or in a label, its name in a label."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["kind"]}, {"required": ["kindLabel"]}]},
-    )
+    also_in_schema: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [{"required": ["kind"]}, {"required": ["kindLabel"]}]
+    }
 
     kind: Kind | None = None
     """Kind of the workload: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `CronJob`."""
@@ -46,7 +46,7 @@ class WorkloadLabels(Spec):
     """The alert's label that holds the name."""
 
 
-class TargetLabels(Spec):
+class TargetLabels(Spec, frozen=True, kw_only=True):
     """Which pods an alert is about: those that meet every line given. An alert that lacks one of
     these labels, or has a value that can name nothing, is about no pod."""
 
@@ -61,21 +61,21 @@ class TargetLabels(Spec):
     where the pod has no such container, the sick one is taken."""
     workload: WorkloadLabels | None = None
     """The workload that the pods belong to."""
-    labels: Annotated[dict[str, _AlertLabel], Field(max_length=10)] = {}  # noqa: RUF012  pydantic copies it
+    labels: Annotated[dict[str, _AlertLabel], Meta(max_length=10)] = field(default_factory=dict)
     """Labels of the pods, each with the alert's label that holds its value: `app: service`."""
     whole_namespace: bool = False
     """True for all pods of the namespace; then there is no other line beside the namespace."""
 
 
-class Route(Spec):
+class Route(Spec, frozen=True, kw_only=True):
     """Alerts that meet all matchers, and what they start."""
 
     name: DnsLabel
     """Unique in the file; reports and metrics say it."""
-    matchers: Annotated[tuple[_Matchers, ...], Field(max_length=50)] = ()
+    matchers: Annotated[tuple[_Matchers, ...], Meta(max_length=50)] = ()
     """Alertmanager's matchers, all of which must hold: `severity="critical"`, `job=~"node.*"`.
     Without any, every alert that no route above took."""
-    playbooks: Annotated[tuple[_Playbook, ...], Field(min_length=1, max_length=20)]
+    playbooks: Annotated[tuple[_Playbook, ...], Meta(min_length=1, max_length=20)]
     """Built-in playbooks by name, or files: `./database.yaml`, from the folder of this file."""
     targets: TargetLabels | None = None
     """Which pods. Default: `spec.targets`."""
@@ -89,18 +89,18 @@ class Route(Spec):
         return next((matcher for matcher in every if not matcher(labels)), None)
 
 
-class RoutesSpec(Spec):
+class RoutesSpec(Spec, frozen=True, kw_only=True):
     """From alerts to playbooks."""
 
     targets: TargetLabels = TargetLabels(pod_label="pod", container_label="container")
     """Which pods, for routes without `targets` of their own. Default: `podLabel: pod` and
     `containerLabel: container`."""
-    routes: Annotated[tuple[Route, ...], Field(min_length=1, max_length=_MAX_ROUTES)]
+    routes: Annotated[tuple[Route, ...], Meta(min_length=1, max_length=_MAX_ROUTES)]
     """Asked in this order; the first one that fits takes the alert. An alert that none takes starts
     nothing."""
 
 
-class Metadata(Spec):
+class Metadata(Spec, frozen=True, kw_only=True):
     """What the routes are called."""
 
     name: DnsLabel
@@ -109,7 +109,7 @@ class Metadata(Spec):
     """Whose they are, and what for."""
 
 
-class Routes(Document):
+class Routes(Document, frozen=True, kw_only=True):
     """One file: which alerts start which playbooks on which pods."""
 
     kind: Literal["Routes"]
@@ -179,7 +179,8 @@ def _check_targets(value: Any, loc: tuple[str | int, ...]) -> Iterator[Problem]:
         )
 
 
-DEFAULT = Routes.model_validate(
+DEFAULT = made(
+    Routes,
     {
         "apiVersion": "podmedic.io/v1alpha1",
         "kind": "Routes",
@@ -204,7 +205,6 @@ DEFAULT = Routes.model_validate(
             ],
         },
     },
-    strict=False,
 )
 """What holds without a file: the labels of kube-state-metrics, and triage. Workloads first: an
 alert about one may carry the pod of kube-state-metrics itself."""

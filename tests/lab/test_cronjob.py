@@ -259,9 +259,7 @@ def _values(namespace: str, folder: Path) -> list[str | Path]:
     vap = folder / "vap.yaml"
     label = f"kubernetes.io/metadata.name={namespace}"
     policy = load_policy(DEPLOY / "policy.yaml")
-    policy = policy.model_copy(
-        update={"metadata": policy.metadata.model_copy(update={"name": namespace})}
-    )
+    policy = policy.changed(metadata=policy.metadata.changed(name=namespace))
     vap.write_text(yaml.safe_dump_all(manifests(policy, account="", namespaces=label)))
     switched = ("events", "serve.enabled", "networkPolicy.enabled", "metrics.dashboard.enabled",
                 "admissionPolicy.enabled")  # fmt: skip

@@ -71,7 +71,7 @@ def test_what_is_counted(shell: list[str], tmp_path: Path, awk: str) -> None:
     (tmp_path / "tcpdump").write_text(TCPDUMP)
     (tmp_path / "tcpdump").chmod(0o755)
     capture_step = step_of(NAME, "capture")
-    text = run(capture_step.model_copy(update={"parse": None}), shell, path=str(tmp_path))
+    text = run(capture_step.changed(parse=None), shell, path=str(tmp_path))
     assert "hunter2" not in text
     assert capture_step.parse is not None
     rows = parse_output(capture_step.parse, text)
@@ -93,5 +93,5 @@ def test_only_a_capture_passes(shell: list[str], tmp_path: Path, code: int, expe
     (tmp_path / "awk").symlink_to(needed("busybox"))
     one = step_of(NAME, "capture")
     script = f"({one.script}\n); echo code=$?"
-    text = run(one.model_copy(update={"script": script, "parse": None}), shell, path=str(tmp_path))
+    text = run(one.changed(script=script, parse=None), shell, path=str(tmp_path))
     assert text.splitlines()[-1] == f"code={expected}"

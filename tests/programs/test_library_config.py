@@ -36,7 +36,7 @@ def test_files(shell: list[str], tmp_path: Path) -> None:
     [row] = [row for row in rows if row["kind"] == "volume"]
     assert row["path"] == f"{tmp_path}/conf"
     assert int(row["value"]) > 10_000_000
-    out = run(step.model_copy(update={"parse": None}), shell, **env)
+    out = run(step.changed(parse=None), shell, **env)
     whole = hashlib.sha256(b"password: hunter2\n").hexdigest()
     assert "hunter2" not in out
     hashes = {line.split()[2]: line.split()[1] for line in out.splitlines() if line[:4] == "file"}
@@ -50,7 +50,7 @@ def test_a_secret_shows_eight_digits(shell: list[str]) -> None:
     whole = hashlib.sha256(b"hunter2\n").hexdigest()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         config_volume(Path(folder) / "conf", token="hunter2\n")
-        step = step_of(NAME, "files").model_copy(update={"parse": None})
+        step = step_of(NAME, "files").changed(parse=None)
         out = run(step, shell, PODMEDIC_MOUNTS=f"{folder}/conf")
     assert out.splitlines()[1].split()[1] == whole[:8]
 
@@ -95,7 +95,7 @@ def test_variables(shell: list[str], tmp_path: Path) -> None:
         {"state": "differs", "name": "LEVEL"},
         {"state": "differs", "name": "OTHER"},
     ]
-    out = run(step.model_copy(update={"parse": None}), shell, **env, **ours)
+    out = run(step.changed(parse=None), shell, **env, **ours)
     assert "value" not in out
     (tmp_path / "environ").unlink()
     assert run(step, shell, **env, **ours) == []

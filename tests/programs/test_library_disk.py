@@ -89,7 +89,7 @@ def test_deleted_files(shell: list[str], tmp_path: Path) -> None:
         assert step.script is not None
         only = step.script.replace("/proc/[0-9]*;", f"/proc/{cat.pid};")
         elsewhere = only.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")
-        rows = run(step.model_copy(update={"script": elsewhere}), shell)
+        rows = run(step.changed(script=elsewhere), shell)
         cat.kill()
     assert [(r["mib"], r["pid"], r["name"], r["path"]) for r in rows] == [
         ("3", str(cat.pid), "cat", str(path))
@@ -155,7 +155,7 @@ def test_a_volume_that_does_not_answer(shell: list[str], tmp_path: Path) -> None
     step = step_of("volume-mount", "volumes")
     assert step.script is not None
     named = step.script.replace("KILL 3 stat", f"KILL 0.2 {tools}/slow" if shell == ["dash"] else f"KILL 1 {tools}/slow")  # fmt: skip
-    rows = run(step.model_copy(update={"script": named}), shell, **env)
+    rows = run(step.changed(script=named), shell, **env)
     assert {(row["path"], row["state"]) for row in rows} == {
         ("/share", "hangs"),
         ("/bucket", "stale"),

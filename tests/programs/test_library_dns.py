@@ -52,7 +52,7 @@ def seen(
     step = step_of(NAME, name)
     script = (step.script or "").replace("/etc/resolv.conf", str(folder / "resolv.conf"))
     script = script.replace("/etc/hosts", str(folder / "hosts"))
-    one = step.model_copy(update={"script": script})
+    one = step.changed(script=script)
     return run(one, shell, path=str(folder), PODMEDIC_ENDPOINTS=hosts)
 
 

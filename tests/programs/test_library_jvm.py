@@ -133,7 +133,7 @@ def asked(shell: list[str], pid: int) -> dict[str, str]:
     step = looking_at(step_of("jvm", "threads"), pid)
     assert step.script is not None
     script = step.script.replace("grep -q '/libjvm\\.so'", "true #").replace("sleep 2", "sleep 0")
-    found = run(step.model_copy(update={"script": script}), shell)
+    found = run(step.changed(script=script), shell)
     assert isinstance(found, dict)
     return found
 

@@ -94,11 +94,11 @@ def test_heaps(shell: list[str], java: int, tmp_path: Path) -> None:
     assert step.script is not None
     only = step.script.replace("/proc/[0-9]*;", f"/proc/{java};")
     elsewhere = only.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")
-    rows = run(step.model_copy(update={"script": elsewhere}), shell)
+    rows = run(step.changed(script=elsewhere), shell)
     assert [(r["pid"], r["kib"], r["percent"], r["flag"], r["name"]) for r in rows] == [
         (str(java), str(1536 << 10), "0", "-Xmx1536m", "java")
     ]
-    assert run(step.model_copy(update={"script": only}), shell) == []
+    assert run(step.changed(script=only), shell) == []
 
 
 GROWTH = """
@@ -128,7 +128,7 @@ def samples_of(script: str, shell: list[str], root: Path, **growth: str) -> Any:
     for what in ("ANON", "FILE", "SHARED", "OPENS"):
         grown = grown.replace(what, growth.get(what.lower(), ":" if what == "OPENS" else "0"))
     alone = grown + script.replace("/proc/[0-9]*;", "/proc/$$;")
-    return run(step.model_copy(update={"script": alone}), shell, PODMEDIC_ROOT=str(root))
+    return run(step.changed(script=alone), shell, PODMEDIC_ROOT=str(root))
 
 
 def samples_script() -> str:

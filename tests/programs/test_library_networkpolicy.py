@@ -71,7 +71,7 @@ def test_dns(shell: list[str], tmp_path: Path) -> None:
     (tmp_path / "dig").chmod(0o755)
     step = step_of(NAME, "dns")
     script = (step.script or "").replace("/etc/resolv.conf", str(tmp_path / "resolv.conf"))
-    rows = run(step.model_copy(update={"script": script}), shell, path=str(tmp_path))
+    rows = run(step.changed(script=script), shell, path=str(tmp_path))
     assert rows == [
         {"server": "10.0.0.1", "udp": "yes", "tcp": "yes"},
         {"server": "10.0.0.2", "udp": "no", "tcp": "yes"},

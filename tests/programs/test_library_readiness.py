@@ -85,7 +85,7 @@ def test_http(shell: list[str]) -> None:
         ]
         step = step_of(NAME, "http")
         given = {"PODMEDIC_PROBES": "\n".join(lines), "PODMEDIC_POD_IP": "127.0.0.2"}
-        step = step.model_copy(update={"parse": None})
+        step = step.changed(parse=None)
         text = run(step, shell, http_proxy="http://127.0.0.3:1", **given)
     parse = step_of(NAME, "http").parse
     assert parse is not None

@@ -74,9 +74,7 @@ def spied(shell: list[str], pid: int, folder: Path, *dumps: str) -> dict[str, st
     step = looking_at(step_of("python-pyspy", "dumps"), pid)
     assert step.script is not None
     script = step.script.replace("sleep 1", "sleep 0")
-    found = run(
-        step.model_copy(update={"script": script}), shell, path=f"{folder}:{os.environ['PATH']}"
-    )
+    found = run(step.changed(script=script), shell, path=f"{folder}:{os.environ['PATH']}")
     assert isinstance(found, dict)
     return found
 
@@ -153,7 +151,7 @@ def profiled(shell: list[str]) -> dict[str, str]:
     step = looking_at(step_of("profile", "goroutines"), os.getpid())
     assert step.script is not None
     script = step.script.replace("grep -q -a 'Go buildinf:'", "true").replace("sleep 10", "sleep 0")
-    found = run(step.model_copy(update={"script": script}), shell)
+    found = run(step.changed(script=script), shell)
     assert isinstance(found, dict)
     return found
 

@@ -21,8 +21,8 @@ def looking_at(step: Step, pid: int) -> Step:
     """Here all processes are ours: this one shall count as the target's."""
     assert step.script is not None
     only = step.script.replace("/proc/[0-9]*;", f"/proc/{pid};")
-    return step.model_copy(
-        update={"script": only.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")}
+    return step.changed(
+        script=only.replace("read -r ours </proc/self/cgroup || ours=none", "ours=none")
     )
 
 
@@ -87,7 +87,7 @@ def test_capabilities_by_their_numbers(shell: list[str], tmp_path: Path) -> None
             f"Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t1\t2\t3\t4\nCapEff:\t{1 << bit:016x}\n"
             "NoNewPrivs:\t0\nSeccomp:\t2\n"
         )
-    for line in run(step.model_copy(update={"script": script, "parse": None}), shell).splitlines():
+    for line in run(step.changed(script=script, parse=None), shell).splitlines():
         words = line.split()
         names[words[4]] = (words[2], words[7])
     assert len(names) == 41
@@ -178,7 +178,7 @@ def test_what_trivy_really_writes(shell: list[str], tmp_path: Path) -> None:
     trivy = tmp_path / "trivy"
     trivy.write_text(f"#!/bin/sh\ncat {Path(__file__).parent}/trivy_report.json\n")
     trivy.chmod(0o755)
-    step = step_of(NAME, "scan").model_copy(update={"parse": None})
+    step = step_of(NAME, "scan").changed(parse=None)
     path = f"{tmp_path}:{os.environ['PATH']}"
     assert run(step, shell, path=path, PODMEDIC_ROOT=str(tmp_path)).splitlines() == [
         "vulnerability CRITICAL openssl 3.1.4-r0 3.1.4-r6 CVE-2024-0001",
@@ -221,7 +221,7 @@ def test_scan(shell: list[str], tmp_path: Path, written: str) -> None:
         "scanned": "yes", "critical": "2", "critical_fixable": "1", "high": "0", "high_fixable": "0",
         "medium": "1",
     }  # fmt: skip
-    out = run(step.model_copy(update={"parse": None}), shell, path=path, PODMEDIC_ROOT=str(link))
+    out = run(step.changed(parse=None), shell, path=path, PODMEDIC_ROOT=str(link))
     assert out.splitlines()[:2] == [
         "vulnerability CRITICAL openssl 3.0.1 3.0.2 CVE-1",
         "vulnerability CRITICAL zlib_x 1:1.2+d~1 - CVE-2",

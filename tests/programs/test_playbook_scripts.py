@@ -140,7 +140,7 @@ def test_mounts(shell: list[str], tmp_path: Path) -> None:
         ("absent", "/no/such"),
         ("file", "/etc/hostname"),
     ]
-    out = run(step.model_copy(update={"parse": None}), shell, PODMEDIC_MOUNTS=str(tmp_path))
+    out = run(step.changed(parse=None), shell, PODMEDIC_MOUNTS=str(tmp_path))
     assert "hunter2" not in out
 
 

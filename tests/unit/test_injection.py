@@ -9,6 +9,7 @@ from runner.injection.container import own_image
 from runner.injection.strategy import Choice
 from runner.model.pod import Pod
 from runner.playbook import Debugger
+from runner.playbook.reading import made
 from tests.unit.pods import NOW, ago, crashed_before, pod, running, terminated, waiting
 
 RESTRICTED = {
@@ -23,7 +24,7 @@ def body(given: Pod, strategy: str = "shared", **debugger: Any) -> dict[str, Any
     built = build_container(
         given,
         given.spec.containers[0],
-        Debugger(**{"image": "tools:1", **debugger}),
+        made(Debugger, {"image": "tools:1", **debugger}),
         name="podmedic-x-1",
         run_id="r1",
         program="true",
@@ -181,7 +182,8 @@ def test_what_the_playbook_sets_wins_over_what_is_inherited() -> None:
     built = build_container(
         given,
         given.spec.containers[0],
-        Debugger.model_validate(
+        made(
+            Debugger,
             {
                 "image": "tools:1",
                 "command": ["/busybox/sh", "-c"],
@@ -214,7 +216,6 @@ def test_what_the_playbook_sets_wins_over_what_is_inherited() -> None:
                     "capabilities": {"drop": ["ALL"]},
                 },
             },
-            strict=False,
         ),
         name="podmedic-x-1", run_id="r1", program="true", strategy="shared",
     )  # fmt: skip

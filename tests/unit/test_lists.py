@@ -1,7 +1,6 @@
 """What is LISTed in several namespaces is asked for at once, and told as if one by one."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from runner.model.pod import Event
 from runner.model.subject import Workload
 from runner.plan import PodPlan
 from runner.playbook import Playbook
+from runner.playbook.reading import made
 from runner.sweep.configuration import list_configuration_changes
 from runner.sweep.events import list_events
 from runner.sweep.revisions import list_changes
@@ -61,7 +61,7 @@ def plan(namespace: str, kind: str = "Deployment") -> PodPlan:
     uses = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
     return PodPlan(
         pod=pod(sick, metadata={"namespace": namespace}, container=uses),
-        playbooks=(Playbook.model_validate_json(json.dumps(document)),),
+        playbooks=(made(Playbook, document),),
         workload=Workload(kind=kind, namespace=namespace, name="web"),
         target="app",
         conditions=(TargetCondition.CRASH_LOOP_BACK_OFF,),

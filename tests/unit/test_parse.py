@@ -7,13 +7,14 @@ import pytest
 from runner.analyze.numbers import number
 from runner.analyze.parse import ParseError, parse_output
 from runner.playbook.parsing import Parse, Table, Unit
+from runner.playbook.reading import made
 
 
 @pytest.mark.parametrize(
     ("parse", "stdout", "value"),
     [
         ({"regex": r"(?P<a>\d)(?P<b>x)?"}, "1x 2", [{"a": "1", "b": "x"}, {"a": "2", "b": ""}]),
-        ({"key_value": "="}, "a=1\nb = 2 = 3\nnone\na=9\n=x\n", {"a": "1", "b": "2 = 3"}),
+        ({"keyValue": "="}, "a=1\nb = 2 = 3\nnone\na=9\n=x\n", {"a": "1", "b": "2 = 3"}),
         (
             {"table": {}},
             "PID  RSS COMMAND\n  1  99  web server\n\n 7\n",
@@ -37,7 +38,7 @@ from runner.playbook.parsing import Parse, Table, Unit
             ],
         ),
         (
-            {"key_value": ":", "numbers": [{"name": "MemFree", "unit": "bytes"}]},
+            {"keyValue": ":", "numbers": [{"name": "MemFree", "unit": "bytes"}]},
             "MemTotal: 16 kB\nMemFree: 8 kB\n",
             {"MemTotal": "16 kB", "MemFree": 8192},
         ),
@@ -47,12 +48,12 @@ from runner.playbook.parsing import Parse, Table, Unit
             [{"a": 1}, {}],
         ),
         ({"number": "millis"}, "250m\n", 250),
-        ({"json_": True}, '{"a": [1, 2.5, null, true]}', {"a": [1, 2.5, None, True]}),
-        ({"json_": True}, "100000000000000000000", 1e20),
+        ({"json": True}, '{"a": [1, 2.5, null, true]}', {"a": [1, 2.5, None, True]}),
+        ({"json": True}, "100000000000000000000", 1e20),
     ],
 )
 def test_parse(parse: dict[str, Any], stdout: str, value: Any) -> None:
-    assert parse_output(Parse.model_validate(parse, strict=False), stdout) == value
+    assert parse_output(made(Parse, parse), stdout) == value
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from runner.cli.main import podmedic
 from runner.model.pod import Pod
 from runner.playbook import Playbook, PlaybookErrors, load
 from runner.playbook.load import load_document
+from runner.playbook.reading import made
 from runner.playbook.reference import fields
 from runner.playbook.spec import Collect
 from runner.policy import (
@@ -44,7 +46,7 @@ BODY: dict[str, Any] = {"image": PINNED, "securityContext": {"runAsUser": 65532}
 
 def policy(**spec: Any) -> Policy:
     document = yaml.safe_load(HEAD) | {"spec": spec}
-    return Policy.model_validate(document, strict=False)
+    return made(Policy, document)
 
 
 def playbook(**debugger: Any) -> Playbook:
@@ -150,8 +152,8 @@ def test_what_is_too_much_is_found_where_it_is_written(
 
 def test_files_may_be_collected_only_where_the_policy_says_so() -> None:
     given = playbook(lifetime="resident", image=PINNED)
-    step = given.spec.steps[0].model_copy(update={"collect": Collect(paths=("/tmp",))})
-    given = given.model_copy(update={"spec": given.spec.model_copy(update={"steps": (step,)})})
+    step = given.spec.steps[0].changed(collect=Collect(paths=("/tmp",)))
+    given = given.changed(spec=given.spec.changed(steps=(step,)))
     allowed = {"images": {"allow": ["*"]}}
     (found,) = of_playbook(policy(**allowed), given)
     assert (found.rule, found.loc) == ("policy/artifacts", ("spec", "steps", 0, "collect"))
@@ -218,7 +220,7 @@ def test_namespaces(given: Policy, namespace: str, allowed: bool) -> None:
 
 def test_the_default_would_hold_as_a_file() -> None:
     """It is made without being checked."""
-    assert Policy.model_validate(DEFAULT.model_dump(by_alias=True), strict=False) == DEFAULT
+    assert made(Policy, msgspec.to_builtins(DEFAULT)) == DEFAULT
 
 
 def test_only_the_star_is_special() -> None:

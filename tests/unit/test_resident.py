@@ -11,6 +11,7 @@ from runner.injection import build_container, find_resident
 from runner.model.pod import Pod
 from runner.permissions import needs
 from runner.playbook import Debugger, load
+from runner.playbook.reading import made
 from runner.program import ProgramStep, decode, holder
 from tests.unit.pods import NOW, ago, pod, running
 
@@ -23,7 +24,7 @@ def body(run_id: str = "r2", name: str = "podmedic-b-1", **debugger: Any) -> dic
     return build_container(
         given,
         given.spec.containers[0],
-        Debugger(**{"image": "tools:1", "lifetime": "resident", **debugger}),
+        made(Debugger, {"image": "tools:1", "lifetime": "resident", **debugger}),
         name=name,
         run_id=run_id,
         program=holder(TTL_SECONDS),
