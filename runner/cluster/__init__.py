@@ -226,8 +226,11 @@ class Cluster(Protocol):
     def list_pods(self, scope: Scope) -> AsyncIterator[tuple[Sequence[Pod], str]]:
         """Pages of at most 500 pods, each with the resourceVersion to watch from."""
 
-    def watch_pods(self, scope: Scope, resource_version: str) -> AsyncIterator[PodEvent]:
-        """Changes since then, for ever: reconnects, relists after 410, backs off with jitter."""
+    def watch_pods(
+        self, scope: Scope, resource_version: str, *, may_wait: Callable[[], bool] = lambda: False
+    ) -> AsyncIterator[PodEvent]:
+        """Changes since then, for ever: reconnects, relists after 410, backs off with jitter.
+        Where many come they may be a tenth of a second late, a fifth while they `may_wait`."""
 
     async def list_events(
         self, namespace: str | None, field_selector: str = ""

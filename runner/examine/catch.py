@@ -117,7 +117,7 @@ async def _window(
             lives.add(status.container_id)
             return None
         left = deadline - clock()
-        if left <= 0 or not await ctx.hub.changed(uid, left):
+        if left <= 0 or not await ctx.hub.changed(uid, left, is_urgent=True):
             return Verdict(Stage.WAITING, NO_WINDOW, (
                 f"container {target} was not started within {ctx.limits.catch_seconds:.0f} s"
             ))  # fmt: skip

@@ -8,6 +8,9 @@ from runner.model.pod import Event, Pod
 
 # The kubelet itself drops events after 25 per pod.
 MAX_EVENTS_PER_POD = 64
+# Where so many pods are waited for, their changes are gathered for a moment. The last ones of a
+# sweep are not kept waiting.
+_MANY_WAITERS = 16
 
 
 def newer(one: Pod, other: Pod) -> Pod:
@@ -37,6 +40,8 @@ class PodHub:
         self._cluster = cluster
         self._entries: dict[str, _Entry] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._waiters = 0
+        self._urgent = 0
         self.failure: ClusterError | None = None
         self._on_pod: list[Callable[[Pod, bool], None]] = []
         self._on_relist: list[Callable[[Scope, frozenset[str]], None]] = []
@@ -105,14 +110,20 @@ class PodHub:
         for entry in self._entries.values():
             entry.changed.set()
 
-    async def changed(self, uid: str, timeout_seconds: float) -> bool:
-        """Wait for the next change of a pod; False when the time passed without one."""
+    async def changed(self, uid: str, timeout_seconds: float, *, is_urgent: bool = False) -> bool:
+        """Wait for the next change of a pod; False when the time passed without one. An urgent one
+        is not to be late by a fraction of a second."""
         entry = self._entries[uid]
+        self._waiters += 1
+        self._urgent += is_urgent
         try:
             async with asyncio.timeout(timeout_seconds):
                 await entry.changed.wait()
         except TimeoutError:
             return False
+        finally:
+            self._waiters -= 1
+            self._urgent -= is_urgent
         entry.changed.clear()
         if self.failure is not None:
             raise self.failure
@@ -123,7 +134,9 @@ class PodHub:
 
     async def _follow_pods(self, scope: Scope, resource_version: str) -> None:
         try:
-            async for event in self._cluster.watch_pods(scope, resource_version):
+            async for event in self._cluster.watch_pods(
+                scope, resource_version, may_wait=self._may_wait
+            ):
                 if event.type == "sync":
                     self._mark_missing(scope, event.uids)
                     for told in self._on_relist:
@@ -147,6 +160,9 @@ class PodHub:
         except ClusterError:
             # Events only make failures visible sooner; the status says them later.
             return
+
+    def _may_wait(self) -> bool:
+        return self._waiters >= _MANY_WAITERS and not self._urgent
 
     def _take(self, pod: Pod, *, gone: bool) -> None:
         entry = self._entries.get(pod.metadata.uid)

@@ -142,7 +142,9 @@ class KubeCluster:
             async for page in pages:
                 yield page.items or (), page.metadata.resource_version
 
-    async def watch_pods(self, scope: Scope, resource_version: str) -> AsyncGenerator[PodEvent]:
+    async def watch_pods(
+        self, scope: Scope, resource_version: str, *, may_wait: Callable[[], bool] = lambda: False
+    ) -> AsyncGenerator[PodEvent]:
         watch = Watch(
             self._http,
             _path(scope.namespace, "pods"),
@@ -152,6 +154,7 @@ class KubeCluster:
             version_of=lambda pod: pod.metadata.resource_version,
             relist=lambda: self.list_pods(scope),
             policy=self._watches,
+            may_wait=may_wait,
         )
         listed: set[str] = set()
         async with aclosing(watch.changes(resource_version)) as changes:

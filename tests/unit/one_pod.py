@@ -86,7 +86,7 @@ class OnePod:
     async def list_pods(self, _: Scope) -> AsyncIterator[tuple[Sequence[Pod], str]]:
         yield [self.pod], "1"
 
-    async def watch_pods(self, *_: object) -> AsyncIterator[PodEvent]:
+    async def watch_pods(self, *_: object, **__: object) -> AsyncIterator[PodEvent]:
         self._changed = asyncio.Event()
         while True:
             yield PodEvent(type="modified", pod=self.pod)

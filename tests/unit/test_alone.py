@@ -75,7 +75,7 @@ class _Hub(PodHub):
         self.track(views[0])
         self._next = list(views[1:])
 
-    async def changed(self, uid: str, timeout_seconds: float) -> bool:
+    async def changed(self, uid: str, timeout_seconds: float, *, is_urgent: bool = False) -> bool:
         assert timeout_seconds > 0
         self.track(self._next.pop(0))
         return True

@@ -66,6 +66,22 @@ def test_no_window_before_the_deadline_is_a_value_with_a_reason() -> None:
     )
 
 
+def test_a_window_is_waited_for_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be over before changes that are gathered arrive."""
+    plan, hub, urgent = plan_of(CRASHED, PLAYBOOK), hub_of(CRASHED), []
+    changed = hub.changed
+
+    async def watched(uid: str, timeout_seconds: float, *, is_urgent: bool = False) -> bool:
+        urgent.append(is_urgent)
+        return await changed(uid, timeout_seconds, is_urgent=is_urgent)
+
+    monkeypatch.setattr(hub, "changed", watched)
+    ctx = context(hub, limits=Limits(catch_seconds=0.01))
+    asyncio.run(run_catch(ctx, plan, plan.injections[0], 1))
+
+    assert urgent == [True]
+
+
 def test_a_pod_that_is_being_deleted_is_not_waited_for() -> None:
     gone = pod(
         waiting("CrashLoopBackOff", lastState=crashed_before(), imageID="web@sha256:aa"),

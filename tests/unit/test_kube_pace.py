@@ -196,3 +196,13 @@ def test_a_quiet_watch_is_read_at_once_and_a_busy_one_in_batches() -> None:
         pauses.append(pacer.pause_seconds(float(second), lines))
 
     assert pauses == [0.0, 0.1, 0.1, 0.0, 0.0]
+
+
+def test_a_reader_that_may_wait_gets_batches_sooner() -> None:
+    """From ten lines a second on, for as long as it may."""
+    pacer, pauses = Pacer(now=0.0), []
+    for second, lines in enumerate([10, 11, 60, 500, 60], start=1):
+        pauses.append(pacer.pause_seconds(float(second), lines, may_wait=True))
+    pauses.append(pacer.pause_seconds(5.1, 6, may_wait=False))
+
+    assert pauses == [0.0, 0.2, 0.2, 0.1, 0.2, 0.0]
