@@ -189,6 +189,7 @@ def _pod(examination: Examination, now: datetime | None) -> dict[str, Any]:
         "restartPolicy": pod.spec.restart_policy,
         "restartCount": sum(each.restart_count for each in statuses),
         "hostNetwork": pod.spec.host_network,
+        "schedulerName": pod.spec.scheduler_name,
         "hostAliases": [
             {"host": str(name), "ip": str(each.get("ip", ""))}
             for each in pod.spec.host_aliases

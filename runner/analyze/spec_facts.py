@@ -21,6 +21,7 @@ def of_spec(spec: Container, pod: Pod) -> dict[str, Any]:
             for reference in variable.unexpanded
         ],
         "fromSecrets": list(_from_secrets(spec)),
+        "sources": dict(_sources(spec)),
         "proxied": [{"host": each.host, "variable": each.variable} for each in spec.proxied],
         "trusted": [
             {"variable": each.variable, "path": each.path, "source": _mounted(spec, pod, each.path)}
@@ -40,6 +41,7 @@ def of_spec(spec: Container, pod: Pod) -> dict[str, Any]:
         "startupProbe": spec.startup_probe is not None,
         "postStart": _hook(spec, "postStart"),
         "memoryVolumes": list(_memory_volumes(spec, pod)),
+        "hostMounts": list(_host_mounts(spec, pod)),
         "probes": {
             "liveness": _asks(spec, spec.liveness_probe),
             "readiness": _asks(spec, spec.readiness_probe),
@@ -90,6 +92,20 @@ def _from_secrets(spec: Container) -> Iterator[dict[str, Any]]:
                 "key": str(reference.get("key", "")),
                 "optional": reference.get("optional") is True,
             }
+
+
+def _sources(spec: Container) -> Iterator[tuple[str, str]]:
+    """Where variables come from that have no value of their own, in words."""
+    for variable in spec.env:
+        for kind, reference in (variable.value_from or {}).items():
+            if not isinstance(reference, Mapping):
+                continue
+            if kind in ("secretKeyRef", "configMapKeyRef"):
+                what = "Secret" if kind == "secretKeyRef" else "ConfigMap"
+                of = f"key {reference.get('key', '')} of {what} {reference.get('name', '')}"
+                yield variable.name, of
+            elif kind == "fieldRef":
+                yield variable.name, f"{reference.get('fieldPath', '')} of the pod"
 
 
 def _mounted(spec: Container, pod: Pod, path: str) -> str:
@@ -168,6 +184,11 @@ def _resource(spec: Container, kind: str, name: str) -> str:
 def _memory_volumes(spec: Container, pod: Pod) -> Iterator[str]:
     """Where what it writes counts against its memory limit."""
     names = {v.name for v in pod.spec.volumes if (v.empty_dir or {}).get("medium") == "Memory"}
+    return (mount.mount_path for mount in spec.volume_mounts if mount.name in names)
+
+
+def _host_mounts(spec: Container, pod: Pod) -> Iterator[str]:
+    names = {volume.name for volume in pod.spec.volumes if volume.host_path is not None}
     return (mount.mount_path for mount in spec.volume_mounts if mount.name in names)
 
 

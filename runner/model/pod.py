@@ -136,6 +136,7 @@ class PodSpec(Value, frozen=True, kw_only=True):
     host_pid: bool = msgspec.field(default=False, name="hostPID")
     os: dict[str, str] = {}
     node_selector: dict[str, str] = {}
+    scheduler_name: str = ""
     host_aliases: tuple[dict[str, Any], ...] = ()
     affinity: dict[str, Any] = {}
     security_context: dict[str, Any] = {}

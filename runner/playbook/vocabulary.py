@@ -33,6 +33,8 @@ CONTAINER = {
     "meant?": "of the target container: map from a host that its configuration names, and that no "
     "Service of its namespace is called, to the Service that it may mean: `db.data` of another "
     "namespace, or one that is called nearly so",
+    "sources": "map from a variable to where its value comes from: `key password of Secret db`, "
+    "`metadata.labels['app'] of the pod`",
     "fromSecrets": "list of {name, secret, key, optional}: variables that take a key of a Secret",
     "proxied": "list of {host, variable}: Services that its URLs name and that NO_PROXY does not "
     "leave out of the proxy which that variable (`HTTP_PROXY`) sets",
@@ -63,6 +65,7 @@ CONTAINER = {
     "postStart": "command of its postStart hook, empty when there is none",
     "memoryVolumes": "list of the paths where it mounts an emptyDir with medium `Memory`, which "
     "counts against its memory limit",
+    "hostMounts": "list of the paths where it mounts a folder or file of its node (hostPath)",
     "readinessDelaySeconds?": "initialDelaySeconds of its readiness probe, where that says one",
 }
 POD = {
@@ -80,6 +83,7 @@ POD = {
     "restartPolicy": "`Always`, `OnFailure`, `Never`",
     "restartCount": "sum over its containers",
     "hostNetwork": "true when it uses its node's network",
+    "schedulerName": "name of the scheduler that is to find its node",
     "hostAliases": "list of {host, ip}: names that its spec writes into /etc/hosts",
     "claims": "names of the PersistentVolumeClaims that it mounts",
     "avoidsItself": "true when its required pod anti-affinity keeps pods with its own labels away",

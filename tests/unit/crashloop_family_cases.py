@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from runner.model.pod import EnvVar, Volume, VolumeMount
 from tests.unit.examinations import waiting
 
 IMAGE = "registry.example.com/shop/web:2.3"
@@ -134,5 +135,26 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     case(
         "schema-not-made", "ERROR: You need to initialize the database. Please run `airflow db init`.",
         BEGIN + "its database does not have the tables of this version: ERROR: You need to initialize the database. Please run `airflow db init`.",
+    ),
+    case(
+        "variable-empty", "config: TENANT must not be empty",
+        "Container app exits with code 1 because, as its log says, TENANT has no value: its pod template sets it, from metadata.annotations['acme.io/tenant'] of the pod, but there is nothing in it.",
+        spec={"env": (EnvVar(name="TENANT", value_from={"fieldRef": {"fieldPath": "metadata.annotations['acme.io/tenant']"}}),)},
+    ),
+    case(
+        "variable-empty", "FATAL SMTP_PASSWORD is required",
+        "Container app exits with code 1 because, as its log says, SMTP_PASSWORD has no value: its pod template sets it, from key password of Secret smtp, but there is nothing in it.",
+        spec={"env": (EnvVar(name="SMTP_PASSWORD", value_from={"secretKeyRef": {"name": "smtp", "key": "password"}}),)},
+    ),
+    case(
+        "permission-denied-on-node", "sh: can't create /tiles/index: Permission denied",
+        BEGIN + "its user may not use /tiles/index: /tiles is a hostPath, and what is there belongs to whom it belongs to on node node-1.",
+        spec={"volume_mounts": (VolumeMount(name="tiles", mount_path="/tiles"),)},
+        pod_spec={"volumes": (Volume(name="tiles", host_path={"path": "/var/tiles"}),)},
+    ),
+    case(
+        "usage-shown", "Usage: sleep [N]...\n\nPause for a time equal to the total of the args given",
+        "Container app exits with code 1 after it printed its usage, as programs do whose command line is not complete or not understood: sleep [N]...",
+        command=["sleep"],
     ),
 ]  # fmt: skip

@@ -259,3 +259,10 @@ def test_where_the_words_are_few_the_whole_line_is_told() -> None:
         "Container app exits with code 1 because the other side does not accept its credentials: "
         "MongoServerError: Authentication failed."
     )
+
+
+def test_what_a_pod_sets_by_itself_is_empty_only_where_the_program_says_so() -> None:
+    said = {"TENANT is empty": "variable-empty", "TENANT is not set": "last-words"}
+    for words, rule in said.items():
+        one = examination(env=["TENANT"], log=f"fatal: {words}\n", steps=steps())
+        assert [each.rule for each in findings_of(CRASHLOOP, one)] == [rule]
