@@ -64,8 +64,8 @@ def test_a_pod_that_no_scheduler_looks_at() -> None:
          "The pod has waited 45 s for a node, and no scheduler has said anything of it."),
     ]  # fmt: skip
     assert said("pending", *unscheduled(29)) == []
-    named = {"pod_spec": {"scheduler_name": "gang-scheduler"}}
-    assert said("pending", *unscheduled(45, **named)) == [
+    named = unscheduled(45, pod_spec={"scheduler_name": "gang-scheduler"})
+    assert said("pending", *named) == [
         ("no-scheduler",
          "The pod has waited 45 s for a node, and the scheduler gang-scheduler that its schedulerName names has not said anything of it."),
     ]  # fmt: skip
