@@ -1,5 +1,7 @@
-"""Pure tests start no program: what needs one is in tests/programs."""
+"""Pure tests start no program (what needs one is in tests/programs) and ask no proxy of the
+machine's."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ import pytest
 _STARTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
 _MAIN = threading.main_thread().ident
 _is_pure = False
+_proxies: dict[str, str] = {}
 
 
 def _refuse(event: str, _: object) -> None:
@@ -24,6 +27,8 @@ sys.addaudithook(_refuse)
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
     global _is_pure  # noqa: PLW0603
+    for name in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        _proxies[name] = os.environ.pop(name)
     _is_pure = True
     yield
 
@@ -31,5 +36,8 @@ def pytest_runtest_setup() -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Iterator[None]:
     global _is_pure  # noqa: PLW0603
-    yield
+    # The last test of all ends the labs as well.
     _is_pure = False
+    yield
+    os.environ.update(_proxies)
+    _proxies.clear()
