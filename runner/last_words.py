@@ -56,7 +56,7 @@ _ERROR = re.compile(
 )
 _HINT = re.compile(
     r"(?i)\b(?:failed|failure|error(?![=_\w])|did not|no \w+ named|cannot|can't|could ?n[o']t"
-    r"|no [\w -]{1,30}\b(?:defined|configured|specified|given|provided|available)"
+    r"|no valid|no [\w -]{1,30}\b(?:defined|configured|specified|given|provided|available)"
     r"|could not|unable to|no such|denied|refused|forbidden|unauthori[sz]ed|invalid|illegal"
     r"|not (?:found|set|exist|allowed|permitted|supported|valid|a valid|writable|readable|empty)"
     r"|missing|required|must (?:be|have|not|specify)|unknown|unexpected|unrecogni[sz]ed"

@@ -196,6 +196,24 @@ def test_the_same_in_other_words(rule: str, log: str) -> None:
     assert rules(log) == [rule]
 
 
+# Said on the way, and not why it ended.
+ASIDE = {
+    "characters-beyond-ascii": "bash: warning: setlocale: LC_ALL: cannot change locale (en_US.UTF-8)",
+    "time-zone-unknown": "WARN unknown time zone Europe/Kyiv, using UTC",
+    "licence-not-valid": "no license key found, running the community edition",
+    "cloud-credentials-missing": "unable to locate credentials, uploads are off",
+    "client-certificate-wanted": "[warn] client certificate missing, anonymous access",
+    "address-family-missing": "2026-11-28 08:00:00 INFO socket() [::]:80: Address family not supported by protocol",
+    "refuses-root": "sh: warning: do not run npm as root",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "line"), ASIDE.items(), ids=ASIDE)
+def test_what_is_said_aside_is_no_cause(rule: str, line: str) -> None:
+    end = 'FATAL: password authentication failed for user "shop"'
+    assert rules(f"{line}\n{end}") == ["authentication-failed"]
+
+
 SILENT = {
     # what a database refuses is data; a port is no user, and a number no status
     "characters-beyond-ascii": ["error: invalid input: only ASCII letters are allowed in a name"],
