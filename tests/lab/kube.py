@@ -1,12 +1,15 @@
 """What the tests of the Kubernetes adapter share: pods that never start, and watches awaited."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, Self, TypeVar
 
 from lab.handle import Lab
 from runner.cluster import Cluster, Scope
 from runner.model.pod import Pod
+from tests.lab.waiting import until
 
 T = TypeVar("T")
 
@@ -37,6 +40,52 @@ def pending_pods(lab: Lab, namespace: str, *names: str) -> None:
         for name in names
     ]
     lab.put(*pods)
+
+
+@contextmanager
+def pods_of_a_new_kind(lab: Lab, namespace: str, *names: str) -> Iterator[str]:
+    """Custom resources that have what a pod has to have; their path."""
+    group, client = f"{namespace}.example.com", lab.client()
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"newpods.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "newpods", "singular": "newpod", "kind": "NewPod"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": True,
+                        }
+                    },
+                }
+            ],
+        },
+    }
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = f"/apis/{group}/v1/namespaces/{namespace}/newpods"
+    client.apply(f"{definitions}/newpods.{group}", json.dumps(definition))
+    try:
+        # "Established" comes a moment before it is served.
+        until(lambda: client.exists(path), f"{path} is not served", every_seconds=0.1)
+        for name in names:
+            pod = {
+                "apiVersion": f"{group}/v1",
+                "kind": "NewPod",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"containers": [{"name": "app", "image": "busybox:1.36"}]},
+            }
+            client.apply(f"{path}/{name}", json.dumps(pod))
+        yield path
+    finally:
+        client.delete(f"{definitions}/newpods.{group}")
 
 
 async def listed(cluster: Cluster, scope: Scope) -> tuple[list[Pod], str]:
