@@ -6,7 +6,7 @@ more text than a few times its input.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jinja2
@@ -111,12 +111,18 @@ _ENVIRONMENT = _environment()
 
 
 class Text:
-    """A compiled template; `names` are the facts it uses: `container`, `steps.disk`."""
+    """A template that was checked; `names` are the facts it uses: `container`, `steps.disk`.
 
-    def __init__(self, text: str, template: jinja2.Template, names: frozenset[str]) -> None:
+    It becomes code when it is needed: of the hundreds of a playbook few ever are, and that was
+    half of what reading one costs."""
+
+    def __init__(self, text: str, names: frozenset[str]) -> None:
         self.text = text
         self.names = names
-        self._template = template
+
+    @cached_property
+    def _template(self) -> jinja2.Template:
+        return _ENVIRONMENT.from_string(self.text)
 
     @classmethod
     def compile(cls, text: str) -> "Text":
@@ -139,12 +145,11 @@ def _compile(text: str) -> Text:
     try:
         tree = _ENVIRONMENT.parse(text)
         names = frozenset(_names(tree))
-        template = _ENVIRONMENT.from_string(tree)
     except jinja2.TemplateSyntaxError as error:
         raise TextError(f"not a template: {error.message}", error.lineno) from None
     except RecursionError:
         raise TextError("nested too deeply") from None
-    return Text(text, template, names)
+    return Text(text, names)
 
 
 def _names(tree: nodes.Template) -> Iterable[str]:
