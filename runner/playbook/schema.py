@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -131,6 +132,7 @@ def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
+@cache
 def _attribute_docstrings(part: type[Spec]) -> Mapping[str, str]:
     """The string below each field of the class and of those that it extends."""
     found = {}

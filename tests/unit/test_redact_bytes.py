@@ -92,7 +92,7 @@ def test_many_megabytes_of_secrets_and_soup_end() -> None:
 
     clean, redactions = REDACTOR.redact_bytes(data)
 
-    assert not [secret for secret in secrets if secret.encode() in clean]
+    assert b"S3cr3t" not in clean
     assert {redaction.rule for redaction in redactions} == {"pw-assigned", "too-many"}
     assert REDACTOR.redact_bytes(clean) == (clean, ())
 
