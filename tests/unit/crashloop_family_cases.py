@@ -157,4 +157,17 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "Container app exits with code 1 after it printed its usage, as programs do whose command line is not complete or not understood: sleep [N]...",
         command=["sleep"],
     ),
+    case(
+        "data-directory-not-empty", 'initdb: error: directory "/var/lib/pg/data" exists but is not empty',
+        BEGIN + 'it wants to set up its data in a folder that has files in it (volumes are mounted at /var/lib/pg): initdb: error: directory "/var/lib/pg/data" exists but is not empty',
+        mounts=["/var/lib/pg"],
+    ),
+    case(
+        "file-open-to-others", "[error] Cookie file /var/lib/rabbitmq/.erlang.cookie must be accessible by owner only",
+        BEGIN + "it does not accept a file that others than its owner may read or write: [error] Cookie file /var/lib/rabbitmq/.erlang.cookie must be accessible by owner only",
+    ),
+    case(
+        "held-by-earlier-run", "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
+        BEGIN + "an operation that was begun before it has not ended, or was ended in the middle: Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress",
+    ),
 ]  # fmt: skip

@@ -164,6 +164,17 @@ SPEAKS = {
     "data-of-another-cluster": [
         "InconsistentBrokerIdException: Configured broker.id 2 doesn't match stored broker.id Some(1) in meta.properties.",
     ],
+    "data-directory-not-empty": [
+        "[ERROR] [MY-010457] [Server] --initialize specified but the data directory has files in it. Aborting.",
+    ],
+    "held-by-earlier-run": ['level=fatal msg="Error acquiring the state lock: ConditionalCheckFailedException"'],
+    "read-only-file-system": [
+        "mkdir wal: read-only file system",
+        "Fatal: Unable to open locking directory: Failed to open '/tmp/dotnet/shm': read only",
+    ],
+    "connection-refused-by-log": [
+        "Redis::CannotConnectError: Error connecting to Redis on redis:6379 (Errno::ECONNREFUSED)",
+    ],
     "library-missing": [
         "./server: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found (required by ./server)",
         "./server: error while loading shared libraries: libpq.so.5: cannot open shared object file",
@@ -236,6 +247,9 @@ SILENT = {
     "stale-lock-file": ["error: port 80 already in use", "waiting: another job is running"],
     "server-still-starting": ["INFO server is starting\nfatal: cannot parse config"],
     "schema-not-made": ["error: cannot open database file"],
+    "file-missing-by-log": ["error: failed to open /srv/app.db: database is locked", "DBI failed: x.so: No such file or directory at /app/ledger.pl line 14."],
+    "data-directory-not-empty": ["error: the list is not empty"],
+    "file-open-to-others": ["error: file must be owned by the group"],
     "sqlite-file-refused": ["ERROR: cannot execute INSERT in a read-only transaction"],
 }  # fmt: skip
 
@@ -284,3 +298,19 @@ def test_what_a_pod_sets_by_itself_is_empty_only_where_the_program_says_so() -> 
     for words, rule in said.items():
         one = examination(env=["TENANT"], log=f"fatal: {words}\n", steps=steps())
         assert [each.rule for each in findings_of(CRASHLOOP, one)] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("FATAL: the LDAP server ldaps://ad:636 returned: Can't contact LDAP server", "It speaks of another side"),
+        ("django.core.exceptions.ImproperlyConfigured: The key must not be empty.", "It speaks of its configuration"),
+        ("RuntimeException: requirement failed: no encryption key", "It speaks of its configuration"),
+        ("FATAL: something else", "The line says what the application could not do"),
+    ],
+)  # fmt: skip
+def test_what_no_rule_knows_has_an_advice_of_its_kind(line: str, advice: str) -> None:
+    (found,) = findings_of(CRASHLOOP, examination(log=f"{line}\n", steps=steps()))
+    assert found.rule in ("last-words", "uncaught-exception")
+    assert found.remediation.startswith(advice)
+    assert ".." not in found.message
