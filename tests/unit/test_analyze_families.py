@@ -314,3 +314,8 @@ def test_what_no_rule_knows_has_an_advice_of_its_kind(line: str, advice: str) ->
     assert found.rule in ("last-words", "uncaught-exception")
     assert found.remediation.startswith(advice)
     assert ".." not in found.message
+
+
+def test_the_line_before_says_nothing_of_this_one() -> None:
+    log = 'Data page checksums are disabled.\ninitdb: error: directory "/data" exists but is not empty'
+    assert rules(log) == ["data-directory-not-empty"]
