@@ -80,14 +80,16 @@ _KINDS: Mapping[str, Any] = {
     ),
     "absent": _any(
         r"UNKNOWN_TOPIC_OR_PARTITION", r"UnknownTopicOrPartition", r"NoSuchBucket",
-        r"\b(?:topic|queue|exchange|vhost|virtual host|bucket|stream|keyspace|index|collection)\b"
-        r"[^\n]{0,60}(?:not found|does not exist|doesn't exist|not present in metadata|is unknown)",
-        r"\bno (?:such )?(?:topic|queue|exchange|vhost|bucket|stream|keyspace|index)\b",
+        r"\b(?:topic|queue|exchange|vhost|virtual host|bucket|stream|keyspace|index|collection)"
+        r"[ :=]{1,2}[\"'`\[]?[\w.:/-]+[\"'`\]]? (?:is |was )?"
+        r"(?:not found|does not exist|doesn't exist|not present in metadata|unknown)",
+        r"\bno such (?:topic|queue|exchange|vhost|bucket|stream|keyspace|index)\b",
     ),
+    # Who stands by for a leader is refused its lock all day long.
     "locked": _any(
-        r"waiting for (?:the )?(?:change ?log|migration|schema|database|advisory|table|file) lock",
-        r"(?:could not|cannot|can't|unable to|failed to) (?:acquire|obtain|get)"
-        r" (?:the |a |an )?(?:\w+ ){0,3}lock\b", r"\block(?:ed)? (?:is )?(?:already )?held by",
+        r"waiting for (?:the )?(?:change ?log|migration|schema|database|advisory|table) lock",
+        r"(?:could not|cannot|can't|unable to|failed to) (?:acquire|obtain|get) (?:the |a |an )?"
+        r"(?:\w+ )?(?:change ?log|migrations?|schema|database|advisory|table) lock\b",
         r"database is locked",
     ),
     "starting": _any(

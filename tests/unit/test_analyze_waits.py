@@ -117,6 +117,8 @@ def test_children_that_are_ended_on_purpose(line: str, memory: str) -> None:
     "line",
     [
         "WARN no job available, still waiting (timeout expired after 20s)",
+        "ERROR lookup in collection orders: user 7 not found",
+        "WARN failed to acquire lock, another instance leads",
         "WARN delivery failed: 503 Service Unavailable, will retry\nINFO delivered 39 webhooks",
     ],
 )
