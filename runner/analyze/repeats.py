@@ -137,8 +137,9 @@ _ACCESS_LOG = re.compile(r"\bHTTP/[0-9.]+\"? \d{3}\b|\"(?:GET|POST|PUT|DELETE|HE
 # What a server says of those who come to it: the other side has the trouble.
 _VISITORS = re.compile(
     r"TLS handshake error from|\[\d+\](?: \S+){0,3} FATAL:  |\[MY-\d+\]|<0\.\d+\.0>"
-    r"|\"c\": ?\"ACCESS\"|(?i:\bclient:|\b(?:from|by|peer|remote|client)[ =:]+(?:user \S+ )?\"?"
-    r"(?:\d{1,3}\.){3}\d)|sshd|(?i:reset by peer)"
+    r"|\"c\": ?\"ACCESS\"|(?i:\bclient:"
+    r"|\b(?:from|by|peer|remote|client|(?:remote|client)[_-]?(?:ip|addr))[\"']?[ =:]+"
+    r"(?:user \S+ )?[\"']?(?:\d{1,3}\.){3}\d)|sshd|(?i:reset by peer)"
 )
 _IDLE_TALK = re.compile(
     r"(?i)^(?:(?=\S*\d)\S++ ++|\[[^\]]*+\] *+|\S++ ++[-|] ++){0,4}[\[<(|]*(?:debug|trace)\b"
@@ -159,9 +160,9 @@ _NOT_BETTER = re.compile(
 )
 # Of what comes from many sides some fails and most goes through.
 _WORKS = re.compile(
-    r"(?i)\b(?:delivered|processed|sent|published|handled|forwarded|synced|imported)"
-    r" [1-9]\d*\b"
+    r"(?i)\b(?:delivered|processed|sent|published|handled|forwarded|synced|imported) [1-9]\d*\b"
 )
+_LATER = re.compile(r"(?i)\b(?:requeue|retr(?:y|ies)|postpone|deferr?|back(?:ing)? ?off|queued)")
 _MAY_PASS = ("broken", "silent", "slow", "limited")
 # Where programs that write JSON put what belongs to their message.
 _INNER_KEYS = ("error", "err", "exception", "attr", "fields", "context", "data", "extra", "details")
@@ -254,6 +255,8 @@ def _kind(line: str, kinds: Mapping[str, Any]) -> str:
     if not kind or _IDLE_TALK.search(line) or _OVER.search(line):
         return ""
     if "upstream" not in line and (_ACCESS_LOG.search(line) or _VISITORS.search(line)):
+        return ""
+    if kind == "limited" and _LATER.search(line):
         return ""
     if line.startswith("{") and not kinds[kind].search(_own_words(line)):
         return ""

@@ -118,6 +118,8 @@ def test_children_that_are_ended_on_purpose(line: str, memory: str) -> None:
     [
         "WARN no job available, still waiting (timeout expired after 20s)",
         "ERROR lookup in collection orders: user 7 not found",
+        '{"level":"error","msg":"denied","status":401,"error":"invalid credentials","remote":"198.51.100.7"}',
+        "WARN webhook https://a.example.net answered 429, requeued",
         "WARN failed to acquire lock, another instance leads",
         "WARN delivery failed: 503 Service Unavailable, will retry\nINFO delivered 39 webhooks",
     ],
