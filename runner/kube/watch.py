@@ -23,6 +23,9 @@ from runner.model.base import Value
 
 T = TypeVar("T")
 
+# A socket that nobody reads holds some 40 kB: a read that brings so much leaves more behind it.
+_MORE_BEHIND_BYTES = 32_000
+
 
 class WatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """`idle_seconds` without a byte mean that the stream is dead: a living one brings a bookmark
@@ -216,7 +219,9 @@ class Watch(Generic[T]):
                     if change is not None:
                         yield change
                 seconds = pacer.pause_seconds(loop.time(), len(complete), may_wait=self._may_wait())
-                if seconds > 0.0:
+                # Who rests after each read gets no more than a socket's worth in that time, and
+                # falls behind a stream that brings more, for a minute and longer.
+                if seconds > 0.0 and len(chunk) < _MORE_BEHIND_BYTES:
                     await self._http.rest(response, seconds)
             # Ended when it was to end: it lived, though nothing happened.
             self._heard = self._heard or loop.time() >= ends_at - 0.5
