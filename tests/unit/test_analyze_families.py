@@ -216,6 +216,10 @@ ASIDE = {
     "client-certificate-wanted": "[warn] client certificate missing, anonymous access",
     "address-family-missing": "2026-11-28 08:00:00 INFO socket() [::]:80: Address family not supported by protocol",
     "refuses-root": "sh: warning: do not run npm as root",
+    "proxy-refuses": "connecting through proxy http://p:3128 failed: 503, trying direct",
+    "tls-on-one-side-only": "SSL is not enabled on the server socket",
+    "inotify-limit": "inotify: no user watches left, polling instead",
+    "key-not-readable": "no PEM data in /certs/old",
 }  # fmt: skip
 
 
@@ -319,3 +323,8 @@ def test_what_no_rule_knows_has_an_advice_of_its_kind(line: str, advice: str) ->
 def test_the_line_before_says_nothing_of_this_one() -> None:
     log = 'Data page checksums are disabled.\ninitdb: error: directory "/data" exists but is not empty'
     assert rules(log) == ["data-directory-not-empty"]
+
+
+def test_usage_after_an_error_is_not_the_reason() -> None:
+    assert rules("Error: cannot open the ledger\nUsage:\n  ledger serve [flags]") == ["last-words"]
+    assert rules("Usage:\n  ledger serve [flags]\n") == ["usage-shown"]
