@@ -114,7 +114,9 @@ class Scheduler:
         if limits.per_workload is not None:
             allowed = limits.per_workload
         else:
-            allowed = max(1, int(self._ready_pods[workload] * limits.workload_share))
+            share = limits.workload_share
+            # A product of fractions costs twenty times as much.
+            allowed = max(1, self._ready_pods[workload] * share.numerator // share.denominator)
         return allowed
 
     def budget_limit(self, budget: Key) -> int:
@@ -179,6 +181,8 @@ class Scheduler:
             return []
         admitted: list[str] = []
         in_flight = self._limits.in_flight
+        if in_flight and len(self._running) >= in_flight:
+            return admitted
         for alike, uids in list(self._waiting.items()):
             while self._fits(alike) and (uid := self._next(alike, uids)) is not None:
                 if in_flight and len(self._running) >= in_flight:
