@@ -21,7 +21,10 @@ def measure(_: Lab | None, runs: int) -> dict[str, Any]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PODMEDIC"))}
     # What is only collected is compiled.
     run([*_COMMAND, "PYTEST_ARGS=--collect-only"], environment=environment).must_end_with(0)
-    found = [run(_COMMAND, environment=environment).must_end_with(0) for _ in range(runs)]
+    found = [run(_COMMAND, environment=environment) for _ in range(runs)]
+    for one in found:
+        if one.code != 0:
+            raise VoidError(one.stdout.decode(errors="replace")[-2000:].strip())
     passed = re.search(rb"(\d+) passed", found[-1].stdout)
     if passed is None:
         raise VoidError("no test passed")

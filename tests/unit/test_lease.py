@@ -177,7 +177,7 @@ async def test_not_renewed_for_too_long() -> None:
     """Given up well before anybody else may take it."""
     loop = asyncio.get_running_loop()
     timing = Timing(
-        duration_seconds=0.4, deadline_seconds=0.2, renew_seconds=0.05, retry_seconds=0.02
+        duration_seconds=3, deadline_seconds=0.2, renew_seconds=0.05, retry_seconds=0.02
     )
     api = OneLease()
     mine = Lease(api, CLAIM, now=lambda: NOW, clock=loop.time, wait=Time().wait, timing=timing)
