@@ -17,7 +17,6 @@ from runner.compare.text import (
     runs_sentence,
     worse,
 )
-from runner.report.html import page_environment
 from runner.report.view import plural
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def _open(found: Comparison) -> bool:
 
 @cache
 def _template() -> "Template":
+    from runner.report.templates import page_environment  # noqa: PLC0415
+
     environment = page_environment()
     environment.globals["plural"] = plural
     environment.filters.update(remarks=remarks, change=change_sentence)

@@ -14,6 +14,7 @@ import msgspec
 import pycurl
 
 from runner.kube.errors import TEXT_LIMIT
+from runner.kube.places import Places
 
 # Of a stream whose reader is slow; libcurl then leaves the rest to the kernel and the peer.
 _UNREAD_LIMIT = 1 << 20
@@ -75,11 +76,11 @@ class _Multi(pycurl.AsyncCurlMulti):
 class Client:
     """Connections of one process to one server, kept for the next request."""
 
-    def __init__(self, at_once: int) -> None:
-        """At most `at_once` requests have a connection, those apart that wait for no place."""
+    def __init__(self, places: Places) -> None:
+        """Requests share the places, those apart that wait for none."""
         self._multi = _Multi()
         self._multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
-        self._places = asyncio.Semaphore(at_once)
+        self._places = places
         self._spare: list[pycurl.Curl] = []
 
     async def open(
@@ -89,7 +90,7 @@ class Client:
         TransferError."""
         places = self._places if has_place else None
         if places is not None:
-            await places.acquire()
+            await places.take()
         curl = self._spare.pop() if self._spare else pycurl.Curl()
         response = Response(self, self._multi, curl, places, outgoing, is_whole=is_whole)
         try:
@@ -104,6 +105,7 @@ class Client:
         self._spare.append(curl)
 
     async def close(self) -> None:
+        self._places.close()
         await self._multi.aclose()
         for curl in self._spare:
             curl.close()
@@ -115,7 +117,7 @@ class Response:
 
     def __init__(
         self, client: Client, multi: _Multi, curl: pycurl.Curl,
-        places: asyncio.Semaphore | None, outgoing: Outgoing, *, is_whole: bool,
+        places: Places | None, outgoing: Outgoing, *, is_whole: bool,
     ) -> None:  # fmt: skip
         self.status = 0
         self._is_closed = False
@@ -199,7 +201,7 @@ class Response:
                 self._multi.remove_handle(self._curl)
             self._curl.close()
         if self._places is not None:
-            self._places.release()
+            self._places.give_back()
 
     async def _wait(self) -> None:
         idle_seconds = self._outgoing.idle_seconds

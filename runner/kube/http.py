@@ -15,10 +15,12 @@ from runner.kube.backoff import retry_after
 from runner.kube.curl import Client, Outgoing, Response, TransferError
 from runner.kube.errors import TEXT_LIMIT, Question, classify, is_transient, one_line
 from runner.kube.limit import RateLimiter
+from runner.kube.places import Places
 from runner.kube.retry import FailedAttemptError, Retrier, RetryPolicy
 
-# As many as pods are examined at a time by default: each more costs a handshake.
-_CONNECTIONS = 32
+# The most is as many as pods are examined at a time by default.
+_FEW_CONNECTIONS, _MOST_CONNECTIONS = 8, 32
+_PATIENCE_SECONDS = 0.5
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class HttpClient:
         self._limiter = RateLimiter(qps, burst, loop.time)
         self.retrier = Retrier(policy, self._limiter, qps)
         self.sent: Counter[tuple[str, str]] = Counter()
-        self._client = Client(_CONNECTIONS)
+        self._client = Client(Places(_FEW_CONNECTIONS, _MOST_CONNECTIONS, _PATIENCE_SECONDS))
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -156,4 +156,4 @@ def builtin_rules() -> tuple[Rule, ...]:
 
 
 def builtin_text() -> str:
-    return resources.files(__package__).joinpath("rules.yaml").read_text("utf-8")
+    return Path(__file__).with_name("rules.yaml").read_text("utf-8")

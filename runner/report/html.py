@@ -18,7 +18,6 @@ from runner import resources
 from runner.model.report import Report
 from runner.report import details, view
 from runner.report.completeness import evidence_lines
-from runner.report.plain import one_line, plain
 from runner.report.summary import Verdict
 from runner.report.trigger import alerts_shown, trigger_lines
 
@@ -68,27 +67,11 @@ def load_templates() -> None:
 
 @cache
 def _templates() -> "Environment":
+    from runner.report.templates import page_environment  # noqa: PLC0415
+
     environment = page_environment()
     environment.filters.update(utc=_utc, iso=datetime.isoformat, seconds=_duration)
     environment.globals["plural"] = view.plural
-    return environment
-
-
-def page_environment() -> "Environment":
-    """For the templates of a page: nothing that came from a pod is markup, and what is missing is
-    an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(resources.directory("reports")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        # Each template is rendered once: to compute what is constant in it takes longer.
-        optimized=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(plain=plain, line=one_line)
     return environment
 
 
