@@ -6,9 +6,10 @@ stderr at the same moment may change places. So lines are weighed by what they l
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from runner.late import late
 
 MAX_LINES = 400
 MAX_WORDS = 600
@@ -19,13 +20,13 @@ _MAX_LINE = 4000
 _MAX_BEFORE = 160
 _MERE_ERROR, _FATAL_ERROR = 3, 4
 
-FRAME = re.compile(
+FRAME = late(
     r"\s|at |from |goroutine \d+ \[|created by |stack backtrace:|note: run with |Node\.js v"
     r"|Traceback \(most recent|[})\]]+;?$|[^\s()]+\([^()]*\)$"
 )
 """A line of a stack trace in the languages that we meet, but for the error itself."""
 
-_QUIET = re.compile(
+_QUIET = late(
     r"^(?:(?=\S*\d)\S++ ++|\[[^\]]*+\] *+|\S++ ++[-|] ++){0,4}[\[<(|]*"
     r"(?i:warn(?:ing)?|info|debug|notice|trace|hint|detail)\b"
     r"|^(?:\S+ +){0,3}(?:WARN|WARNING|INFO|NOTICE|TRACE|DEBUG)[\]:]? |^[WID]\d{4} "
@@ -33,7 +34,7 @@ _QUIET = re.compile(
     r"|(?i:\b(?:ignor(?:ed|ing)|skipp(?:ed|ing)|continuing|will retry|retrying"
     r"|fall(?:s|ing)? back|for more (?:details|information))\b)"
 )
-_FATAL = re.compile(
+_FATAL = late(
     r"\b(?:FATAL|PANIC|EMERG(?:ENCY)?|ALERT|CRITICAL)\b|^(?i:fatal|panic|critical)\b"
     r"|\[(?:emerg|alert|crit)\]"
     r"|(?i:\blevel\\?\"?[=:] ?\\?\"?(?:fatal|panic|critical|emerg))"
@@ -42,19 +43,19 @@ _FATAL = re.compile(
     r"|^You must install or update \.NET\b"
     r"|^thread '[^']*' .*panicked at |^\*\* \(|^F\d{4} |\\?\"level\\?\": ?60\b"
 )
-_THROWN = re.compile(
+_THROWN = late(
     r"^(?:Caused by: |Exception in thread \"[^\"]*\" |Uncaught |[\w./-]+:\d+:in [`'][^']*': )?"
     r"(?:[A-Za-z_$][\w$]*(?:\.|::))*"
     r"[A-Z]\w*(?:Error|Exception|Exit|Fault|Failure|Violation|Panic)\b(?:[: (\[]|$)"
     r"|^(?:[a-z_]\w*\.)+(?:[A-Z]\w+|\w*error): \S"
     r"|^[\w./-]+:\d+:in [`'].*\((?:\w+::)*[A-Z]\w+\)$|^Process terminated\. \S"
 )
-_ERROR = re.compile(
+_ERROR = late(
     r"\b(?:ERROR|ERR|SEVERE)\b|^(?i:error)\b|(?i:[:\s\[]error[:\]])|^E\d{4} "
     r"|(?i:\b(?:level|lvl|severity)\\?\"?[=:] ?\\?\"?(?:err|error|50)\b)"
     r"|^(?:fail|crit): \S+\[\d+\]|^npm (?:ERR!|error)|^mysqld?: |^%3\|"
 )
-_HINT = re.compile(
+_HINT = late(
     r"(?i)\b(?:failed|failure|error(?![=_\w])|did not|no \w+ named|cannot|can't|could ?n[o']t"
     r"|no valid|no [\w -]{1,30}\b(?:defined|configured|specified|given|provided|available)"
     r"|could not|unable to|no such|denied|refused|forbidden|unauthori[sz]ed|invalid|illegal"
@@ -66,12 +67,12 @@ _HINT = re.compile(
     r"|at line \d+|too (?:many|large|long|small|old|new)|not enough|needs?|requires?|lacks?"
     r"|please|uninitiali[sz]ed|insufficient|unavailable|unreachable|no route|lost)\b"
 )
-_LEAVING = re.compile(
+_LEAVING = late(
     r"(?i)^.{0,60}\b(?:shutting down|shut down|exiting|exited|exit(?:ed)? (?:with )?(?:code|status)"
     r"|terminat(?:ed|ing)|stopp(?:ed|ing)|aborting|giving up|bye|quitting"
     r"|see above|a complete log of this run|for more information|run with)\b.{0,40}$"
 )
-_POINTS_ELSEWHERE = re.compile(
+_POINTS_ELSEWHERE = late(
     r"(?i)\b(?:check|see|consult|look (?:at|in)) (?:the |your )?(?:\S+ )?logs?\b"
     r"|\bdid not exit normally\b|\bunexplained error\b|\bchild failed with exit code\b"
     r"|\bCould not read from remote repository\b|^Please make sure you have the correct access"
@@ -85,11 +86,11 @@ _POINTS_ELSEWHERE = re.compile(
     r"|\bError creating bean with name '[^']*'[^:]*$|\bApplication run failed$"
 )
 """It only tells that something else failed."""
-_MORE = re.compile(
+_MORE = late(
     r"[:\[{,]$|panicked at [^\n]*:\d+:$|validation errors? for \S+$"
     r"|^(?:fail|crit): \S+\[\d+\]$|^You must install or update \.NET|^\*{3} .*\*{3}$"
 )
-_DETAIL = re.compile(r"(?i)\bdetail:\s+(\S.*)")
+_DETAIL = late(r"(?i)\bdetail:\s+(\S.*)")
 """What Postgres, and whoever repeats its words, says beside an error."""
 _MESSAGE_KEYS = ("message", "msg", "errmsg", "log", "short_message", "text", "event")
 _INNER_KEYS = ("attr", "fields", "context", "data")

@@ -4,18 +4,17 @@ import re
 from collections.abc import Mapping
 from math import floor, isfinite
 
+from runner.late import late
 from runner.model.quantity import quantity
 from runner.playbook.parsing import Unit
 
 _LARGEST = 2**63 - 1
-_PLAIN = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})")
-_BYTES = re.compile(rf"({_PLAIN.pattern}) ?(?:([KMGTPE])(?:i?B|i)?|B|bytes?)?", re.IGNORECASE)
+_PLAIN = late(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})")
+_BYTES = late(rf"({_PLAIN.pattern}) ?(?:([KMGTPE])(?:i?B|i)?|B|bytes?)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
-_CLOCK = re.compile(
-    r"(?:(?:([0-9]{1,6})-)?([0-9]{1,6}):)?([0-9]{1,4}):([0-9]{1,2}(?:\.[0-9]{1,9})?)"
-)
-_QUANTITY = re.compile(rf"{_PLAIN.pattern}(?:[eE][+-]?[0-9]{{1,2}}|[A-Za-z]{{1,2}})?")
-_SPAN = re.compile(
+_CLOCK = late(r"(?:(?:([0-9]{1,6})-)?([0-9]{1,6}):)?([0-9]{1,4}):([0-9]{1,2}(?:\.[0-9]{1,9})?)")
+_QUANTITY = late(rf"{_PLAIN.pattern}(?:[eE][+-]?[0-9]{{1,2}}|[A-Za-z]{{1,2}})?")
+_SPAN = late(
     rf"({_PLAIN.pattern}) ?(ns|us|µs|μs|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d)? ?",
     re.IGNORECASE,
 )

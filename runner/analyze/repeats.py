@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from runner.last_words import FRAME
+from runner.late import late
 from runner.playbook.patterns import compile_pattern
 
 MAX_LINES = 400
@@ -133,15 +134,15 @@ _ANY_KIND: Mapping[str, Any] = {
     )
 }
 
-_ACCESS_LOG = re.compile(r"\bHTTP/[0-9.]+\"? \d{3}\b|\"(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) ")
+_ACCESS_LOG = late(r"\bHTTP/[0-9.]+\"? \d{3}\b|\"(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) ")
 # What a server says of those who come to it: the other side has the trouble.
-_VISITORS = re.compile(
+_VISITORS = late(
     r"TLS handshake error from|\[\d+\](?: \S+){0,3} FATAL:  |\[MY-\d+\]|<0\.\d+\.0>"
     r"|\"c\": ?\"ACCESS\"|(?i:\bclient:"
     r"|\b(?:from|by|peer|remote|client|(?:remote|client)[_-]?(?:ip|addr))[\"']?[ =:]+"
     r"(?:user \S+ )?[\"']?(?:\d{1,3}\.){3}\d)|sshd|(?i:reset by peer)"
 )
-_IDLE_TALK = re.compile(
+_IDLE_TALK = late(
     r"(?i)^(?:(?=\S*\d)\S++ ++|\[[^\]]*+\] *+|\S++ ++[-|] ++){0,4}[\[<(|]*(?:debug|trace)\b"
     r"|\blevel\\?\"?[=:] ?\\?\"?(?:debug|trace|10\b)|^\S+ (?:DEBUG|TRACE)\b"
     r"|\b(?:errors?|failed|failures|timeouts?|refused)=\d"
@@ -150,25 +151,25 @@ _IDLE_TALK = re.compile(
     r" (?:is |are |was |were )?(?:available|found|received|waiting|left|to (?:do|process))"
     r"|\bqueue (?:is )?empty\b|\bnothing to (?:do|process)\b"
 )
-_BETTER = re.compile(
+_BETTER = late(
     r"(?i)\b(?:connected|reconnected|connection (?:established|restored|successful)|recovered"
     r"|succeeded|success(?:ful(?:ly)?)?|established|ready|resumed|online|healthy|ok|200)\b"
 )
-_NOT_BETTER = re.compile(
+_NOT_BETTER = late(
     r"(?i)\b(?:not|never|no longer|cannot|isn't)[ -](?:yet )?(?:be )?(?:\w+ )?"
     r"(?:connected|established|ready|healthy|ok)\b"
 )
 # Of what comes from many sides some fails and most goes through.
-_WORKS = re.compile(
+_WORKS = late(
     r"(?i)\b(?:delivered|processed|sent|published|handled|forwarded|synced|imported) [1-9]\d*\b"
 )
-_LATER = re.compile(r"(?i)\b(?:requeue|retr(?:y|ies)|postpone|deferr?|back(?:ing)? ?off|queued)")
+_LATER = late(r"(?i)\b(?:requeue|retr(?:y|ies)|postpone|deferr?|back(?:ing)? ?off|queued)")
 _MAY_PASS = ("broken", "silent", "slow", "limited")
 # Where programs that write JSON put what belongs to their message.
 _INNER_KEYS = ("error", "err", "exception", "attr", "fields", "context", "data", "extra", "details")
 # A line that tells of the end of the trouble, too.
-_OVER = re.compile(r"(?i)\b(?:recovered|reconnected|succeeded)\b")
-_DONE = re.compile(
+_OVER = late(r"(?i)\b(?:recovered|reconnected|succeeded)\b")
+_DONE = late(
     r"(?i)^(?!.*\b(?:giv(?:e|es|ing) up|fail|abort))"
     r".*(?:\b(?:delivered|completed|sent|stored|saved|processed|done|succeeded)\b[^\n]{0,40}"
     r"\b(?:second|third|next|\d+(?:nd|rd|th)|\d+) (?:attempt|try|retry|retries|attempts|tries)\b"
@@ -183,13 +184,13 @@ _TIMES: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d"), "%b %d %H:%M:%S"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "%H:%M:%S"),
 )  # fmt: skip
-_EPOCH = re.compile(r"\"(?:ts|time|timestamp)\": ?(\d{10})(?:\.\d+|\d{3})?\b")
-_STAMP = re.compile(
+_EPOCH = late(r"\"(?:ts|time|timestamp)\": ?(\d{10})(?:\.\d+|\d{3})?\b")
+_STAMP = late(
     r"^(?:\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d{1,2} \w{3} \d{4})[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
     r"(?:Z| ?UTC|[+-]\d\d:?\d\d)?\]?|\d\d:\d\d:\d\d(?:[.,]\d+)?)[ :]*"
 )
-_VARIES = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|0x[0-9a-f]+|\d+")
-_ADDRESS = re.compile(
+_VARIES = late(r"\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|0x[0-9a-f]+|\d+")
+_ADDRESS = late(
     r"[\s\"'(/@=\[](?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*[A-Za-z0-9])"
     # as Java writes an address that was looked up
     r"(?:/(?:\d{1,3}\.){3}\d{1,3})?:(?P<port>\d{2,5})\b"

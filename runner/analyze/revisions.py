@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from runner.injection import shown_address
+from runner.late import late
 from runner.model.changes import NOT_SHOWN, Difference, Revision, RevisionChange
 from runner.model.objects import ControllerRevision, ReplicaSet
 from runner.model.pod import ObjectMeta, Pod
@@ -31,10 +32,10 @@ _RANKS = (
     (re.compile(r"^(labels|annotations)"), 6),
 )
 
-_VARIABLE = re.compile(r"\.env\[(.+)\]$")
-_NUMBER = re.compile(r"[0-9]{1,18}")
+_VARIABLE = late(r"\.env\[(.+)\]$")
+_NUMBER = late(r"[0-9]{1,18}")
 # Free text of authors, and what plugins are told: nobody knows what is in there.
-_SECRETIVE = re.compile(
+_SECRETIVE = late(
     r"^annotations\[(?!checksum/)|httpHeaders|\.(?:volumeAttributes|options|parameters)\b|\.env\["
 )
 

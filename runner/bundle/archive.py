@@ -3,7 +3,6 @@ nothing but names and sizes, so there is one tar for one manifest, and whatever 
 place of a header is wrong."""
 
 import hashlib
-import tarfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
@@ -33,6 +32,8 @@ class _Sink(Protocol):
 
 def header_of(path: str, size_bytes: int, manifest: Manifest) -> bytes:
     """Its time is that of the run's start: unpacked files carry it, and it is always the same."""
+    import tarfile  # noqa: PLC0415  a run that is sealed without a bundle has no use for it
+
     info = tarfile.TarInfo(path)
     info.size = size_bytes
     info.mode = 0o644

@@ -10,16 +10,15 @@ all bytes before that hash.
 import os
 import sys
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import msgspec
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
     from backports import zstd
 
 MAX_SEAL_BYTES = 32 * 1024
@@ -34,6 +33,12 @@ _SKIPPABLE = b"\x5d\x2a\x4d\x18"
 _MEMBER = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff"
 _MEMBER_REST = b"\x03\x00" + bytes(8)
 _SUBFIELD = b"PM"
+
+
+@cache
+def _zstd() -> Any:
+    """Imported for a bundle: a run that is sealed without one has no use for it."""
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 class DamagedError(Exception):
@@ -66,11 +71,12 @@ class _Decompressor(Protocol):
 
 class _Zstd:
     def compressor(self) -> Compressor:
+        zstd = _zstd()
         options: dict[int, int] = {
             zstd.CompressionParameter.compression_level: 6,
             zstd.CompressionParameter.checksum_flag: 1,
         }
-        return zstd.ZstdCompressor(options=options)
+        return cast(Compressor, zstd.ZstdCompressor(options=options))
 
     def decompressor(self) -> _Decompressor:
         return _ZstdReader()
@@ -81,8 +87,8 @@ class _Zstd:
 
 class _ZstdReader:
     def __init__(self) -> None:
-        limit: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _MAX_WINDOW_LOG}
-        self._raw = zstd.ZstdDecompressor(options=limit)
+        limit: dict[int, int] = {_zstd().DecompressionParameter.window_log_max: _MAX_WINDOW_LOG}
+        self._raw: zstd.ZstdDecompressor = _zstd().ZstdDecompressor(options=limit)
 
     @property
     def eof(self) -> bool:
@@ -99,7 +105,7 @@ class _ZstdReader:
     def more(self, data: bytes) -> bytes:
         try:
             return self._raw.decompress(data, _CHUNK_BYTES)
-        except zstd.ZstdError as error:
+        except _zstd().ZstdError as error:
             raise DamagedError(f"cannot be unpacked: {error}") from error
 
 

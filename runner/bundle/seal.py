@@ -27,7 +27,6 @@ from runner.bundle.directory import (
 )
 from runner.bundle.manifest import File, Manifest
 from runner.bundle.signing import SigningError
-from runner.bundle.verify import verify_bundle
 from runner.record import RecordError
 from runner.redact import Redactor
 from runner.report import JSON_NAME
@@ -167,6 +166,7 @@ def _look_through(
 ) -> None:
     # Imported here: a directory gets its manifest without it.
     from runner.bundle.scan import SecretScan  # noqa: PLC0415
+    from runner.bundle.verify import verify_bundle  # noqa: PLC0415
 
     scan = None if redactor is None else SecretScan(redactor, sealed.rules)
 

@@ -3,7 +3,6 @@ for it (docs/decisions/signing-keys.md). Nothing of that is kept but the signer,
 
 import base64
 import binascii
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import msgspec
 from runner.cli.keyless import Keyless, signer_for
 from runner.cli.verify import read_key
 from runner.cluster import ClusterError, ErrorReason, Objects, Resource
+from runner.late import late
 from runner.model.base import Value
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ METAVAR = "NAME.key|k8s://NAMESPACE/NAME"
 _SECRETS = Resource(plural="secrets")
 _ENDING = ".key"
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_FORM = re.compile(
+_FORM = late(
     rf"k8s://(?P<namespace>{_LABEL})/(?P<name>{_LABEL}(\.{_LABEL})*)(/(?P<entry>[A-Za-z0-9._-]{{1,253}}))?"
 )
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from runner.budget import Limits
 from runner.injection import expanded
+from runner.late import late
 from runner.model.trigger import Aim, Trigger
 from runner.plan import needs_image, program_problems
 from runner.playbook import Playbook, resolve
@@ -24,10 +25,10 @@ from runner.policy import DEFAULT, Policy, load_policy, of_exec, of_playbook
 from runner.report.view import plural
 from runner.sweep import Selection
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-POD_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_DNS_LABEL = late(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+POD_NAME = late(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 # HOST[:PORT]/PATH[:TAG][@DIGEST], as far as a typo can be told without a registry.
-_IMAGE = re.compile(
+_IMAGE = late(
     r"(?=.{1,512}$)[A-Za-z0-9][A-Za-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?"
     r"(@[a-z0-9]+:[0-9a-f]{32,})?"
 )

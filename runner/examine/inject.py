@@ -1,7 +1,6 @@
 """Inject one ephemeral container, wait for its end on the shared watch, collect what it said."""
 
 import asyncio
-import re
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from runner.examine.logs import read_log
 from runner.examine.steps import step_results, steps_lost
 from runner.injection import Built, Choice
 from runner.killpoints import reach
+from runner.late import late
 from runner.model.pod import Pod, StateTerminated
 from runner.model.report import Injection, PodOutcome, StepOutcome, StepResult
 from runner.plan import InjectionPlan, PodPlan, container_for, first_program, name_of, plan_as
@@ -30,13 +30,13 @@ _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _TARGET_LOST = ("invalid target container", "unable to find target container", "target PID")
 # runc's and containerd's, where it ended between our container's creation and its start (seen in
 # 71 of 139 attempts to enter containers that live for less than a second).
-_LOST_AT_START = re.compile(
+_LOST_AT_START = late(
     r"namespace path: lstat /proc/\d+/ns/pid: no such file|cannot start a stopped process"
     r"|can't get final child's PID from pipe: EOF"
     r"|error during container init: (?:%!w\(<nil>\)|read init-p: connection reset by peer)"
 )
 # The runtime's words for an image without a shell.
-_NO_SHELL = re.compile(r'"/bin/sh": (?:stat /bin/sh: )?(?:no such file|executable file not found)')
+_NO_SHELL = late(r'"/bin/sh": (?:stat /bin/sh: )?(?:no such file|executable file not found)')
 # Without the subresource or a valid login no other pod will fare better.
 HOPELESS = frozenset({ErrorReason.DISABLED, ErrorReason.UNAUTHORIZED})
 _UNKNOWN = frozenset({ErrorReason.GONE, ErrorReason.REPLACED})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from runner.late import late
 from runner.model.pod import Container
 
 MAX_ENDPOINTS = 40
@@ -24,27 +25,27 @@ _CLIENTS: Mapping[str, int] = {
 }  # fmt: skip
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*\.?"
-_URL = re.compile(
+_URL = late(
     rf"(?P<scheme>[A-Za-z][A-Za-z0-9+]{{1,20}})://(?:[^\s/@\"']*@)?"
     rf"(?P<hosts>{_HOST}(?::\d{{1,5}})?(?:,{_HOST}(?::\d{{1,5}})?)*)(?![A-Za-z0-9_.:%$-]*@)"
 )
-_HOST_PORT = re.compile(rf"(?P<host>{_HOST}):(?P<port>\d{{1,5}})(?:/.*)?")
-_PLAIN_HOST = re.compile(_HOST)
-_NETCAT = re.compile(
+_HOST_PORT = late(rf"(?P<host>{_HOST}):(?P<port>\d{{1,5}})(?:/.*)?")
+_PLAIN_HOST = late(_HOST)
+_NETCAT = late(
     rf"\b(?:nc|ncat|netcat|telnet)\b(?:[ \t]+-[A-Za-z]+(?:[ \t]+\d+)?(?=[ \t]))*"
     rf"[ \t]+(?P<host>{_HOST})[ \t]+(?P<port>\d{{1,5}})\b"
 )
-_CLIENT = re.compile(
+_CLIENT = late(
     rf"\b(?P<tool>{'|'.join(_CLIENTS)})\b[^\n;|&]{{0,200}}?[ \t](?:-h[ \t]?|--host[= \t])"
     rf"(?P<host>[\"']?{_HOST}[\"']?)(?P<rest>[^\n;|&]{{0,200}})"
 )
-_CLIENT_PORT = re.compile(r"[ \t](?:-[pP][ \t]?|--port[= \t])(?P<port>\d{1,5})\b")
+_CLIENT_PORT = late(r"[ \t](?:-[pP][ \t]?|--port[= \t])(?P<port>\d{1,5})\b")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _HOST_NAME_SUFFIXES = ("HOST", "HOSTNAME", "ADDR", "ADDRESS", "SERVER", "ENDPOINT", "SERVICE_NAME")
-_OF_SERVICES = re.compile(r"_SERVICE_(?:HOST|PORT)(?:_\w+)?$|_PORT(?:_\d+_\w+)?$")
-_REFERENCE = re.compile(r"\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
+_OF_SERVICES = late(r"_SERVICE_(?:HOST|PORT)(?:_\w+)?$|_PORT(?:_\d+_\w+)?$")
+_REFERENCE = late(r"\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 # `main.go:71` in a script or a log format is a place in a program, though `.go` might be a domain.
-_SOURCE_FILE = re.compile(
+_SOURCE_FILE = late(
     r"(?i).*\.(?:c|cc|cpp|cs|ex|go|h|java|js|jsx|kt|mjs|php|pl|py|rb|rs|scala|sh|ts|tsx)"
 )
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "localhost", "127.0.0.1"})  # noqa: S104
@@ -172,10 +173,8 @@ def _endpoints(
     return tuple(e for e in seen.values() if e.port < 65536)[:MAX_ENDPOINTS]
 
 
-_PLAIN = re.compile(
-    r"(?:true|false|yes|no|on|off|-?\d{1,9}(?:\.\d{1,4})?(?:[kKMGT]i?|m|ms|s|h|d|%)?)"
-)
-_PATH = re.compile(r"(?:/[A-Za-z0-9._-]{1,24}){1,6}/?")
+_PLAIN = late(r"(?:true|false|yes|no|on|off|-?\d{1,9}(?:\.\d{1,4})?(?:[kKMGT]i?|m|ms|s|h|d|%)?)")
+_PATH = late(r"(?:/[A-Za-z0-9._-]{1,24}){1,6}/?")
 
 
 def shown_address(name: str, value: str) -> str:
@@ -204,4 +203,4 @@ def shown_address(name: str, value: str) -> str:
 
 
 _CLUSTER_SUFFIXES = (".svc", ".local", ".internal")
-_SECRET_NAME = re.compile(r"PASS|PW|PIN|OTP|CODE|KEY|SALT|SECRET|TOKEN|CRED|AUTH")
+_SECRET_NAME = late(r"PASS|PW|PIN|OTP|CODE|KEY|SALT|SECRET|TOKEN|CRED|AUTH")

@@ -1,18 +1,18 @@
 """The probes of a container, for steps that replay them. Whoever wrote the pod wrote them: what is
 no plain word is encoded or left out, and headers, which may hold secrets, are only counted."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from runner.late import late
 from runner.model.pod import Container
 
 MAX_PATH_CHARACTERS = 512
 
 _KINDS = ("readiness", "liveness", "startup")
-_HOST = re.compile(r"[A-Za-z0-9_:](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9_])?\.?")
-_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,252}")
+_HOST = late(r"[A-Za-z0-9_:](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9_])?\.?")
+_SERVICE = late(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,252}")
 # What RFC 3986 allows in path and query, and `%`: what is encoded already stays so.
 _URL_CHARACTERS = "/?:@!$&'()*+,;=-._~%"
 

@@ -5,20 +5,21 @@ import re
 from collections.abc import Iterator, Mapping
 
 from runner.injection.endpoints import literal_env
+from runner.late import late
 from runner.model.pod import Container, Heap, Proxied, Trusted
 
-_HEAP = re.compile(
+_HEAP = late(
     r"(?P<flag>-Xmx|-XX:MaxHeapSize=|--max[-_]old[-_]space[-_]size[= ])"
     r"(?P<size>\d{1,12})(?P<unit>[kKmMgG]?)"
 )
 _UNITS: Mapping[str, int] = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_URL = re.compile(r"(?P<scheme>https?)://(?:[^/@\s]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*)")
+_URL = late(r"(?P<scheme>https?)://(?:[^/@\s]*@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*)")
 _OF_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _OF_AUTHORITIES = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
     "AWS_CA_BUNDLE",
 )  # fmt: skip
-_SERVICE = re.compile(r"[a-z0-9-]+|[a-z0-9.-]+\.svc(?:\.[a-z0-9.-]+)?\.?")
+_SERVICE = late(r"[a-z0-9-]+|[a-z0-9.-]+\.svc(?:\.[a-z0-9.-]+)?\.?")
 _MAX_PROXIED = 10
 
 

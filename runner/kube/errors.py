@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from runner.cluster import ClusterError, ErrorReason
+from runner.late import late
 from runner.model.base import Value
 
 MESSAGE_LIMIT = 500
@@ -90,11 +91,11 @@ _LEADS = {
     ErrorReason.SERVER: "the API server failed ({question})",
 }
 
-_LOG_NOT_READY = re.compile(
+_LOG_NOT_READY = late(
     r"is waiting to start|is not available|failing to pull image|image can't be pulled"
     r"|previous terminated container .* not found"
 )
-_ADMISSION = re.compile(r"admission webhook .* denied|ValidatingAdmissionPolicy|denied request")
+_ADMISSION = late(r"admission webhook .* denied|ValidatingAdmissionPolicy|denied request")
 
 
 def _reason(status: int, text: str, parsed: Status | None, question: Question) -> ErrorReason:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from runner.late import late
 from runner.playbook.errors import did_you_mean
 from runner.playbook.patterns import compile_pattern
 
@@ -69,20 +70,20 @@ _FUNCTIONS = [
     "type",
     "uint",
 ]
-_STRING = re.compile(
+_STRING = late(
     r"[rR]?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\""
     r"|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")",
     re.DOTALL,
 )
-_LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
-_MEMBER = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*\.\s*([A-Za-z_]\w*)(?:\s*\.\s*([A-Za-z_]\w*))?")
-_MATCHES = re.compile(r"\.\s*matches\s*\(\s*$")
+_LOOP = late(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_MEMBER = late(r"(?<![\w.])([A-Za-z_]\w*)\s*\.\s*([A-Za-z_]\w*)(?:\s*\.\s*([A-Za-z_]\w*))?")
+_MATCHES = late(r"\.\s*matches\s*\(\s*$")
 # The library makes a regular expression anew each time it is asked, a hundred times what asking
 # costs; so ours is called in its place, by a name as long, for places in error messages to fit.
 _OWN_MATCHES = "reMatch"
-_CALLS_MATCHES = re.compile(r"\bmatches(?=\s*\()")
+_CALLS_MATCHES = late(r"\bmatches(?=\s*\()")
 _GIVEN_LATER = frozenset({"item", "match"})
-_PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_PLACE = late(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
 class Answer(StrEnum):

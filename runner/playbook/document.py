@@ -5,13 +5,13 @@ words are read by the core schema of YAML 1.2 (`no` and `on` are words), a dupli
 error, and nesting, aliases and size are bounded before anything is expanded.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import yaml
 
+from runner.late import late
 from runner.playbook.errors import PlaybookError, PlaybookErrors
 
 MAX_BYTES = 1024 * 1024
@@ -19,14 +19,14 @@ MAX_DEPTH = 50
 MAX_NODES = 50_000
 
 _STRING_TAG = "tag:yaml.org,2002:str"
-_NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
-_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
-_INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
-_FLOAT = re.compile(
+_NULL = late(r"(?:~|null|Null|NULL|)\Z")
+_BOOL = late(r"(?:true|True|TRUE|false|False|FALSE)\Z")
+_INT = late(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
+_FLOAT = late(
     r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
 )
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = late("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_DIGITS = 18  # more do not fit the 64 bits that every reader of YAML agrees on
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Mapping
 
+from runner.late import late
+
 _NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)"
 _PREFIX = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?"
-_KEY = re.compile(rf"{_PREFIX}{_NAME}\Z")
-_VALUE = re.compile(rf"{_NAME}?\Z")
-_TERM = re.compile(r"\s*(?:(?P<absent>!)\s*)?(?P<key>[^\s!=<>(),]+)\s*(?P<rest>.*)", re.DOTALL)
-_EQUALS = re.compile(r"(==|!=|=)\s*(?P<value>[^\s!=<>(),]*)\s*\Z")
-_SET = re.compile(r"(?:in|notin)\s*\((?P<values>[^()]*)\)\s*\Z")
-_FIELD = re.compile(r"\s*[A-Za-z][A-Za-z.]*\s*(?:==|!=|=)[^,]*\Z")
+_KEY = late(rf"{_PREFIX}{_NAME}\Z")
+_VALUE = late(rf"{_NAME}?\Z")
+_TERM = late(r"\s*(?:(?P<absent>!)\s*)?(?P<key>[^\s!=<>(),]+)\s*(?P<rest>.*)", re.DOTALL)
+_EQUALS = late(r"(==|!=|=)\s*(?P<value>[^\s!=<>(),]*)\s*\Z")
+_SET = late(r"(?:in|notin)\s*\((?P<values>[^()]*)\)\s*\Z")
+_FIELD = late(r"\s*[A-Za-z][A-Za-z.]*\s*(?:==|!=|=)[^,]*\Z")
 
 
 def label_selector_problem(text: str) -> str:

@@ -3,7 +3,9 @@
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+from runner.late import late
 from runner.program.text import FIXED, LAST
 from runner.program.values import ProgramStep
 
@@ -16,12 +18,12 @@ LOG_LIMIT_BYTES = 8 << 20
 FILE_LIMIT_BYTES = 64 << 20
 TERMINATION_LOG = "/dev/termination-log"
 
-_NONCE = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
-_TOOL = re.compile(r"[A-Za-z0-9./+:@%\[-][A-Za-z0-9_./+:@%\[-]{0,254}", re.ASCII)
-_BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+", re.ASCII)
+_NONCE = late(r"[A-Za-z0-9-]{1,63}", re.ASCII)
+_TOOL = late(r"[A-Za-z0-9./+:@%\[-][A-Za-z0-9_./+:@%\[-]{0,254}", re.ASCII)
+_BARE = late(r"[A-Za-z0-9_./:@%+,-]+", re.ASCII)
 # Kubernetes expands `$(NAME)` and `$$` in a container's command. Between single quotes, closing
 # and opening them again behind such a `$` changes nothing for the shell and hides it from that.
-_EXPANDED = re.compile(r"\$(?=[$(])")
+_EXPANDED = late(r"\$(?=[$(])")
 _MAX_SECONDS = 7 * 86400
 
 
@@ -51,6 +53,26 @@ def build(
     _check_seconds("deadline_seconds", deadline_seconds, least=0.01)
     if log_limit_bytes < 0:
         raise ValueError(f"log_limit_bytes {log_limit_bytes}: 0 or more are expected")
+    calls = _calls(tuple(steps))
+    reserve = min(2.5, deadline_seconds / 10)
+    head = (
+        f"_N={quote(nonce)} _K={len(steps)} _D={_hundredths(deadline_seconds - reserve)}"
+        f" _G={_hundredths(reserve * 0.8)} _B={log_limit_bytes} _L={quote(termination_log)}"
+        f" _F={max(1, file_limit_bytes // 512)}\n"
+    )
+    program = head + FIXED + calls + LAST
+    size = len(program.encode())
+    if size > MAX_PROGRAM_BYTES:
+        raise ValueError(
+            f"the program has {size} bytes, at most {MAX_PROGRAM_BYTES} can be passed to a"
+            " container: shorten the scripts or divide the playbooks among several runs"
+        )
+    return program
+
+
+@lru_cache(maxsize=16)
+def _calls(steps: tuple[ProgramStep, ...]) -> str:
+    """What differs for no pod of a sweep."""
     seen: set[tuple[str, str]] = set()
     for step in steps:
         try:
@@ -60,21 +82,7 @@ def build(
         except ValueError as error:
             raise ValueError(f"step {step.playbook}/{step.name}: {error}") from None
         seen.add((step.playbook, step.name))
-    reserve = min(2.5, deadline_seconds / 10)
-    head = (
-        f"_N={quote(nonce)} _K={len(steps)} _D={_hundredths(deadline_seconds - reserve)}"
-        f" _G={_hundredths(reserve * 0.8)} _B={log_limit_bytes} _L={quote(termination_log)}"
-        f" _F={max(1, file_limit_bytes // 512)}\n"
-    )
-    calls = "".join(_call(index, step) for index, step in enumerate(steps))
-    program = head + FIXED + calls + LAST
-    size = len(program.encode())
-    if size > MAX_PROGRAM_BYTES:
-        raise ValueError(
-            f"the program has {size} bytes, at most {MAX_PROGRAM_BYTES} can be passed to a"
-            " container: shorten the scripts or divide the playbooks among several runs"
-        )
-    return program
+    return "".join(_call(index, step) for index, step in enumerate(steps))
 
 
 def quote(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from runner.late import late
+
 MODULUS: Final = 2147483647
 MARK: Final = b"@podmedic "
 _MAX_LINE = 700  # a line of ours has fewer than 300 bytes
@@ -37,7 +39,7 @@ _HEAD = re.compile(
     rb"@podmedic ([A-Za-z0-9-]{1,63}) ([0-9a-f]{1,16}) (\d{1,9}) ([a-z-]{1,16})"
     rb"((?: \d{1,18}){1,8}) (\d{1,10}) ([0-9a-f]{1,64}|-) ;"
 )
-_TOLD = re.compile(r"([a-z-]{1,16})((?: \d{1,18}){1,8})", re.ASCII)
+_TOLD = late(r"([a-z-]{1,16})((?: \d{1,18}){1,8})", re.ASCII)
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _BASE64_START = re.compile(rb"[A-Za-z0-9+/]*")
 _HEX_LINE = re.compile(rb"(?: ?[0-9a-f]{2})+")

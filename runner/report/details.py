@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from runner.late import late
 from runner.model.harm import Harm, HarmVerdict
 from runner.model.report import (
     Attempt,
@@ -31,8 +32,8 @@ MAX_OUTPUT_CHARACTERS = 64_000
 _BUDGET_CHARACTERS = 32_000_000  # of all outputs of one page, before compression
 _SMALLEST_OUTPUT = 2_000
 _MAX_LINE_CHARACTERS = 300
-_COMMAND = re.compile(r"(?:\$ |kubectl |helm |podmedic )")
-_INLINE_COMMAND = re.compile(r"`((?:kubectl|helm|podmedic) [^`]+)`")
+_COMMAND = late(r"(?:\$ |kubectl |helm |podmedic )")
+_INLINE_COMMAND = late(r"`((?:kubectl|helm|podmedic) [^`]+)`")
 
 
 def output_limit(results: Iterable[PodResult]) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from runner.late import late
 from runner.model.report import Report
 
 SCHEMA_ID = "https://podmedic.io/schema/report-v1alpha1.json"
@@ -25,7 +26,7 @@ _DESCRIPTIONS = {
     "Severity": "How bad a finding is: one that is `critical` makes its workload broken.",
     "Summary": "Counts; a workload is healthy only if it was examined and nothing was found.",
 }
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = late("[\ud800-\udfff]")
 
 
 class ReportError(Exception):

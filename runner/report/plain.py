@@ -5,12 +5,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from runner.late import late
+
 # Besides C0, DEL and C1: everything that reorders or hides what stands around it.
-_DANGEROUS = re.compile(
+_DANGEROUS = late(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_SPACE = re.compile(r"[ \t\n]+")
+_SPACE = late(r"[ \t\n]+")
 # With less room only the beginning is kept.
 _SQUEEZED = 20
 _MAX_NAMES = 4

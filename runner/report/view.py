@@ -1,13 +1,13 @@
 """What every page says about a report, as values: the same rows, sentences and order for the
 terminal and for HTML. Text is as it came; whoever shows it makes it harmless."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
 
+from runner.late import late
 from runner.model.base import Value
 from runner.model.changes import NOT_SHOWN, ConfigurationChange, Difference, RevisionChange
 from runner.model.report import (
@@ -27,11 +27,11 @@ from runner.model.subject import Workload
 from runner.report.plain import listed
 from runner.report.summary import Verdict, verdicts
 
-_WORD = re.compile(r"\w[\w.:/-]+\w")
+_WORD = late(r"\w[\w.:/-]+\w")
 _ORDER = {verdict: position for position, verdict in enumerate(Verdict)}
 _SEVERITIES = {severity: position for position, severity in enumerate(Severity)}
 # What differs from pod to pod, where the reason is the same.
-_CARRIES = re.compile(r"carries \d+ ephemeral containers? \(about \d+ bytes\)")
+_CARRIES = late(r"carries \d+ ephemeral containers? \(about \d+ bytes\)")
 _UNEXAMINED = {
     PodOutcome.ERROR: "could not be examined",
     PodOutcome.TIMEOUT: "did not answer before the deadline",
@@ -289,7 +289,7 @@ def change_sentence(change: RevisionChange, most: int = 2) -> str:
 
 
 _MAX_CONFIGURATION = 2
-_CONTAINER = re.compile(r"containers\[([^\]]*)\]\.")
+_CONTAINER = late(r"containers\[([^\]]*)\]\.")
 
 
 def _difference(each: Difference, *, alone: bool) -> str:

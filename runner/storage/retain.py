@@ -4,7 +4,6 @@ the upload, for the version that was written, signed by AWS' own library as the 
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
 
+from runner.late import late
 from runner.storage.credentials import AwsCredentials, CredentialsError
 
 Mode = Literal["governance", "compliance"]
@@ -20,10 +20,10 @@ _ALL_SECONDS = 120
 _ONE_SECONDS = 60
 _MOST_BYTES = 64 * 1024
 _AGAIN = {429, 500, 502, 503, 504}
-_CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]{1,300})")
-_MODE = re.compile(r"<Mode>([A-Za-z]{1,20})</Mode>")
-_UNTIL = re.compile(r"<RetainUntilDate>([^<]{1,40})</RetainUntilDate>")
+_CODE = late(r"<Code>([^<]{1,80})</Code>")
+_MESSAGE = late(r"<Message>([^<]{1,300})")
+_MODE = late(r"<Mode>([A-Za-z]{1,20})</Mode>")
+_UNTIL = late(r"<RetainUntilDate>([^<]{1,40})</RetainUntilDate>")
 
 
 class RetainError(Exception):

@@ -2,13 +2,13 @@
 how long, what is checked afterwards, and what went wrong in one line."""
 
 import hashlib
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from runner.late import late
 from runner.storage.credentials import AwsCredentials, CredentialsError
 from runner.storage.place import Place
 from runner.storage.retain import RetainError, Retention, retain
@@ -22,11 +22,11 @@ _READ_BYTES = 1 << 20
 _RETRIES = 5
 _CONTENT_TYPES = {".zst": "application/zstd", ".gz": "application/gzip"}
 # The stores answer in XML, which the client quotes in the middle of its own words.
-_CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
-_MESSAGE = re.compile(r"<Message>((?:(?! RequestId:)[^<]){1,300})")
-_STATUS = re.compile(r"status code: (\d{3}[A-Za-z ]*)")
-_REQUEST = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
-_REASON = re.compile(r'(?:message|error): "([^"]{1,200})"')
+_CODE = late(r"<Code>([^<]{1,80})</Code>")
+_MESSAGE = late(r"<Message>((?:(?! RequestId:)[^<]){1,300})")
+_STATUS = late(r"status code: (\d{3}[A-Za-z ]*)")
+_REQUEST = late(r"Error performing [A-Z]+ (https?://[^/\s]+)")
+_REASON = late(r'(?:message|error): "([^"]{1,200})"')
 _CREDENTIALS = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_KEY, or AZURE_CLIENT_ID and what belongs to it",

@@ -4,13 +4,14 @@ declared, or nothing at all."""
 import re
 from collections.abc import Callable, Mapping
 
+from runner.late import late
 from runner.model.trigger import Aim, PodTarget
 from runner.playbook.selectors import label_selector_problem
 from runner.triggers.spec import Route, Routes, TargetLabels, WorkloadLabels
 
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_NAMESPACE = late(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_OBJECT_NAME = late(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_LABEL_VALUE = late(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _KINDS = {
     kind.lower(): kind
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
