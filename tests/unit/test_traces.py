@@ -183,9 +183,14 @@ def test_a_collector_that_hangs_costs_its_time_and_no_more(monkeypatch: pytest.M
         with pytest.raises(TracesError, match=r"did not take them within 0\.3 s"):
             send(report_of(), seconds=0.3)
         assert time.monotonic() - began < 5
-        # What is left behind has asked this one, and will not ask that of another test.
+        # It would try again, in the time of other tests.
         server.settimeout(30)
-        server.accept()[0].close()
+        with server.accept()[0] as late:
+            late.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            for thread in threading.enumerate():
+                if thread.name == "traces":
+                    thread.join(30)
+                    assert not thread.is_alive()
 
 
 def test_it_is_installed_here() -> None:
