@@ -23,8 +23,8 @@ from runner.model.base import Value
 
 T = TypeVar("T")
 
-# A socket that nobody reads holds some 40 kB: a read that brings so much leaves more behind it.
-_MORE_BEHIND_BYTES = 32_000
+# libcurl takes some 200 kB from a socket in one go: a read that brings most of that has left more.
+_MORE_BEHIND_BYTES = 128_000
 
 
 class WatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,8 +219,7 @@ class Watch(Generic[T]):
                     if change is not None:
                         yield change
                 seconds = pacer.pause_seconds(loop.time(), len(complete), may_wait=self._may_wait())
-                # Who rests after each read gets no more than a socket's worth in that time, and
-                # falls behind a stream that brings more, for a minute and longer.
+                # Who rests after each read falls behind a stream that brings more in that time.
                 if seconds > 0.0 and len(chunk) < _MORE_BEHIND_BYTES:
                     await self._http.rest(response, seconds)
             # Ended when it was to end: it lived, though nothing happened.

@@ -1,4 +1,4 @@
-"""A watch that brings more than a socket holds, from a server of the test's own: this is about
+"""A watch that brings more than is read at a time, from a server of the test's own: this is about
 libcurl and TCP, and not about Kubernetes."""
 
 import asyncio
@@ -44,8 +44,7 @@ def _send_all(listener: socket.socket) -> None:
 async def test_a_busy_watch_does_not_fall_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """16 MB that wait are read without a rest: with one after each read it took 40 of them, and
-    the watch of a sweep of a thousand pods was a minute late."""
+    """16 MB that wait are read without a rest; with one after each read it took 30 of them."""
     rests: list[Response] = []
     pause = Response.pause
 
