@@ -10,9 +10,11 @@ if [ -x .venv/bin/podmedic ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; t
     exit 0
 fi
 
-# The newest Python of at least 3.11 that can make a virtual environment with pip in it.
+# A Python of at least 3.11 that can make a virtual environment with pip in it: Debian's own, which
+# is also that of the image and is compiled with optimizations, or the newest. PODMEDIC_PYTHON names
+# another one.
 find_python() {
-    for python in python3.14 python3.13 python3.12 python3.11 python3; do
+    for python in ${PODMEDIC_PYTHON:+"$PODMEDIC_PYTHON"} /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do
         if command -v "$python" >/dev/null &&
             "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$python"

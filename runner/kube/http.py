@@ -19,8 +19,8 @@ from runner.kube.places import Places
 from runner.kube.retry import FailedAttemptError, Retrier, RetryPolicy
 
 # The most is as many as pods are examined at a time by default.
-_FEW_CONNECTIONS, _MOST_CONNECTIONS = 8, 32
-_PATIENCE_SECONDS = 0.5
+_FEW_CONNECTIONS, _MOST_CONNECTIONS = 4, 32
+_PATIENCE_SECONDS = 0.25
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
