@@ -19,7 +19,7 @@ from lab.faults import (
     Latency,
     Seen,
 )
-from lab.tunnel import is_upgrade, tunnel
+from lab.tunnel import end, is_upgrade, tunnel
 
 # What belongs to one connection, not to the request; a body's length is counted anew.
 _OWN_TO_A_CONNECTION = (
@@ -55,7 +55,7 @@ class Forwarder:
         """Ends every connection that a client left half open: a goodbye over TLS waits half a
         minute for its answer, and the proxy's event loop ends before."""
         for transport in list(self._clients):
-            transport.abort()
+            end(transport)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
@@ -182,7 +182,7 @@ def _leave(answer: aiohttp.ClientResponse) -> None:
     """Ends the connection to the API server when there is more to come: a goodbye over TLS would
     outlive the proxy's event loop."""
     if answer.connection is not None and answer.connection.transport is not None:
-        answer.connection.transport.abort()
+        end(answer.connection.transport)
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:

@@ -92,12 +92,18 @@ async def _down(
     return False
 
 
+def end(transport: asyncio.Transport) -> None:
+    """At once. Python before 3.11.5 stumbles where a TLS connection is gone."""
+    with contextlib.suppress(AttributeError):
+        transport.abort()
+
+
 def _cut(request: web.Request) -> None:
     if request.transport is not None:
-        request.transport.abort()
+        end(request.transport)
 
 
 def _abort(server: aiohttp.ClientWebSocketResponse) -> None:
     connection = server._response.connection  # noqa: SLF001
     if connection is not None and connection.transport is not None:
-        connection.transport.abort()
+        end(connection.transport)

@@ -75,7 +75,9 @@ async def open_socket(
             # A goodbye waits for a peer that may be gone; after it nothing is left to be said.
             response.close()
             if transport is not None:
-                transport.abort()
+                # Python before 3.11.5, Debian's too, stumbles where a TLS connection is gone.
+                with suppress(AttributeError):
+                    transport.abort()
 
 
 async def _connect(
