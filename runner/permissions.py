@@ -132,6 +132,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
         templates = any(p.judges(k) for p in reading for k in ("Service", *WORKLOAD_KINDS))
         policies = any(p.reads_policies for p in reading)
         services = any(p.reads_services for p in reading)
+        behind = any(p.judges("Service") or p.compares_services for p in reading)
         scaling = any(p.judges("HorizontalPodAutoscaler") for p in reading)
         why = (
             (
@@ -139,7 +140,7 @@ def needs(playbooks: Sequence[Playbook]) -> tuple[Need, ...]:
                 "workloads without a pod to look into: quota, admission, failed Jobs",
             ),
             (
-                OF_SERVICES if services else (),
+                OF_SERVICES if behind else OF_SERVICES[:1] if services else (),
                 "Services that send to nobody, and what is behind those that a pod uses",
             ),
             ((OF_SCALING,) if scaling else (), "autoscalers that cannot scale"),
