@@ -1,7 +1,6 @@
 """What the page shows of a workload once it is opened, as plain JSON values for its script.
 
-Pods that said the same are told once. Long outputs are shortened in the middle: the page is for
-reading, `report.json` and the run directory hold the rest.
+Pods that said the same are told once; of long outputs the run directory has the middle, too.
 """
 
 import re
