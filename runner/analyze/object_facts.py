@@ -135,8 +135,14 @@ def _last_exit(pods: Sequence[Pod]) -> dict[str, Any]:
     return {"container": name, "exitCode": code}
 
 
+def _running(pod: Pod) -> frozenset[str]:
+    return frozenset(
+        status.name for status, _ in app_statuses(pod) if status.state.running is not None
+    )
+
+
 def _pre_stops(pod: Pod) -> Iterator[dict[str, str]]:
-    running = {status.name for status, _ in app_statuses(pod) if status.state.running is not None}
+    running = _running(pod)
     for container in pod.spec.containers:
         hook = (container.lifecycle or {}).get("preStop")
         if container.name in running and isinstance(hook, Mapping) and hook:
@@ -145,7 +151,7 @@ def _pre_stops(pod: Pod) -> Iterator[dict[str, str]]:
 
 
 def _shells(pod: Pod) -> Iterator[str]:
-    running = {status.name for status, _ in app_statuses(pod) if status.state.running is not None}
+    running = _running(pod)
     for container in pod.spec.containers:
         words = (*container.command, *container.args)
         if container.name in running and len(words) > 2 and _SHELL.fullmatch(words[0]):

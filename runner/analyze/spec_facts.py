@@ -39,7 +39,7 @@ def of_spec(spec: Container, pod: Pod) -> dict[str, Any]:
         "livenessProbe": spec.liveness_probe is not None,
         "readinessProbe": spec.readiness_probe is not None,
         "startupProbe": spec.startup_probe is not None,
-        "postStart": _hook(spec, "postStart"),
+        "postStart": _post_start(spec),
         "memoryVolumes": list(_memory_volumes(spec, pod)),
         "hostMounts": list(_host_mounts(spec, pod)),
         "probes": {
@@ -183,17 +183,20 @@ def _resource(spec: Container, kind: str, name: str) -> str:
 
 def _memory_volumes(spec: Container, pod: Pod) -> Iterator[str]:
     """Where what it writes counts against its memory limit."""
-    names = {v.name for v in pod.spec.volumes if (v.empty_dir or {}).get("medium") == "Memory"}
-    return (mount.mount_path for mount in spec.volume_mounts if mount.name in names)
+    volumes = pod.spec.volumes
+    return _paths(spec, {v.name for v in volumes if (v.empty_dir or {}).get("medium") == "Memory"})
 
 
 def _host_mounts(spec: Container, pod: Pod) -> Iterator[str]:
-    names = {volume.name for volume in pod.spec.volumes if volume.host_path is not None}
-    return (mount.mount_path for mount in spec.volume_mounts if mount.name in names)
+    return _paths(spec, {v.name for v in pod.spec.volumes if v.host_path is not None})
 
 
-def _hook(spec: Container, name: str) -> str:
-    hook = (spec.lifecycle or {}).get(name)
+def _paths(spec: Container, volumes: set[str]) -> Iterator[str]:
+    return (mount.mount_path for mount in spec.volume_mounts if mount.name in volumes)
+
+
+def _post_start(spec: Container) -> str:
+    hook = (spec.lifecycle or {}).get("postStart")
     command = hook.get("exec") if isinstance(hook, Mapping) else None
     words = command.get("command") if isinstance(command, Mapping) else None
     return " ".join(str(word) for word in words) if isinstance(words, list) else ""

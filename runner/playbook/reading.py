@@ -113,22 +113,27 @@ def _part(part: type[Spec], value: Any, loc: Loc, faults: _Faults) -> Spec | Non
     return part(**values) if len(faults) == before else None
 
 
-def _reader(annotation: Any) -> _Read:
-    meta = Meta()
+def unwrapped(annotation: Any) -> tuple[Any, Meta, Check | None]:
+    """The type of a field that has a value, its limits, and what more must hold."""
+    meta: Meta = Meta()
     check: Check | None = None
+    if get_origin(annotation) in (Union, UnionType):
+        [annotation] = [each for each in get_args(annotation) if each is not NoneType]
     if get_origin(annotation) is Annotated:
         annotation, *extras = get_args(annotation)
         meta = next((each for each in extras if isinstance(each, Meta)), meta)
         check = next((each for each in extras if isinstance(each, Check)), None)
-    reader = _plain_reader(annotation, meta)
+    return annotation, meta, check
+
+
+def _reader(annotation: Any) -> _Read:
+    kind, meta, check = unwrapped(annotation)
+    reader = _plain_reader(kind, meta)
     return _nothing_or(_checked(reader, check) if check is not None else reader)
 
 
 def _plain_reader(annotation: Any, meta: Meta) -> _Read:
     origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (Union, UnionType):
-        [one] = [each for each in inner if each is not NoneType]
-        return _reader(one)
     if origin is Literal:
         return _word(inner)
     if origin is tuple:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 from itertools import pairwise
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
 from runner.playbook.base import Spec
-from runner.playbook.reading import fields_of
+from runner.playbook.reading import fields_of, unwrapped
 from runner.playbook.spec import Playbook
 
 SCHEMA_ID = "https://podmedic.io/schema/playbook-v1alpha1.json"
@@ -48,7 +47,8 @@ def _part(part: type[Spec], definitions: dict[str, Schema]) -> Schema:
     properties = {}
     for field in known:
         one = _of(field.annotation, definitions)
-        default = {} if field.is_required or field.default is None else _default(field.default)
+        is_told = not field.is_required and field.default is not None
+        default = {"default": _spelled(field.default)} if is_told else {}
         description = {"description": said[field.attribute]} if field.attribute in said else {}
         beside = default | description
         # Nothing may stand beside a reference: it would be ignored.
@@ -65,12 +65,8 @@ def _part(part: type[Spec], definitions: dict[str, Schema]) -> Schema:
     }
 
 
-def _default(value: Any) -> Schema:
-    """In the file's own spelling."""
-    return {"default": _spelled(value)}
-
-
 def _spelled(value: Any) -> Any:
+    """As a file says it."""
     if isinstance(value, Spec):
         return {
             field.name: _spelled(inner)
@@ -84,14 +80,8 @@ def _spelled(value: Any) -> Any:
 
 def _of(annotation: Any, definitions: dict[str, Schema]) -> Schema:
     """`load` refuses a field without a value, so None never comes from a file."""
-    meta = Meta()
-    if get_origin(annotation) is Annotated:
-        annotation, *extras = get_args(annotation)
-        meta = next((each for each in extras if isinstance(each, Meta)), meta)
+    annotation, meta, _ = unwrapped(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (Union, UnionType):
-        [one] = [each for each in inner if each is not NoneType]
-        return _of(one, definitions)
     if origin is Literal:
         kind = _TYPES[type(inner[0])]
         return {"const": inner[0], "type": kind} if len(inner) == 1 else _words(inner)
