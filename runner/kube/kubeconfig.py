@@ -128,13 +128,15 @@ def _check_data(whose: str, body: Mapping[str, Any]) -> None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        raw = path.read_bytes()
+        document = yaml.load(raw, Loader=yaml.CSafeLoader)
     except OSError as error:
         raise config_error(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise config_error(f"{path}{where}: not valid YAML: {error.problem}") from None
+        from runner.playbook import syntax  # noqa: PLC0415  most files are YAML
+
+        line, column, words = syntax.said(raw.decode(errors="replace"), error)
+        raise config_error(f"{path}:{line}:{column}: not valid YAML: {words}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise config_error(f"{path}: not valid YAML: {error}") from None
     if document is None:

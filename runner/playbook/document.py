@@ -70,7 +70,7 @@ def parse(text: str, path: str) -> tuple[Node, list[PlaybookError]]:
         line, column = _line_and_column(text, strange.start())
         what = f"character U+{ord(strange.group()):04X}, which YAML does not allow"
         raise _refuse(path, line, column, what)
-    builder = _Builder(path)
+    builder = _Builder(path, text)
     try:
         for event in yaml.parse(text, Loader=_Loader):
             builder.take(event)
@@ -123,8 +123,9 @@ def inside(scalar: Scalar, lines: Sequence[str], line: int, column: int) -> tupl
 class _Builder:
     """Builds the tree from events without recursion: depth is checked before it is entered."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, text: str) -> None:
         self.path = path
+        self._text = text
         self.root: Node | None = None
         self.errors: list[PlaybookError] = []
         self._open: list[Node] = []
@@ -183,11 +184,18 @@ class _Builder:
         key = self._keys[-1]
         if key is None:
             if not isinstance(node, Scalar):
-                raise _refuse(self.path, line, column, "a key must be a word")
+                raise self._no_key(line, column)
             self._keys[-1] = node
             return
         self._keys[-1] = None
         self._put(parent, key, node)
+
+    def _no_key(self, line: int, column: int) -> PlaybookErrors:
+        from runner.playbook import syntax  # noqa: PLC0415
+
+        # The inner one of `{{` ends as a key, and is the second of the two signs.
+        template = syntax.quoted_template(self._text, line, column - 1)
+        return _refuse(self.path, *(template or (line, column, "a key must be a word")))
 
     def _put(self, parent: MapNode, key: Scalar, value: Node) -> None:
         first = parent.entries.get(key.text)
@@ -214,7 +222,8 @@ class _Builder:
         if tag is None or tag in (_STRING_TAG, "!"):
             return
         shown = tag.replace("tag:yaml.org,2002:", "!!")
-        raise _refuse(self.path, line, column, f"tag {shown} is not allowed in a playbook")
+        mend = "" if shown.startswith("!!") else "; a value that begins with ! has to be quoted"
+        raise _refuse(self.path, line, column, f"tag {shown} is not allowed in a playbook{mend}")
 
 
 def _plain_value(text: str) -> Any:
@@ -239,13 +248,10 @@ def _line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 
 def _from_yaml(path: str, text: str, error: yaml.MarkedYAMLError) -> PlaybookErrors:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    words = " ".join(str(error.problem or error.context or "cannot be read").split())
+    from runner.playbook import syntax  # noqa: PLC0415  most files are YAML
+
+    line, column, words = syntax.said(text, error)
     if "nesting depth" in words:
         # libyaml reads ahead: its own limit, of versions that have one, can be met before ours.
         return _refuse(path, line, column, f"nested deeper than {MAX_DEPTH} levels")
-    here = text.split("\n")[line - 1 : line]
-    if "cannot start any token" in words and here and here[0][column - 1 : column] == "\t":
-        words = "a tab where YAML wants spaces"
     return _refuse(path, line, column, f"not valid YAML: {words}")

@@ -80,7 +80,10 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("a: [\n", "{}:2:1: not valid YAML: did not find expected node content"),
+        (
+            "a: [\n",
+            "{}:2:1: not valid YAML: the file ends here, and a bracket ([ or {{) before it is not closed",
+        ),
         ("- 1\n", "{}: not a kubeconfig: expected a mapping at the top"),
         ("contexts: {a: b}\n", "{}: contexts: expected a list"),
         ("contexts: [{context: {}}]\n", "{}: contexts[0]: expected name and context"),
