@@ -1,7 +1,6 @@
 """`podmedic validate`, `list` and `schema`: nothing here needs a cluster."""
 
 import json
-import re
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ from runner.cli.exit_codes import ExitCode
 from runner.plan import program_problems
 from runner.playbook import Playbook, PlaybookErrors, builtin, load_file
 from runner.playbook.checks import Problem
-from runner.playbook.load import places, read_text
+from runner.playbook.load import kind_of, places
 from runner.policy import json_schema as policy_schema
 from runner.policy import load_policy
 from runner.report import one_line
@@ -20,7 +19,6 @@ from runner.report.view import plural
 from runner.triggers import json_schema as routes_schema
 from runner.triggers import load_routes
 
-_KIND = re.compile(r"^kind:\s*[\"']?(Policy|Routes)[\"']?\s*(?:#.*)?$", re.MULTILINE)
 _DOCUMENTS = ["playbook", "policy", "routes", "report"]
 
 
@@ -42,10 +40,10 @@ def validate(files: tuple[str, ...], policy_file: Path | None) -> int:
 
 def _checked(file: Path, policy_file: Path | None) -> str:
     """What the file is, in a few words. Raises PlaybookErrors."""
-    kind = _KIND.search(read_text(file))
-    if kind is not None and kind[1] == "Policy":
+    kind = kind_of(file)
+    if kind == "Policy":
         return f"policy {load_policy(file).metadata.name}"
-    if kind is not None:
+    if kind == "Routes":
         routes = load_routes(file)
         # Files among its playbooks are no better than what is in them.
         options.allowed(policy_file, options.load_playbooks(routes.playbooks(), None))

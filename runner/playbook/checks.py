@@ -32,15 +32,19 @@ _MARGIN_SECONDS = 40
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """`line` and `column` count from 1 inside the text of the field at `loc`."""
+    """`line` and `column` count from 1 inside the text of the field at `loc`. It is gone as soon as
+    one of the fields `without` is at `loc`: one that is there misspelt is told alone."""
 
     loc: Loc
     message: str
     line: int = 1
     column: int = 1
+    without: tuple[str, ...] = ()
 
 
-def check(document: Any) -> Iterator[Problem]:
+def check(document: Any, *, is_whole: bool = True) -> Iterator[Problem]:
+    """`is_whole` is false where steps and rules are missing because what `use` names is wrong:
+    whoever names them is not."""
     spec = mapping(mapping(document).get("spec"))
     yield from _check_targets(mapping(spec.get("targets")))
     yield from _check_debugger(spec)
@@ -48,20 +52,24 @@ def check(document: Any) -> Iterator[Problem]:
     yield from _check_collect(steps, mapping(spec.get("debugger")))
     yield from _check_steps(steps)
     by_name = {step["name"]: step for step in steps if isinstance(step.get("name"), str)}
+    knows_steps = is_whole and isinstance(spec.get("steps", ()), tuple)
+    knows_steps = knows_steps and all(isinstance(step.get("name"), str) for step in steps)
     for section in ("findings", "workloads"):
         rules = [mapping(rule) for rule in listed(spec.get(section))]
         yield from _check_unique(rules, "id", ("spec", section))
         earlier: list[str] = []
         for index, rule in enumerate(rules):
             loc: Loc = ("spec", section, index)
-            yield from _check_unless(rule, earlier, loc)
-            yield from _Rule(rule, by_name, loc).check()
+            if is_whole and len(earlier) == index:
+                yield from _check_unless(rule, earlier, loc)
+            yield from _Rule(rule, by_name, loc, knows_steps=knows_steps).check()
             yield from _check_kinds(rule, section, loc)
             if "refuted" in rule:
                 if section == "workloads":
                     yield Problem((*loc, "refuted"), "is for findings of pods only")
                 refuted = mapping(rule["refuted"])
-                yield from _Rule(refuted, by_name, (*loc, "refuted")).check()
+                below: Loc = (*loc, "refuted")
+                yield from _Rule(refuted, by_name, below, knows_steps=knows_steps).check()
             if isinstance(rule.get("id"), str):
                 earlier.append(rule["id"])
 
@@ -126,10 +134,12 @@ def _check_steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
         if "run" in step and "script" in step:
             yield Problem((*loc, "script"), "a step has run or script, not both")
         elif step and "run" not in step and "script" not in step:
-            yield Problem(loc, "a step needs run (a command and its arguments) or script")
+            message = "a step needs run (a command and its arguments) or script"
+            yield Problem(loc, message, without=("run", "script"))
         if isinstance(step.get("parse"), Mapping):
+            kinds = () if set(parsing.KINDS) & step["parse"].keys() else parsing.KINDS
             for below, message in parsing.problems(step["parse"]):
-                yield Problem((*loc, "parse", *below), message)
+                yield Problem((*loc, "parse", *below), message, without=kinds)
 
 
 def _check_collect(
@@ -163,9 +173,12 @@ def _check_unless(rule: Mapping[str, Any], earlier: Sequence[str], loc: Loc) -> 
 class _Rule:
     """The names that one finding uses, against the names there are for it."""
 
-    def __init__(self, rule: Mapping[str, Any], steps: Mapping[str, Any], loc: Loc) -> None:
+    def __init__(
+        self, rule: Mapping[str, Any], steps: Mapping[str, Any], loc: Loc, *, knows_steps: bool
+    ) -> None:
         self._rule = rule
         self._steps = steps
+        self._knows_steps = knows_steps
         self._loc = loc
         self._section = str(loc[1])
         self._groups = _groups(rule)
@@ -185,7 +198,8 @@ class _Rule:
                 parts = str(reference).split(".")
                 if parts[0] in vocabulary.NAMES and parts[0] not in vocabulary.names(self._section):
                     yield Problem((*at, index), f"{self._section} know no {parts[0]}")
-                if parts[0] == "steps" and len(parts) > 1 and parts[1] not in self._steps:
+                is_step = parts[0] == "steps" and len(parts) > 1
+                if is_step and parts[1] not in self._steps and self._knows_steps:
                     yield Problem((*at, index), self._no_step(parts[1]))
 
     def _condition(self, key: str) -> Iterator[Problem]:
@@ -250,7 +264,7 @@ class _Rule:
     def _problem(self, root: str, member: str, below: str) -> str:
         if root == "steps" and member:
             return self._step_problem(member, below)
-        if root == "match" and member and member not in self._groups:
+        if root == "match" and member and member not in (self._groups or (member,)):
             hint = did_you_mean(member, self._groups)
             return f'no pattern of match has a group "{member}"{hint}'
         if root in vocabulary.MAPS and member and member not in vocabulary.members(root):
@@ -260,11 +274,14 @@ class _Rule:
 
     def _step_problem(self, name: str, below: str) -> str:
         if name not in self._steps:
-            return self._no_step(name)
+            return self._no_step(name) if self._knows_steps else ""
         known = vocabulary.members("steps")
         if below and below not in known:
             return f'a step has no "{below}"{did_you_mean(below, known)}'
-        if below == "parsed" and "parse" not in self._steps[name]:
+        step = self._steps[name]
+        if below == "parsed" and "parse" not in step:
+            if any(did_you_mean(str(key), ["parse"]) for key in step):
+                return ""  # that it is misspelt is said there
             return f'step "{name}" has no parse, so steps.{name}.parsed is never there'
         return ""
 
@@ -273,10 +290,14 @@ class _Rule:
 
 
 def _groups(rule: Mapping[str, Any]) -> Sequence[str]:
+    """None at all where they are not known: a pattern is wrong or misspelt."""
     names = ["line"]
-    for pattern in listed(mapping(rule.get("match")).get("patterns")):
+    patterns = mapping(rule.get("match")).get("patterns")
+    if not isinstance(patterns, tuple):
+        return ()
+    for pattern in patterns:
         try:
             names.extend(compile_pattern(pattern).groupindex)
         except (ValueError, TypeError):
-            continue
+            return ()
     return names

@@ -17,6 +17,7 @@ from runner.playbook.errors import PlaybookError, PlaybookErrors
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 MAX_NODES = 50_000
+MAX_DIGITS = 18  # more do not fit the 64 bits that every reader of YAML agrees on
 
 _STRING_TAG = "tag:yaml.org,2002:str"
 _NULL = late(r"(?:~|null|Null|NULL|)\Z")
@@ -27,7 +28,6 @@ _FLOAT = late(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
 )
 _FORBIDDEN = late("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MAX_DIGITS = 18  # more do not fit the 64 bits that every reader of YAML agrees on
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -231,7 +231,7 @@ def _plain_value(text: str) -> Any:
         return None
     if _BOOL.match(text):
         return text[0] in "tT"
-    if _INT.match(text) and len(text) <= _MAX_DIGITS:
+    if _INT.match(text) and len(text) <= MAX_DIGITS:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if _FLOAT.match(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from runner.playbook import checks, document
-from runner.playbook.base import Document, Spec
+from runner.playbook.base import Document
 from runner.playbook.checks import Loc, Problem
 from runner.playbook.document import MapNode, Node, Scalar
 from runner.playbook.errors import (
@@ -16,45 +16,15 @@ from runner.playbook.errors import (
     UnknownPlaybookError,
     did_you_mean,
 )
-from runner.playbook.fields import SHAPES
 from runner.playbook.reading import Fault, fields_of, read
 from runner.playbook.spec import API_VERSION, Playbook
-from runner.playbook.use import SECTIONS, borrow, rule_places
+from runner.playbook.use import borrow, rule_places
 from runner.resources import directory
 
 Model = TypeVar("Model", bound=Document)
 
 _SUFFIXES = (".yaml", ".yml")
-_KINDS = {
-    "true or false": "true or false",
-    "whole number": "a whole number",
-    "mapping": "a mapping (field: value)",
-    "list": "a list",
-}
-_LIMITS = {
-    "too small": "must be at least {least}",
-    "too large": "must be at most {most}",
-    "too short": "must not be empty",
-    "too long": "longer than {most} characters",
-    "too many": "more than {most} entries",
-    "too few": "must have at least {least} entry",
-}
-_OTHER_WORDS = {
-    "args": "run",
-    "assert": "when",
-    "cmd": "run",
-    "code": "id",
-    "command": "run",
-    "condition": "when",
-    "if": "when",
-    "fields": "fieldSelector",
-    "labelSelector": "selector",
-    "labels": "selector",
-    "retries": "retry",
-    "rules": "findings",
-    "shell": "script",
-    "timeout": "timeoutSeconds",
-}
+_KINDS = ("Playbook", "Policy", "Routes")
 
 
 def load(text: str, path: str) -> Playbook:
@@ -71,12 +41,17 @@ def load(text: str, path: str) -> Playbook:
     def prepare(root: Node) -> tuple[list[PlaybookError], dict[str, int]]:
         found = borrow(root, path, list(files), read)
         places.update(rule_places(root, _shown(path, files), found[1], trees))
+        wrong.extend(found[0])
         return found
 
+    def check(value: Any) -> Iterator[Problem]:
+        return checks.check(value, is_whole=not wrong)
+
+    wrong: list[PlaybookError] = []
     files = {path.stem: path for path in builtin()}
     trees: dict[str, Node] = {}
     places: dict[str, str] = {}
-    playbook = load_document(text, path, Playbook, "playbook", checks.check, prepare)
+    playbook = load_document(text, path, Playbook, "playbook", check, prepare)
     playbook.rules_stand(places)
     playbook.was_read(path, text, digest.hexdigest())
     return playbook
@@ -106,22 +81,51 @@ def load_document(
     root, errors = document.parse(text, path)
     found, borrowed = prepare(root)
     errors.extend(found)
-    reader = _Reader(text, path, root, model, borrowed)
     value = document.to_value(root)
     if problem := _another_document(value, model):
-        raise PlaybookErrors([reader.error(problem)])
-    errors.extend(reader.nulls())
+        raise PlaybookErrors(_complaints(text, path, root, model, problems=[problem]))
     if not isinstance(root, MapNode):
-        errors.append(reader.error(Problem((), f"expected a {noun}, a mapping (field: value)")))
-        raise PlaybookErrors(errors)
+        problem = Problem((), f"expected a {noun}, a mapping (field: value)")
+        raise PlaybookErrors(_complaints(text, path, root, model, problems=[problem]))
     faults: list[Fault] = []
+    nulls = list(_nulls(root, ()))
     made = read(model, value, faults)
-    errors.extend(map(reader.fault, faults))
-    errors.extend(reader.error(problem) for problem in check(value))
-    if errors or made is None:
-        raise PlaybookErrors(errors)
-    made.was_read(path, text, _digest(text).hexdigest())
-    return made
+    problems = list(check(value))
+    if made is not None and not (errors or nulls or problems):
+        made.was_read(path, text, _digest(text).hexdigest())
+        return made
+    said = _complaints(
+        text, path, root, model, borrowed, nulls=nulls, faults=faults, problems=problems
+    )
+    raise PlaybookErrors([*errors, *said])
+
+
+def _complaints(
+    text: str,
+    path: str,
+    root: Node,
+    model: type[Document],
+    borrowed: Mapping[str, int] | None = None,
+    *,
+    nulls: Sequence[Loc] = (),
+    faults: Sequence[Fault] = (),
+    problems: Sequence[Problem] = (),
+) -> list[PlaybookError]:
+    from runner.playbook.complaints import Complaints  # noqa: PLC0415  most files are right
+
+    return Complaints(text, path, root, model, borrowed).all(nulls, faults, problems)
+
+
+def _nulls(node: Node, loc: Loc) -> Iterator[Loc]:
+    """Where there is no value."""
+    if isinstance(node, MapNode):
+        for key, (_, value) in node.entries.items():
+            yield from _nulls(value, (*loc, key))
+    elif isinstance(node, document.ListNode):
+        for index, value in enumerate(node.items):
+            yield from _nulls(value, (*loc, index))
+    elif isinstance(node, Scalar) and loc and node.value is None:
+        yield loc
 
 
 def load_file(path: str | Path) -> Playbook:
@@ -129,12 +133,21 @@ def load_file(path: str | Path) -> Playbook:
     return load(read_text(path), str(path))
 
 
+def kind_of(path: str | Path) -> str:
+    """Which document a file is meant as, by its kind or what that is probably misspelt of; a
+    playbook when in doubt. Raises PlaybookErrors where it is no YAML."""
+    root, _ = document.parse(read_text(path), str(path))
+    _, value = document.locate(root, ("kind",))
+    found = value.text if isinstance(value, Scalar) and value is not root else ""
+    hint = did_you_mean(found, _KINDS)
+    return next((kind for kind in _KINDS if f'"{kind}"' in hint), _KINDS[0])
+
+
 def places(path: str | Path, problems: Sequence[Problem]) -> PlaybookErrors:
     """What is wrong with a valid file for another reason, each with its line and column."""
     text = read_text(path)
     root, _ = document.parse(text, str(path))
-    reader = _Reader(text, str(path), root, Playbook)
-    return PlaybookErrors(reader.error(problem) for problem in problems)
+    return PlaybookErrors(_complaints(text, str(path), root, Playbook, problems=problems))
 
 
 def read_text(path: str | Path) -> str:
@@ -194,169 +207,9 @@ def _another_document(value: Any, model: type[Model]) -> Problem | None:
     if version not in (None, API_VERSION):
         return Problem(("apiVersion",), f'this version reads "{API_VERSION}", found "{version}"')
     [kind] = next(get_args(each.annotation) for each in fields_of(model) if each.name == "kind")
-    if not isinstance(found, str) or found == kind or did_you_mean(found, [kind]):
+    if not isinstance(found, str) or found == kind:
         return None
-    return Problem(("kind",), f'expected "{kind}", found "{found}"')
-
-
-class _Reader:
-    """Turns paths into places in one file."""
-
-    def __init__(
-        self,
-        text: str,
-        path: str,
-        root: Node,
-        model: type[Document],
-        borrowed: Mapping[str, int] | None = None,
-    ) -> None:
-        self._borrowed = borrowed or {}
-        self._model = model
-        self._lines = text.splitlines()
-        self._path = path
-        self._root = root
-
-    def _field(self, loc: Sequence[str | int]) -> str:
-        """As the file counts."""
-        if len(loc) > 2 and loc[0] == "spec" and isinstance(loc[2], int):
-            loc = (*loc[:2], loc[2] - self._borrowed.get(str(loc[1]), 0), *loc[3:])
-        return field_path(loc)
-
-    def _of_borrowed(self, problem: Problem) -> PlaybookError | None:
-        """What is wrong with an item of another file is wrong with `use`."""
-        loc = problem.loc
-        if len(loc) < 3 or not isinstance(loc[2], int):
-            return None
-        if loc[2] >= self._borrowed.get(str(loc[1]), 0):
-            return None
-        at, _ = document.locate(self._root, ("spec", "use"))
-        section = str(loc[1])
-        _, name = document.locate(self._root, (*loc[:3], SECTIONS[section]))
-        words = name.text if isinstance(name, Scalar) else section
-        message = f"{words}: {problem.message}"
-        return PlaybookError(self._path, at.line, at.column, "spec.use", message)
-
-    def error(self, problem: Problem) -> PlaybookError:
-        if (error := self._of_borrowed(problem)) is not None:
-            return error
-        at, value = document.locate(self._root, problem.loc)
-        line, column = at.line, at.column
-        if isinstance(value, Scalar) and value is not self._root:
-            line, column = value.line, value.column
-            if (problem.line, problem.column) != (1, 1):
-                line, column = document.inside(value, self._lines, problem.line, problem.column)
-        return PlaybookError(self._path, line, column, self._field(problem.loc), problem.message)
-
-    def fault(self, fault: Fault) -> PlaybookError:
-        loc, context = fault.loc, fault.context
-        if fault.kind == "unknown":
-            return self._unknown_field(loc)
-        if fault.kind == "missing":
-            at, _ = document.locate(self._root, loc[:-1])
-            message = "required field is missing"
-            return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
-        if fault.kind == "placed":
-            return self.error(Problem(loc, context["message"], context["line"], context["column"]))
-        return self.error(Problem(loc, self._message(fault)))
-
-    def nulls(self) -> Iterator[PlaybookError]:
-        yield from self._nulls(self._root, ())
-
-    def _nulls(self, node: Node, loc: Loc) -> Iterator[PlaybookError]:
-        if isinstance(node, MapNode):
-            for key, (_, value) in node.entries.items():
-                yield from self._nulls(value, (*loc, key))
-        elif isinstance(node, document.ListNode):
-            for index, value in enumerate(node.items):
-                yield from self._nulls(value, (*loc, index))
-        elif isinstance(node, Scalar) and node.value is None and loc:
-            at, _ = document.locate(self._root, loc)
-            message = "has no value; give it one or leave it out"
-            if node.text:
-                message += f' (quote it if it is a word: "{node.text}")'
-            yield PlaybookError(self._path, at.line, at.column, self._field(loc), message)
-
-    def _message(self, fault: Fault) -> str:
-        kind, given, context = fault.kind, fault.given, fault.context
-        if kind == "string":
-            return self._not_a_string(fault.loc)
-        if kind == "one of":
-            return _not_one_of(given, context["words"])
-        if kind == "pattern":
-            return f"expected {SHAPES[context['pattern']]}; found {_describe(given)}"
-        if kind in _LIMITS:
-            return _LIMITS[kind].format(**context)
-        return f"must be {_KINDS[kind]}, found {_describe(given)}"
-
-    def _not_a_string(self, loc: Loc) -> str:
-        _, value = document.locate(self._root, loc)
-        if isinstance(value, Scalar):
-            what = "true or false" if isinstance(value.value, bool) else "a number"
-            word = value.text
-            return f'must be a string, but YAML reads {word} as {what}: quote it ("{word}")'
-        return "must be a string, found a list or a mapping"
-
-    def _unknown_field(self, loc: Loc) -> PlaybookError:
-        at, _ = document.locate(self._root, loc)
-        name = str(loc[-1])
-        part = _part_at(self._model, loc[:-1])
-        if part is not None and name in part.refused:
-            message = f"cannot be set: {part.refused[name]}"
-            return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
-        known = fields_of(part) if part is not None else ()
-        hint = _hint(name, [each.name for each in known])
-        if name == "<<":
-            hint = " (YAML 1.2 has no merge keys)"
-        message = f"unknown field{hint}"
-        return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    """What other tools call it counts as a typing mistake too."""
-    others = {word: field for word, field in _OTHER_WORDS.items() if field in known}
-    close = did_you_mean(name, [*known, *others])
-    for word, field in others.items():
-        close = close.replace(f'"{word}"', f'"{field}"')
-    return close
-
-
-def field_path(loc: Sequence[str | int]) -> str:
-    """`spec.steps[0].run`."""
-    path = ""
-    for part in loc:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
-    return path
-
-
-def _not_one_of(given: Any, words: Sequence[Any]) -> str:
-    known = [_describe(word).strip('"') for word in words]
-    return f"must be one of {', '.join(known)}, found {_describe(given)}" + did_you_mean(
-        str(given), known
-    )
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value}"' if len(value) <= 60 else f'"{value[:60]}…"'
-    if isinstance(value, tuple):
-        return "a list"
-    if isinstance(value, dict):
-        return "a mapping"
-    return str(value)
-
-
-def _part_at(part: type[Spec] | None, loc: Sequence[str | int]) -> type[Spec] | None:
-    """The part of the format that a path leads to."""
-    for name in loc:
-        if part is not None and isinstance(name, str):
-            known = fields_of(part)
-            part = next((_part_of(each.annotation) for each in known if each.name == name), None)
-    return part
-
-
-def _part_of(annotation: Any) -> type[Spec] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Spec):
-        return annotation
-    return next(filter(None, map(_part_of, get_args(annotation))), None)
+    hint = "" if found in _KINDS else did_you_mean(found, _KINDS)
+    if f'"{kind}"' in hint:
+        return None
+    return Problem(("kind",), f'expected "{kind}", found "{found}"{hint}')

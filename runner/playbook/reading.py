@@ -192,7 +192,7 @@ def _string(meta: Meta) -> _Read:
 def _whole_number(meta: Meta) -> _Read:
     def read_number(value: Any, loc: Loc, faults: _Faults) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
-            faults.append(Fault(loc, "whole number", value))
+            faults.append(Fault(loc, "whole number", value, {"least": meta.ge, "most": meta.le}))
         elif meta.ge is not None and value < meta.ge:
             faults.append(Fault(loc, "too small", value, {"least": meta.ge}))
         elif meta.le is not None and value > meta.le:
