@@ -12,14 +12,8 @@ import msgspec
 from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called, texts
 from runner.model.examination import Examination
 from runner.model.report import Evidence
-from runner.playbook.conditions import (
-    FALSE,
-    Answer,
-    Condition,
-    Facts,
-    UnknownFactError,
-    Verdict,
-)
+from runner.playbook.conditions import FALSE, Answer, Condition, Facts, Verdict, type_name
+from runner.playbook.errors import UnknownFactError, WrongTypeError
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.spec import FindingRule, Match
 from runner.playbook.templates import Text, TextError
@@ -168,9 +162,9 @@ class Judge:
                     yield self._hit(rule, facts, match)
                 elif verdict.answer is Answer.NOT_EVALUATED and not said:
                     said = True
-                    yield Unanswered(rule.id, "FactMissing", verdict.reason)
+                    yield Unanswered(rule.id, verdict.code, verdict.reason)
         except UnknownFactError as error:
-            yield Unanswered(rule.id, "FactMissing", str(error))
+            yield Unanswered(rule.id, error.code, str(error))
         except TextError as error:
             yield Unanswered(rule.id, "TextNotRendered", error.message)
 
@@ -187,7 +181,7 @@ class Judge:
             return
         items = Condition.compile(each).value(self._facts)
         if not isinstance(items, list):
-            raise UnknownFactError(f"each gives {type(items).__name__}, not a list")
+            raise WrongTypeError(f"each gives {type_name(items)}, not a list")
         for item in items[:MAX_ITEMS]:
             yield self._facts.with_values(item=item)
 

@@ -8,7 +8,7 @@ import click
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.plan import program_problems
-from runner.playbook import Playbook, PlaybookErrors, builtin, load_file
+from runner.playbook import Playbook, PlaybookErrors, builtin, load_file, thorough
 from runner.playbook.checks import Problem
 from runner.playbook.load import kind_of, places
 from runner.policy import json_schema as policy_schema
@@ -48,7 +48,7 @@ def _checked(file: Path, policy_file: Path | None) -> str:
         # Files among its playbooks are no better than what is in them.
         options.allowed(policy_file, options.load_playbooks(routes.playbooks(), None))
         return f"routes {routes.metadata.name}, {plural(len(routes.spec.routes), 'route')}"
-    playbook = load_file(file)
+    playbook = load_file(file, also=thorough.check)
     problems = program_problems([playbook])
     if problems:
         raise places(file, [Problem(("spec", "steps"), problem) for problem in problems])

@@ -31,13 +31,21 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class MisplacedError(Exception):
-    """What is wrong at a place inside the text of a field, counted from 1."""
+    """What is wrong at a place inside the text of a field, counted from 1; `others` are wrong
+    beside it."""
 
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+    def __init__(
+        self,
+        message: str,
+        line: int = 1,
+        column: int = 1,
+        others: "Sequence[MisplacedError]" = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
         self.column = column
+        self.others = others
 
 
 class _Origin(msgspec.Struct, frozen=True):

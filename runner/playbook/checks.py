@@ -12,9 +12,9 @@ import msgspec
 
 from runner.playbook import parsing, vocabulary
 from runner.playbook.base import listed, mapping
-from runner.playbook.conditions import Condition, ConditionError, place
+from runner.playbook.conditions import Condition, place
 from runner.playbook.debugger import problems
-from runner.playbook.errors import did_you_mean
+from runner.playbook.errors import ConditionError, did_you_mean
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.templates import Text, TextError
 
@@ -210,9 +210,7 @@ class _Rule:
             condition = Condition.compile(text)
         except ConditionError:
             return  # its field says so already
-        try:
-            condition.check_names(self._names(allow_item=key == "when"))
-        except ConditionError as error:
+        for error in condition.unknown_names(self._names(allow_item=key == "when")):
             yield Problem((*self._loc, key), error.message, error.line, error.column)
         for reference in condition.references:
             if words := self._problem(reference.root, reference.member, reference.field):

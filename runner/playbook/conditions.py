@@ -9,7 +9,7 @@ a condition asks first: `has(container.exitCode) && container.exitCode == 127`.
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from types import ModuleType
@@ -18,7 +18,12 @@ from typing import Any
 import msgspec
 
 from runner.late import late
-from runner.playbook.errors import did_you_mean
+from runner.playbook.errors import (
+    ConditionError,
+    UnknownFactError,
+    WrongTypeError,
+    did_you_mean,
+)
 from runner.playbook.patterns import compile_pattern
 
 # The package imports its own command line, and with it a line editor: 0.2 s of every run of ours.
@@ -82,6 +87,15 @@ _MATCHES = late(r"\.\s*matches\s*\(\s*$")
 # costs; so ours is called in its place, by a name as long, for places in error messages to fit.
 _OWN_MATCHES = "reMatch"
 _CALLS_MATCHES = late(r"\bmatches(?=\s*\()")
+_NO_OVERLOAD = "No such overload"
+_TYPE_NAMES = {
+    "NoneType": "null",
+    "datetime": "timestamp",
+    "dict": "map",
+    "float": "double",
+    "str": "string",
+    "timedelta": "duration",
+}
 _GIVEN_LATER = frozenset({"item", "match"})
 _PLACE = late(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
@@ -93,28 +107,15 @@ class Answer(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`reason` is set with NOT_EVALUATED only."""
+    """`reason` is set with NOT_EVALUATED only; `code` is the word of the report for it."""
 
     answer: Answer
     reason: str = ""
+    code: str = "FactMissing"
 
 
 TRUE = Verdict(Answer.TRUE)
 FALSE = Verdict(Answer.FALSE)
-
-
-class ConditionError(ValueError):
-    """A condition that cannot be compiled; line and column count from 1 within its text."""
-
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-
-
-class UnknownFactError(Exception):
-    """An expression asked for a fact that is not there; the message says which."""
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -198,12 +199,12 @@ class Condition:
         """Raises ConditionError with the place in the text."""
         return _compile(text)
 
-    def check_names(self, known: Sequence[str]) -> None:
-        """Raises ConditionError when a variable is none of the known ones."""
+    def unknown_names(self, known: Sequence[str]) -> Iterator[ConditionError]:
+        """The variables that are none of the known ones."""
         for name in sorted(self.variables - set(known)):
             message = f'unknown name "{name}"{did_you_mean(name, known)}'
             found = re.search(rf"(?<![\w.]){re.escape(name)}\b", _without_strings(self.text))
-            raise ConditionError(message, *place(self.text, found.start() if found else 0))
+            yield ConditionError(message, *place(self.text, found.start() if found else 0))
 
     def evaluate(self, facts: Facts) -> Verdict:
         """TRUE, FALSE or NOT_EVALUATED; never raises."""
@@ -220,13 +221,13 @@ class Condition:
         try:
             value = self.value(facts)
         except UnknownFactError as error:
-            return Verdict(Answer.NOT_EVALUATED, str(error))
+            return Verdict(Answer.NOT_EVALUATED, str(error), error.code)
         if value is True:
             return TRUE
         if value is False:
             return FALSE
-        what = f"the condition gives {type(value).__name__}, not true or false"
-        return Verdict(Answer.NOT_EVALUATED, what)
+        what = f"the condition gives {type_name(value)}, not true or false"
+        return Verdict(Answer.NOT_EVALUATED, what, WrongTypeError.code)
 
     def holds(self, facts: Facts) -> bool | None:
         """None when it is neither true nor false, for whatever reason."""
@@ -243,7 +244,9 @@ class Condition:
         except BaseException as error:  # a panic of the library is a BaseException
             if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
                 raise
-            raise UnknownFactError(self._reason(facts, error)) from None
+            reason = self._reason(facts, error)
+            wrong = reason.startswith(_NO_OVERLOAD)
+            raise (WrongTypeError if wrong else UnknownFactError)(reason) from None
 
     def _reason(self, facts: Facts, error: BaseException) -> str:
         for reference in self.references:
@@ -257,6 +260,12 @@ class Condition:
             return f'there is no "{error.args[0]}"'.replace("\"'", '"').replace("'\"", '"')
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         return first.rpartition("ValueError: ")[2].split(". ")[0][:200]
+
+
+def type_name(value: Any) -> str:
+    """As CEL calls it."""
+    name = type(value).__name__
+    return _TYPE_NAMES.get(name, name)
 
 
 @lru_cache(maxsize=1024)
@@ -277,13 +286,17 @@ def _compile(text: str) -> Condition:
     called = set(program.functions())
     if _OWN_MATCHES not in _without_strings(text):
         called.discard(_OWN_MATCHES)
-    for name in sorted(called):
-        if name[0].isalpha() and name not in _FUNCTIONS:
-            at = re.search(rf"\b{re.escape(name)}\s*\(", _without_strings(text))
-            message = f'unknown function "{name}"{did_you_mean(name, _FUNCTIONS)}'
-            raise ConditionError(message, *place(text, at.start() if at else 0))
+    if unknown := [name for name in called if name[0].isalpha() and name not in _FUNCTIONS]:
+        first, *others = (_unknown_function(text, name) for name in sorted(unknown))
+        raise ConditionError(first.message, first.line, first.column, others)
     _check_patterns(text)
     return Condition(text, program)
+
+
+def _unknown_function(text: str, name: str) -> ConditionError:
+    at = re.search(rf"\b{re.escape(name)}\s*\(", _without_strings(text))
+    message = f'unknown function "{name}"{did_you_mean(name, _FUNCTIONS)}'
+    return ConditionError(message, *place(text, at.start() if at else 0))
 
 
 def _check_bounds(text: str) -> None:

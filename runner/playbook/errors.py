@@ -38,6 +38,32 @@ class UnknownPlaybookError(Exception):
     """No built-in playbook has that name and no file that path; the message says what there is."""
 
 
+class ConditionError(ValueError):
+    """A condition that cannot be compiled; line and column count from 1 within its text. `others`
+    are wrong beside it."""
+
+    def __init__(
+        self, message: str, line: int = 1, column: int = 1, others: "Sequence[ConditionError]" = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.others = others
+
+
+class UnknownFactError(Exception):
+    """An expression asked for a fact that is not there; the message says which."""
+
+    code = "FactMissing"
+
+
+class WrongTypeError(UnknownFactError):
+    """What it asked for is there, and is not what it can use: a mistake of the playbook."""
+
+    code = "WrongType"
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """` (did you mean "X"?)` when something known is close to the word, else nothing."""
     from difflib import get_close_matches  # noqa: PLC0415  most words are right

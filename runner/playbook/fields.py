@@ -6,7 +6,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from runner.playbook.base import Check, MisplacedError
-from runner.playbook.conditions import Condition, ConditionError
+from runner.playbook.conditions import Condition
+from runner.playbook.errors import ConditionError
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.selectors import field_selector_problem, label_selector_problem
 from runner.playbook.templates import Text, TextError
@@ -24,14 +25,19 @@ def _condition(text: str) -> None:
     try:
         Condition.compile(text)
     except ConditionError as error:
-        raise MisplacedError(error.message, error.line, error.column) from None
+        raise _placed(error) from None
 
 
 def _template(text: str) -> None:
     try:
         Text.compile(text)
     except TextError as error:
-        raise MisplacedError(error.message, error.line) from None
+        raise _placed(error) from None
+
+
+def _placed(error: TextError | ConditionError) -> MisplacedError:
+    others = [_placed(each) for each in error.others]
+    return MisplacedError(error.message, error.line, error.column, others)
 
 
 def _pattern_problem(text: str) -> str:

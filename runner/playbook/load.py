@@ -17,18 +17,23 @@ from runner.playbook.errors import (
     did_you_mean,
 )
 from runner.playbook.reading import Fault, fields_of, read
-from runner.playbook.spec import API_VERSION, Playbook
+from runner.playbook.spec import API_VERSION, EvidenceSpec, Playbook
 from runner.playbook.use import borrow, rule_places
 from runner.resources import directory
 
 Model = TypeVar("Model", bound=Document)
 
 _SUFFIXES = (".yaml", ".yml")
+_IDLE = (
+    "does nothing: give it steps, findings or workloads, or name playbooks in includes or parts of "
+    "them in use"
+)
 _KINDS = ("Playbook", "Policy", "Routes")
 
 
-def load(text: str, path: str) -> Playbook:
-    """Raises PlaybookErrors; `path` is what its lines begin with."""
+def load(text: str, path: str, also: Callable[[Any], Iterable[Problem]] = lambda _: ()) -> Playbook:
+    """Raises PlaybookErrors; `path` is what its lines begin with, `also` finds more that is wrong
+    with it."""
     digest = _digest(text)
 
     def read(name: str) -> Node:
@@ -45,13 +50,21 @@ def load(text: str, path: str) -> Playbook:
         return found
 
     def check(value: Any) -> Iterator[Problem]:
-        return checks.check(value, is_whole=not wrong)
+        yield from checks.check(value, is_whole=not wrong)
+        yield from also(value)
 
     wrong: list[PlaybookError] = []
     files = {path.stem: path for path in builtin()}
     trees: dict[str, Node] = {}
     places: dict[str, str] = {}
     playbook = load_document(text, path, Playbook, "playbook", check, prepare)
+    spec = playbook.spec
+    does = spec.steps or spec.findings or spec.workloads or spec.includes or spec.use
+    # One that reads evidence is for those who want to see that.
+    if not does and spec.evidence == EvidenceSpec():
+        root = document.parse(text, path)[0]
+        problems = [Problem(("spec",), _IDLE)]
+        raise PlaybookErrors(_complaints(text, path, root, Playbook, problems=problems))
     playbook.rules_stand(places)
     playbook.was_read(path, text, digest.hexdigest())
     return playbook
@@ -128,9 +141,11 @@ def _nulls(node: Node, loc: Loc) -> Iterator[Loc]:
         yield loc
 
 
-def load_file(path: str | Path) -> Playbook:
+def load_file(
+    path: str | Path, also: Callable[[Any], Iterable[Problem]] = lambda _: ()
+) -> Playbook:
     """Raises PlaybookErrors, also when the file cannot be read."""
-    return load(read_text(path), str(path))
+    return load(read_text(path), str(path), also)
 
 
 def kind_of(path: str | Path) -> str:

@@ -163,8 +163,9 @@ def _checked(reader: _Read, check: Check) -> _Read:
             try:
                 check.problem(text)
             except MisplacedError as error:
-                context = {"message": error.message, "line": error.line, "column": error.column}
-                faults.append(Fault(loc, "placed", value, context))
+                for each in (error, *error.others):
+                    context = {"message": each.message, "line": each.line, "column": each.column}
+                    faults.append(Fault(loc, "placed", value, context))
         return text
 
     return read_checked

@@ -5,7 +5,8 @@ and whoever shows it escapes. Loops, calls and products are refused, so that no 
 more text than a few times its input.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -20,6 +21,8 @@ from runner.playbook.exit_codes import explain_exit_code
 MAX_LENGTH = 10_000
 MAX_OUTPUT = 4096
 _MAX_WORD = 1000
+_ONLY = "templates know names, filters and if"
+_TOO_DEEP = "nested too deeply"
 
 _ALLOWED = (
     nodes.Template,
@@ -44,12 +47,17 @@ _ALLOWED = (
 
 
 class TextError(ValueError):
-    """A template that cannot be read or rendered; `line` counts from 1 within its text."""
+    """A template that cannot be read or rendered; line and column count from 1 within its text.
+    `others` are wrong beside it."""
 
-    def __init__(self, message: str, line: int = 1) -> None:
+    def __init__(
+        self, message: str, line: int = 1, column: int = 1, others: "Sequence[TextError]" = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.column = column
+        self.others = others
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -129,6 +137,17 @@ class Text:
         """Raises TextError with the line in the text."""
         return _compile(text)
 
+    def build(self) -> None:
+        """Raises TextError when it cannot become code."""
+        try:
+            _ = self._template
+        except SyntaxError as error:
+            nested = "too many" in str(error.msg)
+            words = "if or not is nested too deeply" if nested else f"not a template: {error.msg}"
+            raise TextError(words) from None
+        except RecursionError:
+            raise TextError(_TOO_DEEP) from None
+
     def render(self, facts: Mapping[str, Any]) -> str:
         """At most MAX_OUTPUT characters. Raises TextError when a fact is missing or the wrong
         kind."""
@@ -142,41 +161,56 @@ class Text:
 def _compile(text: str) -> Text:
     if len(text) > MAX_LENGTH:
         raise TextError(f"longer than {MAX_LENGTH} characters")
+    wrong: list[TextError] = []
     try:
         tree = _ENVIRONMENT.parse(text)
-        names = frozenset(_names(tree))
+        names = frozenset(_names(tree, text, wrong))
     except jinja2.TemplateSyntaxError as error:
         raise TextError(f"not a template: {error.message}", error.lineno) from None
     except RecursionError:
-        raise TextError("nested too deeply") from None
+        raise TextError(_TOO_DEEP) from None
+    except ValueError:  # of Python, which reads no number of more than 4300 digits
+        raise TextError("not a template: a number is too long") from None
+    if wrong:
+        # What a loop calls its items is no fact, and the loop is told already.
+        first, *others = [each for each in wrong if each.message.startswith(_ONLY)] or wrong
+        raise TextError(first.message, first.line, first.column, others)
     return Text(text, names)
 
 
-def _names(tree: nodes.Template) -> Iterable[str]:
+def _names(tree: nodes.Template, text: str, wrong: list[TextError]) -> Iterable[str]:
+    """The facts that it uses; what it must not have is added to `wrong`."""
+
+    def unknown(name: str, known: Collection[str], what: str, line: int, before: str) -> None:
+        message = f'unknown {what} "{name}"{did_you_mean(name, list(known))}'
+        wrong.append(TextError(message, line, _column(text, line, before, name)))
+
+    filters, tests = _ENVIRONMENT.filters, _ENVIRONMENT.tests
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
             what = type(node).__name__.lower()
-            message = f"templates know names, filters and if; found {what}"
-            raise TextError(message, node.lineno)
-        if isinstance(node, nodes.Filter):
-            known = [*FILTERS, *_ENVIRONMENT_FILTERS]
-            _expect(node.name, known, "filter", node.lineno)
+            wrong.append(TextError(f"{_ONLY}; found {what}", node.lineno))
+        elif isinstance(node, nodes.Filter):
+            if node.name not in filters:
+                unknown(node.name, filters, "filter", node.lineno, r"\|\s*")
+        elif isinstance(node, nodes.Test):
+            if node.name not in tests:
+                unknown(node.name, tests, "test", node.lineno, r"\bis\s+(?:not\s+)?")
         elif isinstance(node, nodes.Name):
-            _expect(node.name, vocabulary.NAMES, "name", node.lineno)
+            if node.name not in vocabulary.NAMES:
+                unknown(node.name, vocabulary.NAMES, "name", node.lineno, r"(?<![\w.])")
             yield node.name
-        elif isinstance(node, nodes.Getattr):
-            yield from _member(node)
+        elif isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+            root = node.node.name
+            if root in vocabulary.MAPS and node.attr not in vocabulary.members(root):
+                known, what = vocabulary.members(root), f"member of {root}"
+                unknown(node.attr, known, what, node.lineno, rf"(?<![\w.]){root}\s*\.\s*")
+            yield f"{root}.{node.attr}"
 
 
-def _member(node: nodes.Getattr) -> Iterable[str]:
-    if not isinstance(node.node, nodes.Name):
-        return
-    root = node.node.name
-    if root in vocabulary.MAPS:
-        _expect(node.attr, vocabulary.members(root), f"member of {root}", node.lineno)
-    yield f"{root}.{node.attr}"
-
-
-def _expect(name: str, known: Sequence[str], what: str, line: int) -> None:
-    if name not in known:
-        raise TextError(f'unknown {what} "{name}"{did_you_mean(name, known)}', line)
+def _column(text: str, line: int, before: str, name: str) -> int:
+    """Where in the line it begins, as far as that can be seen; the beginning else."""
+    lines = text.split("\n")
+    pattern = rf"{before}({re.escape(name)})\b"
+    found = re.search(pattern, lines[line - 1]) if line <= len(lines) else None
+    return found.start(1) + 1 if found is not None else 1

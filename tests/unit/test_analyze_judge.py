@@ -173,6 +173,26 @@ def test_a_message_that_cannot_be_rendered_is_a_question_not_a_crash() -> None:
     assert question.message == "'dict object' has no attribute 'signal'"
 
 
+def test_a_value_of_another_type_is_not_called_missing() -> None:
+    rules = playbook("""
+  - {id: a, when: container.exitCode, severity: info, title: t, message: m}
+  - {id: b, each: container.exitCode, severity: info, title: t, message: m}
+  - {id: c, when: container.exitCode && true, severity: info, title: t, message: m}
+""")
+    one = examination(state=exited(1))
+    findings, questions, _ = judge([rules], [one], applies(one))
+    assert findings == ()
+    assert [(q.subject, q.reason, q.message) for q in questions] == [
+        ("rule a", "WrongType", "the condition gives int, not true or false"),
+        ("rule b", "WrongType", "each gives int, not a list"),
+        (
+            "rule c",
+            "WrongType",
+            "No such overload: the operation is not defined for the given operand types",
+        ),
+    ]
+
+
 def test_questions_are_grouped_like_findings() -> None:
     rules = playbook(
         "  - {id: a, when: steps.s.exitCode == 0, severity: info, title: t, message: m}\n",

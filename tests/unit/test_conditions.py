@@ -4,16 +4,8 @@ from typing import Any
 
 import pytest
 
-from runner.playbook.conditions import (
-    FALSE,
-    MAX_LENGTH,
-    TRUE,
-    Answer,
-    Condition,
-    ConditionError,
-    Facts,
-    Verdict,
-)
+from runner.playbook.conditions import FALSE, MAX_LENGTH, TRUE, Answer, Condition, Facts, Verdict
+from runner.playbook.errors import ConditionError
 
 VALUES: dict[str, Any] = {
     "container": {"name": "app", "reason": "Error", "exitCode": 1, "envNames": ["A", "B"]},
@@ -50,15 +42,17 @@ NOT = Answer.NOT_EVALUATED
         ("steps.disk.exitCode == 0 && container.exitCode == 2", FALSE),
         ("container.exitCode == 2 || steps.disk.exitCode == 0", Verdict(NOT, "steps.disk: tool missing: df")),
         # wrong kinds
-        ("container.exitCode", Verdict(NOT, "the condition gives int, not true or false")),
-        ("container.exitCode > 'x'", Verdict(NOT, "No such overload: the operation is not defined for the given operand types")),
+        ("container.exitCode", Verdict(NOT, "the condition gives int, not true or false", "WrongType")),
+        ("'a'", Verdict(NOT, "the condition gives string, not true or false", "WrongType")),
+        ("{'a': null}", Verdict(NOT, "the condition gives map, not true or false", "WrongType")),
+        ("container.exitCode > 'x'", Verdict(NOT, "No such overload: the operation is not defined for the given operand types", "WrongType")),
         ("1 / 0 == 1", Verdict(NOT, "division by zero in CEL expression")),
         # joined by more than &&
         ("container.exitCode == 2 && true || container.exitCode == 1", TRUE),
         ("container.exitCode == 2 && true ? false : true", TRUE),
         ("(container.exitCode == 1 || false) && container.name == 'a && b'", FALSE),
         ("container.exitCode == 1 && // && false\n container.name == 'app'", TRUE),
-        ("container.exitCode == 1 && container.name", Verdict(NOT, "No such overload: the operation is not defined for the given operand types")),
+        ("container.exitCode == 1 && container.name", Verdict(NOT, "No such overload: the operation is not defined for the given operand types", "WrongType")),
         # functions
         ("matches(logs.last, 'Hello\\\\s+World') && 'matches (x)'.contains('matches (')", TRUE),
         ("logs.last.matches(container.name + '(')", Verdict(NOT, "not a re2 regular expression: missing ): app(")),
@@ -113,13 +107,17 @@ def test_what_comes_later_is_not_remembered() -> None:
 
 
 def test_unknown_names() -> None:
-    condition = Condition.compile("contaner.exitCode == 1 && 'podd' == 'podd'")
-    with pytest.raises(ConditionError, match=r'unknown name "contaner" \(did you mean "container"'):
-        condition.check_names(["container", "pod"])
+    condition = Condition.compile("contaner.exitCode == 1 && 'podd' == podd")
+    found = condition.unknown_names(["container", "pod"])
+    assert [(error.message, error.column) for error in found] == [
+        ('unknown name "contaner" (did you mean "container"?)', 1),
+        ('unknown name "podd" (did you mean "pod"?)', 37),
+    ]
 
 
 def test_loop_variables_are_known_names() -> None:
-    Condition.compile("events.exists(e, e.reason == 'x')").check_names(["events"])
+    condition = Condition.compile("events.exists(e, e.reason == 'x')")
+    assert list(condition.unknown_names(["events"])) == []
 
 
 @pytest.mark.parametrize("character", ["!", "-", "a.", "1+", "true?1:", "[", "{1:", "a||", "'"])

@@ -30,8 +30,9 @@ def playbook(**spec: Any) -> dict[str, Any]:
 
 
 GOOD: dict[str, dict[str, Any]] = {
-    "nothing": playbook(),
+    "a rule": playbook(findings=[RULE]),
     "every field of targets": playbook(
+        steps=[STEP],
         targets={
             "selector": "app in (web, worker),tier!=cache,!canary,x",
             "fieldSelector": "status.phase=Running",
@@ -42,9 +43,10 @@ GOOD: dict[str, dict[str, Any]] = {
             "minAgeSeconds": 1,
             "maxAgeSeconds": 2,
             "container": "app",
-        }
+        },
     ),
     "every field of debugger": playbook(
+        steps=[STEP],
         debugger={
             "image": "busybox:1.36",
             "imagePullPolicy": "Never",
@@ -88,7 +90,7 @@ GOOD: dict[str, dict[str, Any]] = {
                 "appArmorProfile": {"type": "Unconfined"},
                 "seLinuxOptions": {"level": "s0"},
             },
-        }
+        },
     ),
     "evidence": playbook(
         evidence={"logs": {"perOwner": 0, "tailLines": 1, "limitBytes": 1}, "events": False}
@@ -183,6 +185,7 @@ BAD: dict[str, Any] = {
 }
 # What one schema cannot say: the loader alone refuses these.
 LOADER_ONLY: dict[str, dict[str, Any]] = {
+    "nothing": playbook(),
     "CEL": playbook(findings=[{**RULE, "when": "a =="}]),
     "re2": playbook(findings=[{**RULE, "lines": "("}]),
     "Jinja2": playbook(findings=[{**RULE, "title": "{{"}]),

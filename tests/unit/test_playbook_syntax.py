@@ -1,9 +1,12 @@
 """A file that is no YAML is told how to become it, in one line and at its place."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
-from runner.playbook import PlaybookErrors, document
+from runner.playbook import PlaybookErrors, document, load, load_file
+from runner.playbook.document import MAX_BYTES
 
 QUOTES = """(inside '…' a ' is written twice, inside "…" a " is written \\")"""
 BETWEEN = (
@@ -79,6 +82,12 @@ NOT_YAML: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(PlaybookErrors) as caught:
+        load(text, "p.yaml")
+    return str(caught.value).splitlines()
+
+
 def mistake(text: str) -> str:
     with pytest.raises(PlaybookErrors) as caught:
         document.parse(text, "p.yaml")
@@ -125,3 +134,57 @@ def test_a_tag_that_was_meant_as_not() -> None:
         "p.yaml:1:7: tag !container.ready is not allowed in a playbook; "
         "a value that begins with ! has to be quoted"
     )
+
+
+# whole file, the line
+BROKEN: list[tuple[str, str, str]] = [
+    ("empty", "", "p.yaml:1:1: is empty; expected a playbook"),
+    ("a comment", "# nothing\n", "p.yaml:1:1: is empty; expected a playbook"),
+    ("a list", "- a\n", "p.yaml:1:1: expected a playbook, a mapping (field: value)"),
+    ("two documents", "a: 1\n---\nb: 2\n", "p.yaml:2:1: a second document; one file, one playbook"),
+    ("a control character", "a: x\nb: \x07\n", "p.yaml:2:4: character U+0007, which YAML does not allow"),
+    ("a surrogate", "a: \ud800\n", "p.yaml:1:4: character U+D800, which YAML does not allow"),
+    ("a tag", "a: !!python/object:os.system x\n", "p.yaml:1:4: tag !!python/object:os.system is not allowed in a playbook"),
+    ("an alias to nothing", "a: *b\n", 'p.yaml:1:4: alias "*b" names nothing before it'),
+    ("an alias to itself", "a: &b [*b]\n", 'p.yaml:1:8: alias "*b" contains itself'),
+    ("a list as a key", "? [a]\n: b\n", "p.yaml:1:3: a key must be a word"),
+    ("another kind", "apiVersion: podmedic.io/v1alpha1\nkind: Policy\nfoo: 1\nbar: null\n", 'p.yaml:2:7: kind: expected "Playbook", found "Policy"'),
+    ("a kind that is misspelt", "apiVersion: podmedic.io/v1alpha1\nkind: Polcy\nfoo: 1\n", 'p.yaml:2:7: kind: expected "Playbook", found "Polcy" (did you mean "Policy"?)'),
+    ("another version", "apiVersion: podmedic.io/v2\nkind: Playbook\nfoo: 1\n", 'p.yaml:1:13: apiVersion: this version reads "podmedic.io/v1alpha1", found "podmedic.io/v2"'),
+    ("nested too deeply", "a: " + "[" * 60, "p.yaml:1:53: nested deeper than 50 levels"),
+    ("too large", "a: " + "x" * MAX_BYTES, "p.yaml:1:1: larger than 1 MiB"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line"), [c[1:] for c in BROKEN], ids=[c[0] for c in BROKEN])
+def test_what_is_no_playbook_at_all(text: str, line: str) -> None:
+    assert mistakes(text) == [line]
+
+
+def test_nesting_without_end_is_one_line() -> None:
+    """Where exactly depends on how far libyaml reads ahead before it says so itself."""
+    (line,) = mistakes("a: " + "[" * 100_000)
+    assert line.startswith("p.yaml:1:")
+    assert line.endswith(": nested deeper than 50 levels")
+
+
+def test_alias_bombs_are_not_expanded() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 10)]
+    (line,) = mistakes("\n".join(lines))
+    assert line.startswith("p.yaml:5:")
+    assert line.endswith("more than 50000 values or 50 levels, aliases expanded")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(PlaybookErrors) as caught:
+        load_file(tmp_path / "x.yaml")
+    assert str(caught.value) == f"{tmp_path}/x.yaml: No such file or directory"
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"a: 1\nb: \xff\n")
+    with pytest.raises(PlaybookErrors) as caught:
+        load_file(file)
+    assert str(caught.value) == f"{file}:2:4: not UTF-8"

@@ -55,11 +55,11 @@ def test_a_rule_forgets_what_stayed_behind() -> None:
 
 def test_the_hash_is_that_of_all_its_parts(tmp_path: Path) -> None:
     """What others changed changed this one."""
-    alone = load(HEAD + "  deadlineSeconds: 9\n", "m.yaml")
+    alone = load(HEAD + "  includes: [triage]\n", "m.yaml")
     used = load(
-        HEAD + "  deadlineSeconds: 9\n  use: [stuck-terminating/held-by-finalizer]\n", "m.yaml"
+        HEAD + "  includes: [triage]\n  use: [stuck-terminating/held-by-finalizer]\n", "m.yaml"
     )
-    more = load(HEAD + "  deadlineSeconds: 9\n  use: [image-pull/image-pull]\n", "m.yaml")
+    more = load(HEAD + "  includes: [triage]\n  use: [image-pull/image-pull]\n", "m.yaml")
     assert len({alone.sha256, used.sha256, more.sha256}) == 3
 
 

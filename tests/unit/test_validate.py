@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from runner.cli.main import podmedic
+from runner.playbook import builtin
 
 
 def validated(tmp_path: Path, text: str) -> list[str]:
@@ -51,3 +52,91 @@ def test_which_document_it_is(tmp_path: Path, kind: str, spec: str, lines: list[
 def test_a_policy_as_json(tmp_path: Path) -> None:
     text = '{"apiVersion":"podmedic.io/v1alpha1","kind":"Policy","metadata":{"name":"x"}}'
     assert validated(tmp_path, text) == ["f.yaml: valid: policy x"]
+
+
+HEAD = "apiVersion: podmedic.io/v1alpha1\nkind: Playbook\nmetadata: {name: p}\nspec:\n"
+RULE = "  findings:\n  - {{id: f, severity: info, title: t, message: m, {}}}\n"
+AT = "f.yaml:6:{}: spec.findings[0].{}: {}"
+NO_ANSWER = "gives {}, where true or false is expected"
+NO_FACT = "{0} is neither true nor false: compare it ({0} == …)"
+NO_LIST = "gives {}, where a list is expected"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "offset", "words"),
+    [
+        ("when", "1 + 1", 0, NO_ANSWER.format("a number")),
+        ("when", "'a' + logs.last", 0, NO_ANSWER.format("a string")),
+        ("when", "size(logs.last)", 0, NO_ANSWER.format("a number")),
+        ("when", "logs.last.lower()", 0, NO_ANSWER.format("a string")),
+        ("when", "container.exitCode * 2", 0, NO_ANSWER.format("a number")),
+        ("when", "pod.name + container.name", 0, NO_ANSWER.format("a sum")),
+        ("when", "events.filter(e, e.reason == 'x')", 0, NO_ANSWER.format("a list")),
+        ("when", "events.exists(e, 1)", 17, NO_ANSWER.format("a number")),
+        ("when", "container.ready ? true : 0", 25, NO_ANSWER.format("a number")),
+        ("when", "container.ready || 'x'", 19, NO_ANSWER.format("a string")),
+        ("when", "{}", 0, NO_ANSWER.format("a map")),
+        ("when", "null", 0, NO_ANSWER.format("null")),
+        ("when", "timestamp(logs.last)", 0, NO_ANSWER.format("a timestamp")),
+        ("when", "events", 0, NO_ANSWER.format("a list")),
+        ("when", "container.ready && container.exitCode", 19, NO_FACT.format("container.exitCode")),
+        ("when", "!pod.labels", 1, NO_FACT.format("pod.labels")),
+        ("each", "1", 0, NO_LIST.format("a number")),
+        ("each", "container.ready", 0, NO_LIST.format("true or false")),
+        ("each", "{'a': 1}", 0, NO_LIST.format("a map")),
+    ],
+)  # fmt: skip
+def test_a_condition_that_is_never_true_or_false(
+    tmp_path: Path, field: str, text: str, offset: int, words: str
+) -> None:
+    quoted = text.replace("'", "''")
+    lines = validated(tmp_path, HEAD + RULE.format(f"{field}: '{quoted}'"))
+    assert lines == [AT.format(58 + offset if offset else 57, field, words)]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("when", "container.ready"),
+        ("when", "!(container.exitCode == 1) && has(container.signal)"),
+        ("when", "container.ready ? logs.last.contains('1 + 1') : -1 in [1, 2]"),
+        ("when", "containers.all(c, c.ready || c.init) // 1 + 1"),
+        ("when", "pod.labels['app'] == pod.labels.app && steps.s.parsed"),
+        ("when", "steps.s.truncated || {'a': true}.a || [true][0]"),
+        ("when", "size(logs.last.lower()) * 2 < int('3') % 2"),
+        ("each", "container.ports + [1]"),
+        ("each", "[container.exitCode]"),
+        ("each", "container.ready ? events : []"),
+        ("each", "steps.s.parsed.filter(row, row.ok)"),
+    ],
+)
+def test_conditions_that_may_be_either(tmp_path: Path, field: str, text: str) -> None:
+    steps = "  steps: [{name: s, run: [x], parse: {json: true}}]\n"
+    quoted = text.replace("'", "''")
+    lines = validated(tmp_path, HEAD + steps + RULE.format(f"{field}: '{quoted}'"))
+    assert lines == ["f.yaml: valid: playbook p, 1 step, 1 finding"]
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{% if pod.name %}" * 100 + "{% endif %}" * 100, "if or not is nested too deeply"),
+        ("{{ " + "not " * 300 + "pod.name }}", "if or not is nested too deeply"),
+        (
+            "{{ pod.name | short(length=1, length=2) }}",
+            "not a template: keyword argument repeated: length",
+        ),
+        ("{{ " + "9" * 5000 + " }}", "not a template: a number is too long"),
+    ],
+    ids=["if", "not", "argument", "number"],
+)
+def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, words: str) -> None:
+    """A run would say so when it has a finding to tell."""
+    lines = validated(tmp_path, HEAD + RULE.format(f'remediation: "{template}"'))
+    assert lines == [AT.format(64, "remediation", words)]
+
+
+def test_the_built_in_playbooks_hold(tmp_path: Path) -> None:
+    files = [str(path) for path in builtin()]
+    done = CliRunner().invoke(podmedic, ["validate", *files], standalone_mode=False)
+    assert [line for line in done.output.splitlines() if ": valid: playbook " not in line] == []
