@@ -10,7 +10,7 @@ from runner.playbook.base import Document, Spec
 from runner.playbook.checks import Loc, Problem
 from runner.playbook.document import ListNode, Node, Scalar
 from runner.playbook.errors import PlaybookError, did_you_mean
-from runner.playbook.fields import SHAPES
+from runner.playbook.fields import SHAPES, WORDS
 from runner.playbook.reading import Fault, fields_of, unwrapped
 from runner.playbook.use import SECTIONS
 
@@ -169,7 +169,9 @@ class Complaints:
         if kind == "one of":
             return self._not_one_of(fault.loc, given, context["words"])
         if kind == "pattern":
-            return f"expected {SHAPES[context['pattern']]}; found {_describe(given)}"
+            pattern = context["pattern"]
+            hint = did_you_mean(str(given).upper().removeprefix("CAP_"), WORDS.get(pattern, ()))
+            return f"expected {SHAPES[pattern]}; found {_describe(given)}{hint}"
         if kind in _LIMITS:
             return _LIMITS[kind].format(**context)
         if kind == "whole number" and self._is_whole(fault.loc):

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from runner.playbook.base import Check, MisplacedError
 from runner.playbook.conditions import Condition
-from runner.playbook.errors import ConditionError
+from runner.playbook.errors import ConditionError, did_you_mean
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.selectors import field_selector_problem, label_selector_problem
 from runner.playbook.templates import Text, TextError
@@ -38,6 +38,37 @@ def _template(text: str) -> None:
 def _placed(error: TextError | ConditionError) -> MisplacedError:
     others = [_placed(each) for each in error.others]
     return MisplacedError(error.message, error.line, error.column, others)
+
+
+def _capability_problem(text: str) -> str:
+    if text in CAPABILITIES or text == "ALL":
+        return ""
+    if (bare := text.removeprefix("CAP_")) in CAPABILITIES:
+        return f'is written without CAP_: "{bare}"'
+    return f'Linux has no capability "{text}"{did_you_mean(bare, CAPABILITIES)}'
+
+
+def _kind_problem(text: str) -> str:
+    """Pods may belong to objects of any kind; but none is called nearly like one of Kubernetes."""
+    if text in KINDS:
+        return ""
+    for kind in KINDS:
+        word, known = text.lower(), kind.lower()
+        if word in (known, f"{known}s") or (len(known) > 5 and _is_one_slip(word, known)):
+            return f'expected the kind of an object, found "{text}" (did you mean "{kind}"?)'
+    return ""
+
+
+def _is_one_slip(one: str, other: str) -> bool:
+    """Whether a letter is too much, missing or another one, or two are swapped."""
+    short, long = sorted((one, other), key=len)
+    pairs = enumerate(zip(short, long, strict=False))
+    same = next((n for n, (a, b) in pairs if a != b), len(short))
+    if len(short) < len(long):
+        return short[same:] == long[same + 1 :]
+    if short[same : same + 2] == long[same : same + 2][::-1]:
+        return short[same + 2 :] == long[same + 2 :]
+    return short[same + 1 :] == long[same + 1 :]
 
 
 def _pattern_problem(text: str) -> str:
@@ -90,14 +121,39 @@ SHAPES = {
 }
 """What each pattern asks for, in words."""
 
+CAPABILITIES = (
+    "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE",
+    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER",
+    "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN",
+    "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP",
+    "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE",
+    "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+)  # fmt: skip
+"""All that Linux has (linux/capability.h, 41 since 5.9), without CAP_."""
+KINDS = (
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicaSet",
+    "ReplicationController",
+    "Job",
+    "CronJob",
+    "Pod",
+    "Node",
+)
+"""Those of Kubernetes that pods may belong to."""
+WORDS = {_CAPABILITY: CAPABILITIES, _KIND: KINDS}
+"""What is probably meant where a word has not even the shape that it should have."""
+
 DnsLabel = Annotated[str, Meta(pattern=DNS_LABEL, min_length=1, max_length=63)]
 StepName = Annotated[str, Meta(pattern=_STEP_NAME)]
 RuleId = Annotated[str, Meta(pattern=_RULE_ID)]
 Used = Annotated[str, Meta(pattern=_USED, max_length=200)]
-Kind = Annotated[str, Meta(pattern=_KIND)]
+Kind = Annotated[str, Meta(pattern=_KIND), _checked(_kind_problem)]
 CollectedPath = Annotated[str, Meta(pattern=_COLLECTED, max_length=1024)]
 ColumnName = Annotated[str, Meta(pattern=_COLUMN)]
-Capability = Annotated[str, Meta(pattern=_CAPABILITY)]
+Capability = Annotated[str, Meta(pattern=_CAPABILITY), _checked(_capability_problem)]
 EnvName = Annotated[str, Meta(pattern=_ENV_NAME)]
 ToolName = Annotated[str, Meta(pattern=_TOOL)]
 Reference = Annotated[str, Meta(pattern=_REFERENCE)]

@@ -1,11 +1,13 @@
 """A playbook's text to a `Playbook`, or to every mistake in it at once."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from runner.late import late
 from runner.playbook import checks, document
 from runner.playbook.base import Document
 from runner.playbook.checks import Loc, Problem
@@ -28,6 +30,7 @@ _IDLE = (
     "does nothing: give it steps, findings or workloads, or name playbooks in includes or parts of "
     "them in use"
 )
+_PLAIN_KIND = late(r"^kind: (Playbook|Policy|Routes)$", re.MULTILINE)
 _KINDS = ("Playbook", "Policy", "Routes")
 
 
@@ -151,7 +154,10 @@ def load_file(
 def kind_of(path: str | Path) -> str:
     """Which document a file is meant as, by its kind or what that is probably misspelt of; a
     playbook when in doubt. Raises PlaybookErrors where it is no YAML."""
-    root, _ = document.parse(read_text(path), str(path))
+    text = read_text(path)
+    if plain := _PLAIN_KIND.search(text):
+        return plain[1]
+    root, _ = document.parse(text, str(path))
     _, value = document.locate(root, ("kind",))
     found = value.text if isinstance(value, Scalar) and value is not root else ""
     hint = did_you_mean(found, _KINDS)

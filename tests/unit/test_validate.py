@@ -140,3 +140,26 @@ def test_the_built_in_playbooks_hold(tmp_path: Path) -> None:
     files = [str(path) for path in builtin()]
     done = CliRunner().invoke(podmedic, ["validate", *files], standalone_mode=False)
     assert [line for line in done.output.splitlines() if ": valid: playbook " not in line] == []
+
+
+def test_capabilities_and_kinds_that_are_misspelt(tmp_path: Path) -> None:
+    """Linux has no more capabilities; pods may belong to objects of any kind."""
+    text = (
+        "  debugger: {securityContext: {capabilities: {add: [NET_ADMNI, CAP_NET_RAW, net_admin, "
+        "FLY], drop: [ALL, SYSLOG]}}}\n"
+        "  targets: {owners: [{kind: Deploymnet}, {kind: deployment}, {kind: Jobs}, {kind: CronJb}, "
+        "{kind: Job}, {kind: JobSet}, {kind: CronTab}, {kind: Rollout}, {kind: POD}]}\n"
+        "  steps: [{name: a, run: [ls], needs: {capabilities: [SYS_PTRACE, cap_bpf]}}]\n"
+    )
+    assert validated(tmp_path, HEAD + text) == [
+        'f.yaml:5:53: spec.debugger.securityContext.capabilities.add[0]: Linux has no capability "NET_ADMNI" (did you mean "NET_ADMIN"?)',
+        'f.yaml:5:64: spec.debugger.securityContext.capabilities.add[1]: is written without CAP_: "NET_RAW"',
+        'f.yaml:5:77: spec.debugger.securityContext.capabilities.add[2]: expected a capability without CAP_, such as SYS_PTRACE; found "net_admin" (did you mean "NET_ADMIN"?)',
+        'f.yaml:5:88: spec.debugger.securityContext.capabilities.add[3]: Linux has no capability "FLY"',
+        'f.yaml:6:29: spec.targets.owners[0].kind: expected the kind of an object, found "Deploymnet" (did you mean "Deployment"?)',
+        'f.yaml:6:49: spec.targets.owners[1].kind: expected a kind such as Deployment; found "deployment" (did you mean "Deployment"?)',
+        'f.yaml:6:69: spec.targets.owners[2].kind: expected the kind of an object, found "Jobs" (did you mean "Job"?)',
+        'f.yaml:6:83: spec.targets.owners[3].kind: expected the kind of an object, found "CronJb" (did you mean "CronJob"?)',
+        'f.yaml:6:162: spec.targets.owners[8].kind: expected the kind of an object, found "POD" (did you mean "Pod"?)',
+        'f.yaml:7:67: spec.steps[0].needs.capabilities[1]: expected a capability without CAP_, such as SYS_PTRACE; found "cap_bpf" (did you mean "BPF"?)',
+    ]  # fmt: skip
