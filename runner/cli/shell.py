@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -69,8 +70,36 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     verbose: bool
 
 
+class _Shell(PodCommand):
+    """Who comes from kubectl writes the command behind `--`, and `-it` for a terminal."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        how = "--command takes the whole command as one text"
+        try:
+            left = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name in ("-t", "--tty"):
+                raise click.UsageError(
+                    f"there is no {error.option_name}: without --command it is a terminal, and -i "
+                    "passes stdin to the command",
+                    ctx,
+                ) from None
+            if error.possibilities:
+                raise
+            words = error.format_message().rstrip(".")
+            raise click.UsageError(f"{words}; if it is the command's: {how}", ctx) from None
+        if left:
+            text = shlex.join(left)
+            if ctx.params.get("command") is None:
+                how = f"a command in the pod is given as --command {shlex.quote(text)}"
+            raise click.UsageError(f"unexpected: {text}; {how}", ctx)
+        return left
+
+
 @click.command(
-    cls=PodCommand, short_help="A terminal or a command in a pod, from an ephemeral container."
+    cls=_Shell,
+    context_settings={"allow_extra_args": True},
+    short_help="A terminal or a command in a pod, from an ephemeral container.",
 )
 @click.argument("pod")
 @click.option(

@@ -17,6 +17,7 @@ from runner.model.pod import Pod, StateRunning, StateTerminated
 from runner.permissions import attach_needs
 from runner.policy import Policy, of_namespace
 from runner.report.plain import plain
+from runner.shell.meant import meant_in
 from runner.shell.program import terminal_ttl
 from runner.shell.reach import NotReachedError, end_of, no_pod
 from runner.sweep.existence import absent
@@ -133,7 +134,8 @@ async def find(
         pods += page
     if not pods:
         where = await absent(cluster, [sought.namespace])
-        raise NotReachedError(no_pod(f"pod {sought.pod}", sought.namespace, where))
+        near = await meant_in(cluster, sought.namespace, "Pod", sought.pod)
+        raise NotReachedError(no_pod(f"pod {sought.pod}", sought.namespace, where) + near)
     (pod,) = pods
     shell = choose_shell(pod, sought.container, now())
     await require(cluster, attach_needs(), [sought.namespace], command="podmedic rbac --shell")

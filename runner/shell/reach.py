@@ -32,6 +32,7 @@ from runner.policy import Policy, of_injection
 from runner.preflight import too_tight
 from runner.select import condition_status
 from runner.shell.again import Again, find_again
+from runner.shell.meant import meant_in
 from runner.shell.program import UNATTENDED_SECONDS, holder, terminal
 from runner.sweep import Selection
 from runner.sweep.events import list_events
@@ -218,7 +219,8 @@ async def reach(
     gathered = await gather(cluster, [asked.playbook], selection, now())
     if not gathered.selected:
         what = f"pod {asked.name}" if asked.kind == "Pod" else f"pod of {asked.kind} {asked.name}"
-        raise NotReachedError(no_pod(what, asked.namespace, gathered.absent))
+        near = await meant_in(cluster, asked.namespace, asked.kind, asked.name)
+        raise NotReachedError(no_pod(what, asked.namespace, gathered.absent) + near)
     pod_plan, pod_note, again = _the_plan(asked, gathered, now())
     _must_reach(pod_plan.pod, pod_plan.injections[0])
     needs = [n for n in asked.needs if again is None or n.resource != "pods/ephemeralcontainers"]

@@ -125,8 +125,17 @@ def test_a_workloads_name_finds_the_pod_that_is_ill(lab: Lab, namespace: str) ->
 
     none = shell(lab, namespace, "sts/web", "--command", "true")
     assert (none.returncode, none.stderr.decode()) == (
-        125, f"podmedic: there is no pod of StatefulSet web in namespace {namespace}\n"
+        125,
+        (
+            f"podmedic: there is no pod of StatefulSet web in namespace {namespace} "
+            '(did you mean "deploy/web"?)\n'
+        ),
     )  # fmt: skip
+    bare = shell(lab, namespace, "web", "--command", "true")
+    assert (bare.returncode, bare.stderr.decode()) == (
+        125,
+        f'podmedic: there is no pod web in namespace {namespace} (did you mean "deploy/web"?)\n',
+    )
     odd = shell(lab, namespace, "svc/web", "--command", "true")
     assert (odd.returncode, odd.stderr.decode()) == (
         125,

@@ -12,8 +12,10 @@ from runner.shell import document
 from runner.shell.command import seconds_left
 from runner.shell.find import plain_lines
 from runner.shell.keys import DetachKeys, parse_keys
+from runner.shell.meant import meant
 from runner.shell.modes import Modes
 from runner.shell.program import holder, terminal, terminal_ttl
+from tests.unit.pods import pod
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -60,6 +62,60 @@ def test_a_strategy_that_no_shell_can_have_is_refused(strategy: str, why: str) -
     done = CliRunner().invoke(shell, ["web-0", "--strategy", strategy, "--command", "true"])
     assert (done.exit_code, done.stdout) == (125, "")
     assert done.stderr == f"podmedic: --strategy {strategy}: {why}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--", "id"], "unexpected: id; a command in the pod is given as --command id"),
+        (
+            ["--", "ls", "-l", "a b"],
+            """unexpected: ls -l 'a b'; a command in the pod is given as --command 'ls -l '"'"'a b'"'"''""",
+        ),
+        (
+            ["--command", "ls", "/tmp"],
+            "unexpected: /tmp; --command takes the whole command as one text",
+        ),
+        (
+            ["ls", "-la"],
+            "No such option '-l'; if it is the command's: --command takes the whole command as one text",
+        ),
+        (
+            ["-it", "--", "sh"],
+            "there is no -t: without --command it is a terminal, and -i passes stdin to the command",
+        ),
+        (
+            ["--comand", "id"],
+            "No such option '--comand'. (Did you mean one of: '--cap', '--command', '--record'?)",
+        ),
+    ],
+)
+def test_a_command_as_kubectl_takes_it(arguments: list[str], line: str) -> None:
+    done = CliRunner().invoke(shell, ["deploy/web", *arguments])
+    assert (done.exit_code, done.stdout) == (125, "")
+    assert done.stderr == f"podmedic: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        ("Pod", "web", ' (did you mean "deploy/web"?)'),
+        ("StatefulSet", "web", ' (did you mean "deploy/web"?)'),
+        ("Deployment", "wbe", ' (did you mean "deploy/web"?)'),
+        ("Pod", "web-5d9c7-abcdf", ' (did you mean "web-5d9c7-abcde"?)'),
+        ("Pod", "db", ' (did you mean "sts/db"?)'),
+        ("Pod", "queue", ""),
+    ],
+)
+def test_what_was_meant_by_a_name_that_no_pod_has(kind: str, name: str, hint: str) -> None:
+    pods = [
+        pod(metadata={"name": name, "labels": labels, "ownerReferences": [{**owner, "controller": True}]})
+        for name, labels, owner in (
+            ("web-5d9c7-abcde", {"pod-template-hash": "5d9c7"}, {"kind": "ReplicaSet", "name": "web-5d9c7"}),
+            ("db-0", {}, {"kind": "StatefulSet", "name": "db"}),
+        )
+    ]  # fmt: skip
+    assert meant(kind, name, pods) == hint
 
 
 def test_kubernetes_expands_nothing_of_what_is_sent() -> None:
