@@ -206,7 +206,12 @@ def _attempts(
 
 
 # Instead of an exit code of dd: not all had been read when the program had to go on.
-CUT_OFF = 9
+CUT_OFF = {
+    6: "what read it was killed: out of memory?",
+    7: "its reader had not come to an end: a busy node, a slow disk, or its holder is hidden",
+    8: "a process that could not be ended kept it open",
+    9: "disk full?",
+}
 
 
 def _stream(
@@ -228,7 +233,7 @@ def _stream(
     whole = got.proven
     if bad:
         whole = False
-        how = "disk full?" if bad == CUT_OFF else f"dd ended with {bad}"
+        how = CUT_OFF.get(6 if bad > 128 else bad, f"dd ended with {bad}")
         problems.say(f"{where}: the container could not keep or count all of it ({how})")
     elif encoding == LEFT_OUT and kept == 0:
         limit = 0

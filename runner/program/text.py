@@ -16,6 +16,8 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
 - After TERM, whoever of the session still holds a pipe has 2 s to end in order.
 - A process that left the session may keep a pipe open. It is found by the pipe, not by name; the
   readers have it as descriptor 0 and are spared. What cannot be ended costs 3.5 s, not more.
+- Where nobody else holds a pipe, its reader is only slow: on a busy node a pod without requests
+  gets next to no CPU, and a disk may stand still. It has 20 s, or until the deadline.
 - What runs here counts against the pod's memory limit. Where that is not enough the kernel takes
   whoever has the highest score: that is us, not the app. Anybody may raise his own score.
 - What a step writes counts against the pod's ephemeral storage, and a pod that has used that up is
@@ -67,9 +69,10 @@ _taken() { # o or e: was all of it read?
 _all_taken() { _taken o && _taken e; }
 _hit() { kill -"$1" -"$_p" || kill -"$1" "$_p"; }
 _hunt() { # who left the session and still holds a pipe
+  _why=7
   for _i in /proc/[0-9]*/fd/[1-9]*; do
     [ "$_i" -ef "$_w/o.p" ] || [ "$_i" -ef "$_w/e.p" ] || continue
-    _i=${_i#/proc/}; kill -9 "${_i%%/*}"
+    _why=8 _i=${_i#/proc/}; kill -9 "${_i%%/*}"
   done
 }
 _guard() { # 1/100 s to TERM, then to KILL
@@ -77,7 +80,7 @@ _guard() { # 1/100 s to TERM, then to KILL
   _nap "$1"; _late=9; _hit TERM; _nap "$2"; _hit KILL; exit 8
 }
 _data() { # out or err, o or e
-  _taken "$2" || { _bad=9 _kept=$(wc -c <"$_w/$2"); _kept=${_kept:-0} _all=$_kept; }
+  _taken "$2" || { _bad=$_why _kept=$(wc -c <"$_w/$2"); _kept=${_kept:-0} _all=$_kept; }
   _f=0 _z=$2 _size=$_kept
   if [ "$_kept" -gt 0 ]; then
     _T=-1 _f=$_enc _h=$($_sum <"$_w/$2"); _h=${_h%% *} _h=${_h:--}
@@ -109,15 +112,18 @@ _try() { # command
   while [ "$_g" -gt 0 ] && ! _all_taken; do _nap 10; _g=$((_g - 10)); done
   [ "$_q" != signal ] || { wait "$_p"; _st=3; }
   kill -KILL -"$_p"; _p=''
-  for _j in 2 10 40 100 100 100; do
-    if _all_taken; then break; fi
-    [ $_j = 2 ] || _hunt
-    true <>"$_w/o.p" 3<>"$_w/e.p"
-    _nap $_j
-  done
-  kill -9 "$_o" "$_e"; wait "$_o" "$_e"
-  [ $_st != 2 ] || _q=${_q:-deadline}
   _line exit "$_n" "$_m" $_st $_rc $((_t1 - _t0)) $((_t - _t1))
+  _j=2 _g=0 _why=9 _max=$((_D - _t))
+  until _all_taken; do
+    kill -0 "$_o" || kill -0 "$_e" || { _why=9; break; }
+    [ $_j = 2 ] || _hunt
+    [ $_g -lt 351 ] || { [ "$_why$_q" = 7 ] && [ $_g -lt $_max ] && [ $_g -lt 2000 ]; } || break
+    true <>"$_w/o.p" 3<>"$_w/e.p"
+    _nap $_j; _g=$((_g + _j)) _j=$((_j * 4)); [ $_j -lt 99 ] || _j=99
+  done
+  kill -9 "$_o" "$_e"
+  for _i in "$_o" "$_e"; do wait "$_i"; [ $_why$? -lt 9129 ] || _why=6; done
+  [ $_st != 2 ] || _q=${_q:-deadline}
   _data out o; _data err e
 }
 _step() { # index, 1/100 s of time-out and back-off, attempts, blocks, name, tools, command

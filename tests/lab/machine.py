@@ -3,10 +3,13 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab import linux
+from lab.handle import Lab
 from lab.layout import Layout, cache_folder
 from lab.linux import Process
 
@@ -75,6 +78,22 @@ def processes(layout: Layout, netns: str) -> set[Process]:
             if mine and (process := Process.of(pid)):
                 found.add(process)
     return found
+
+
+@contextlib.contextmanager
+def stopped_kubelet(lab: Lab) -> Iterator[None]:
+    """It stands still, as on a node that swaps: what it has started goes on."""
+    pids = [
+        process.pid
+        for process in processes(lab.layout, lab.netns)
+        if Path(f"/proc/{process.pid}/comm").read_text() == "kubelet\n"
+    ]
+    assert len(pids) == 1, pids
+    os.kill(pids[0], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pids[0], signal.SIGCONT)
 
 
 def _mentioning(layout: Layout) -> set[Process]:

@@ -18,12 +18,18 @@ HEAP = """7:
  Metaspace       used 9889K, committed 10112K, reserved 1114112K
 """
 THREAD = """
-"{name}" #12 daemon prio=5 os_prio=0 cpu={cpu}ms elapsed={age}s tid=0x{tid:x} nid=0x1 what  [0x1]
+"{name}" #12 daemon prio=5 os_prio=0 cpu={cpu}ms elapsed={age}s tid=0x{tid:x} nid={nid} what  [0x1]
    java.lang.Thread.State: {state}
 {frames}
    Locked ownable synchronizers:
 \t- None
 """
+
+
+def thread(**fields: object) -> str:
+    return THREAD.format(**{"nid": "0x1", **fields})
+
+
 DEADLOCKED = """
 Found one Java-level deadlock:
 =============================
@@ -52,14 +58,14 @@ def dump(number: int) -> str:
     """Eight that wait for one lock, its holder, one that spins, one that works on this and that."""
     seconds = 10 + 2 * number
     threads = [
-        THREAD.format(
+        thread(
             name=f"http-{i}", cpu=1, age=seconds, tid=0x10 + i, state="BLOCKED (on object monitor)",
             frames=frames("at Main.take(Main.java:7)", "- waiting to lock <0x00ff> (a com.shop.Pool)"),
         )
         for i in range(8)
     ]  # fmt: skip
     threads.append(
-        THREAD.format(
+        thread(
             name="holder", cpu=1, age=seconds, tid=0x50, state="TIMED_WAITING (sleeping)",
             frames=frames("at Main.slow(Main.java:3)", "- locked <0x00ff> (a com.shop.Pool)"),
         )
@@ -67,14 +73,14 @@ def dump(number: int) -> str:
     spinning = frames(f"at Main.inner{number}(Main.java:1)", f"at Main.spin(Main.java:3{number})",
                       "at java.lang.Thread.run(java.base@17/Thread.java:840)")  # fmt: skip
     threads.append(
-        THREAD.format(name="parser", cpu=1000 + 900 * number * 2, age=seconds, tid=0x60, state="RUNNABLE",
-                      frames=spinning)
+        thread(name="parser", cpu=1000 + 900 * number * 2, age=seconds, tid=0x60, state="RUNNABLE",
+                      nid="0x2f", frames=spinning)
     )  # fmt: skip
     elsewhere = frames(
         f"at Main.job{number}(Main.java:1)", "at java.lang.Thread.run(Thread.java:840)"
     )
     threads.append(
-        THREAD.format(name="worker", cpu=2000 * number, age=seconds, tid=0x70, state="RUNNABLE",
+        thread(name="worker", cpu=2000 * number, age=seconds, tid=0x70, state="RUNNABLE",
                       frames=elsewhere)
     )  # fmt: skip
     gc = f'"GC Thread#0" os_prio=0 cpu={500 * number}ms elapsed={seconds}s tid=0x80 nid=0x2 runnable\n'
@@ -128,11 +134,16 @@ def java(tmp_path: Path) -> Iterator[int]:
     Path(f"/tmp/.java_pid{process.pid}").unlink(missing_ok=True)
 
 
-def asked(shell: list[str], pid: int) -> dict[str, str]:
-    """The step, told that this process has a JVM's library."""
+def asked(shell: list[str], pid: int, ran: str = "") -> dict[str, str]:
+    """The step, told that this process has a JVM's library. `ran`: what the kernel says of its threads
+    before and after, instead of what it says of this process."""
     step = looking_at(step_of("jvm", "threads"), pid)
     assert step.script is not None
     script = step.script.replace("grep -q '/libjvm\\.so'", "true #").replace("sleep 2", "sleep 0")
+    if ran:
+        own = 'grep -H . /proc/uptime "/proc/$pid"/task/*/schedstat 2>/dev/null'
+        assert own in script
+        script = script.replace(own, f"m=$((${{m:-0}} + 1)); cat {ran}$m")
     found = run(step.changed(script=script), shell)
     assert isinstance(found, dict)
     return found
@@ -149,6 +160,33 @@ def test_three_dumps(shell: list[str], java: int) -> None:
         "busy": "1", "busy_name": "parser", "busy_place": "Main.spin(Main.java:33)",
         "gc_percent": "25", "heap_used_kib": "60698", "heap_max_kib": "65536", "heap_percent": "92",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("nid", "cpu", "waited", "busy"),
+    [("0x2f", 60, 3.7, "1"), ("47", 60, 3.7, "1"), ("0x2f", 1800, 1.7, "0")],
+    ids=["jdk17", "jdk21", "content"],
+)
+def test_a_thread_that_wants_a_processor_and_gets_none(
+    shell: list[str], java: int, nid: str, cpu: int, waited: float, busy: str, tmp_path: Path
+) -> None:
+    """It had 3 % of one, and waited for it all the time: that thread never pauses. Another had more
+    than a third of one, but did not want more."""
+    for number in (1, 2, 3):
+        file = tmp_path / f"Thread.print{number}"
+        told = file.read_text().replace(
+            f"cpu={1000 + 1800 * number}ms", f"cpu={1000 + cpu * number}ms"
+        )
+        file.write_text(told.replace("nid=0x2f", f"nid={nid}"))
+    for number, seconds in ((1, 100.0), (2, 100.0 + waited)):
+        (tmp_path / f"ran{number}").write_text(
+            f"/proc/uptime:{100 + 4 * number}.50 800.00\n"
+            "/proc/7/task/1/schedstat:1000000000 2000000000 10\n"
+            f"/proc/7/task/47/schedstat:{9000000000 + number * 100000000} {int(seconds * 1e9)} 10\n"
+        )
+    found = asked(shell, java, f"{tmp_path}/ran")
+    assert (found["busy"], found.get("busy_name", "parser")) == (busy, "parser")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -77,11 +77,15 @@ def java(tmp_path: Path) -> Iterator[int]:
     program.write_bytes(Path("/bin/dash").read_bytes())
     program.chmod(0o755)
     with subprocess.Popen(
-        ["java", "-c", "read line", "-Xmx2g", "-Xmx08g", "-Xmx$(reboot)g", "-Xmx", "x" * 50],
+        ["java", "-c", "echo; read line", "-Xmx2g", "-Xmx08g", "-Xmx$(reboot)g", "-Xmx", "x" * 50],
         executable=program,
         env={"JAVA_TOOL_OPTIONS": "-Dx=y -Xmx1g", "OTHER": "-Xmx3g", "_JAVA_OPTIONS": "-Xmx1536m"},
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
+        assert process.stdout is not None
+        # Popen is back before the kernel has put name and arguments in their places.
+        process.stdout.readline()
         yield process.pid
         process.kill()
 

@@ -10,10 +10,6 @@ import pytest
 from runner.program import summary
 from tests.programs.program_runs import NONCE, Shell, command, needed, script, told
 
-# Three times in some ten thousand runs, all under load, a stream of one step was not whole; it was
-# not found out why, and the program said so each time.
-pytestmark = pytest.mark.flaky(reruns=2, reruns_delay=1)
-
 SHELLS = ("dash", "busybox", "bash")
 
 LINE_OF_5_MIB = b"0123456789abcdef" * (5 << 16)
