@@ -106,7 +106,7 @@ class _Reader:
             return
         what = _WORDS.get(found.kind, f"a {found.kind}")
         words = f"gives {what}, where true or false is expected"
-        if found.kind == "fact":
+        if found.name and found.kind in ("fact", "string"):
             words = f"{found.name} is neither true nor false: compare it ({found.name} == …)"
         self.wrong.append(Wrong(words, found.offset))
 
@@ -151,8 +151,11 @@ class _Reader:
 
     def _relation(self) -> _Found:
         found = self._sum()
-        while self._takes(*_RELATIONS):
-            self._sum()
+        while sign := self._takes(*_RELATIONS):
+            other = self._sum()
+            if sign == "in" and other.kind == "string":
+                words = "\"in\" looks into lists and maps; of a text it is TEXT.contains('…')"
+                self.wrong.append(Wrong(words, found.offset))
             found = _Found("bool", found.offset)
         return found
 
@@ -273,4 +276,6 @@ def _fact(path: str) -> str:
     said = table.get(member) or table.get(f"{member}?")
     if said is None:
         return "string" if root == "match" and member and "." not in member else ""
+    if (root == "logs" and not said.startswith("list")) or member in ("stdout", "stderr"):
+        return "string"
     return "bool" if said.startswith("true ") else "fact"

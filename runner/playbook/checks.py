@@ -284,6 +284,8 @@ class _Rule:
         return ""
 
     def _no_step(self, name: str) -> str:
+        if (dashed := next((s for s in self._steps if s.startswith(f"{name}-")), None)) is not None:
+            return f'no step is called "{name}": one with - is written steps["{dashed}"]'
         return f'no step is called "{name}"{did_you_mean(name, list(self._steps))}'
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from runner.playbook import document
+from runner.playbook import document, habits
 from runner.playbook.base import Document, Spec
 from runner.playbook.checks import Loc, Problem
-from runner.playbook.document import ListNode, Node, Scalar
+from runner.playbook.document import ListNode, MapNode, Node, Scalar
 from runner.playbook.errors import PlaybookError, did_you_mean
 from runner.playbook.fields import SHAPES, WORDS
 from runner.playbook.reading import Fault, fields_of, unwrapped
@@ -31,7 +31,7 @@ _LIMITS = {
     "too short": "must not be empty",
     "too long": "longer than {most} characters",
     "too many": "more than {most} entries",
-    "too few": "must have at least {least} entry",
+    "too few": "must have at least {least} entries",
 }
 _OTHER_WORDS = {
     "args": "run",
@@ -173,14 +173,19 @@ class Complaints:
             hint = did_you_mean(str(given).upper().removeprefix("CAP_"), WORDS.get(pattern, ()))
             return f"expected {SHAPES[pattern]}; found {_describe(given)}{hint}"
         if kind in _LIMITS:
-            return _LIMITS[kind].format(**context)
+            return _LIMITS[kind].format(**context).replace(" 1 entries", " 1 entry")
         if kind == "whole number" and self._is_whole(fault.loc):
             least, most = context["least"], context["most"]
             least = -_MOST if least is None else least
             most = _MOST if most is None else most
             found = self._found(fault.loc, given)
             return f"must be a whole number from {least} to {most}, found {found}"
-        return f"must be {_KINDS[kind]}, found {self._found(fault.loc, given)}"
+        place = _place_at(self._model, fault.loc)
+        of_words = place is None or _item(place.annotation) is str
+        field = str(fault.loc[-1]) if fault.loc else ""
+        is_entry = kind == "list" and isinstance(given, str) and not of_words
+        hint = "" if is_entry else habits.of_value(field, kind, given)
+        return f"must be {_KINDS[kind]}, found {self._found(fault.loc, given)}{hint}"
 
     def _is_whole(self, loc: Loc) -> bool:
         """One that is too long to be read as a number."""
@@ -205,7 +210,8 @@ class Complaints:
             word = _cut(value.text, _SHOWN)
             return f'must be a string, but YAML reads {word} as {what}: quote it ("{word}")'
         what = "a list" if isinstance(value, ListNode) else "a mapping (field: value)"
-        return f"must be a string, found {what}"
+        hint = habits.of_value(str(loc[-1]), "string", document.to_value(value))
+        return f"must be a string, found {what}{hint}"
 
     def _not_one_of(self, loc: Loc, given: Any, words: Sequence[Any]) -> str:
         known = [_plain(word) for word in words]
@@ -221,11 +227,20 @@ class Complaints:
             return f"cannot be set: {part.refused[name]}"
         if name == "<<":
             return "unknown field (YAML 1.2 has no merge keys)"
-        return f"unknown field{_hint(name, _names(part))}"
+        unseen = [c for c in name if not c.isprintable() or c in "\u200b\ufeff"]
+        if unseen:
+            return f"unknown field: its name has an invisible character (U+{ord(unseen[0]):04X})"
+        return f"unknown field{_hint(name, self._left(loc[:-1]))}"
+
+    def _left(self, loc: Loc) -> list[str]:
+        """The fields of a part that are not there yet."""
+        _, value = document.locate(self._root, loc)
+        given = value.entries if isinstance(value, MapNode) else {}
+        return [name for name in _names(_part_at(self._model, loc)) if name not in given]
 
     def _meant(self, loc: Loc) -> str:
         """The field that an unknown one is probably meant as."""
-        found = re.search(r'"(\w+)"', _hint(str(loc[-1]), _names(_part_at(self._model, loc[:-1]))))
+        found = re.search(r'"(\w+)"', _hint(str(loc[-1]), self._left(loc[:-1])))
         return found[1] if found is not None else ""
 
 
@@ -246,7 +261,8 @@ def field_path(loc: Sequence[str | int]) -> str:
     """`spec.steps[0].run`."""
     path = ""
     for part in loc:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        name = _cut(str(part), _SHOWN) or '""'
+        path += f"[{part}]" if isinstance(part, int) else f".{name}" if path else name
     return path
 
 
@@ -279,6 +295,14 @@ def _expected(annotation: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return f"one of {', '.join(each.value for each in kind)}"
     return _KINDS.get(origin or kind, _KINDS[dict])
+
+
+def _item(annotation: Any) -> Any:
+    """`str` for a list of words, whatever they may be."""
+    kind = unwrapped(annotation)[0]
+    item = unwrapped(get_args(kind)[0])[0] if get_origin(kind) is tuple else None
+    is_word = get_origin(item) is Literal or (isinstance(item, type) and issubclass(item, Enum))
+    return str if is_word else item
 
 
 def _place_at(model: type[Spec], loc: Loc) -> _Place | None:

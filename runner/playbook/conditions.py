@@ -202,7 +202,9 @@ class Condition:
     def unknown_names(self, known: Sequence[str]) -> Iterator[ConditionError]:
         """The variables that are none of the known ones."""
         for name in sorted(self.variables - set(known)):
-            message = f'unknown name "{name}"{did_you_mean(name, known)}'
+            from runner.playbook import habits  # noqa: PLC0415
+
+            message = f'unknown name "{name}"{habits.of_name(name) or did_you_mean(name, known)}'
             found = re.search(rf"(?<![\w.]){re.escape(name)}\b", _without_strings(self.text))
             yield ConditionError(message, *place(self.text, found.start() if found else 0))
 
@@ -279,10 +281,12 @@ def _compile(text: str) -> Condition:
         found = _PLACE.search(str(error))
         if found is None:
             raise ConditionError("is not a CEL expression") from None
-        words = found[3].removeprefix("Syntax error: ").split(" expecting {")[0]
-        raise ConditionError(
-            f"is not a CEL expression: {words}", int(found[1]), int(found[2])
-        ) from None
+        from runner.playbook import habits  # noqa: PLC0415  most conditions are right
+
+        said, line, column = found[3], int(found[1]), int(found[2])
+        words = said.removeprefix("Syntax error: ").split(" expecting {")[0]
+        words = habits.of_condition(text, line, column, words)
+        raise ConditionError(f"is not a CEL expression: {words}", line, column) from None
     called = set(program.functions())
     if _OWN_MATCHES not in _without_strings(text):
         called.discard(_OWN_MATCHES)
@@ -295,7 +299,10 @@ def _compile(text: str) -> Condition:
 
 def _unknown_function(text: str, name: str) -> ConditionError:
     at = re.search(rf"\b{re.escape(name)}\s*\(", _without_strings(text))
-    message = f'unknown function "{name}"{did_you_mean(name, _FUNCTIONS)}'
+    from runner.playbook import habits  # noqa: PLC0415
+
+    hint = habits.of_function(name) or did_you_mean(name, _FUNCTIONS)
+    message = f'unknown function "{name}"{hint}'
     return ConditionError(message, *place(text, at.start() if at else 0))
 
 

@@ -225,8 +225,10 @@ def _another_document(value: Any, model: type[Model]) -> Problem | None:
     if not isinstance(value, dict):
         return None
     version, found = value.get("apiVersion"), value.get("kind")
-    if version not in (None, API_VERSION):
-        return Problem(("apiVersion",), f'this version reads "{API_VERSION}", found "{version}"')
+    if isinstance(version, (str, int, float)) and version != API_VERSION:
+        what = f" of kind {found}" if isinstance(found, str) and found not in _KINDS else ""
+        message = f'this version reads "{API_VERSION}", found "{version}"{what}'
+        return Problem(("apiVersion",), message)
     [kind] = next(get_args(each.annotation) for each in fields_of(model) if each.name == "kind")
     if not isinstance(found, str) or found == kind:
         return None

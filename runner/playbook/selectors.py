@@ -7,6 +7,7 @@ from runner.late import late
 
 _NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)"
 _PREFIX = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?"
+_FORMS = "KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), KEY or !KEY, joined by commas"
 _KEY = late(rf"{_PREFIX}{_NAME}\Z")
 _VALUE = late(rf"{_NAME}?\Z")
 _TERM = late(r"\s*(?:(?P<absent>!)\s*)?(?P<key>[^\s!=<>(),]+)\s*(?P<rest>.*)", re.DOTALL)
@@ -64,7 +65,7 @@ def _terms(text: str) -> list[str]:
 def _term_problem(term: str) -> str:
     found = _TERM.match(term)
     if found is None:
-        return "nothing" if not term.strip() else "no label key"
+        return "a comma too many: nothing" if not term.strip() else "no label key"
     key, rest = found["key"], found["rest"].strip()
     if not _KEY.match(key):
         return f"{key!r} is no label key"
@@ -79,4 +80,4 @@ def _term_problem(term: str) -> str:
         values = [value.strip() for value in chosen["values"].split(",")]
         wrong = [value for value in values if not _VALUE.match(value)]
         return f"{wrong[0]!r} is no label value" if wrong else ""
-    return f"cannot read {rest!r}"
+    return f"expected {_FORMS}; cannot read {rest!r}"

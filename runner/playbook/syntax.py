@@ -97,6 +97,11 @@ def _mend(
         assert second is not None
         return *at, _SECOND.format(name=second[1], value=_quoted(second[2]))
     if "could not find expected ':'" in words:
+        first = _line(lines, begun[0])
+        if first.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+            return *begun, "a merge conflict that is not resolved"
+        if "\uff1a" in first:
+            return *begun, "the colon here (U+FF1A) is not that of YAML"
         return *begun, _NO_COLON
     if "entries are not allowed" in words:
         return *at, _ENTRY

@@ -21,6 +21,12 @@ from runner.playbook.exit_codes import explain_exit_code
 MAX_LENGTH = 10_000
 MAX_OUTPUT = 4096
 _MAX_WORD = 1000
+_FOUND = {
+    "Assign": "set",
+    "Call": "a call (a filter is written {{ NAME | FILTER }})",
+    "For": "a loop (for)",
+}
+_SUMS = frozenset({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Neg", "Pos"})
 _ONLY = "templates know names, filters and if"
 _TOO_DEEP = "nested too deeply"
 
@@ -166,7 +172,7 @@ def _compile(text: str) -> Text:
         tree = _ENVIRONMENT.parse(text)
         names = frozenset(_names(tree, text, wrong))
     except jinja2.TemplateSyntaxError as error:
-        raise TextError(f"not a template: {error.message}", error.lineno) from None
+        raise TextError(f"not a template: {_said(error.message)}", error.lineno) from None
     except RecursionError:
         raise TextError(_TOO_DEEP) from None
     except ValueError:  # of Python, which reads no number of more than 4300 digits
@@ -176,6 +182,18 @@ def _compile(text: str) -> Text:
         first, *others = [each for each in wrong if each.message.startswith(_ONLY)] or wrong
         raise TextError(first.message, first.line, first.column, others)
     return Text(text, names)
+
+
+def _said(message: str | None) -> str:
+    """Jinja's words, or shorter ones."""
+    words = (message or "").removesuffix(".")
+    if "'end of print statement'" in words and "end of template" in words:
+        return "{{ is not closed by }}"
+    if "Jinja was looking for" in words:
+        return "{% if … %} is not closed by {% endif %}"
+    if "end of comment tag" in words:
+        return "{# is not closed by #}"
+    return words.replace("Encountered unknown tag", "there is if, elif, else and endif, found")
 
 
 def _names(tree: nodes.Template, text: str, wrong: list[TextError]) -> Iterable[str]:
@@ -188,7 +206,8 @@ def _names(tree: nodes.Template, text: str, wrong: list[TextError]) -> Iterable[
     filters, tests = _ENVIRONMENT.filters, _ENVIRONMENT.tests
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _ALLOWED):
-            what = type(node).__name__.lower()
+            what = type(node).__name__
+            what = _FOUND.get(what) or ("a calculation" if what in _SUMS else what.lower())
             wrong.append(TextError(f"{_ONLY}; found {what}", node.lineno))
         elif isinstance(node, nodes.Filter):
             if node.name not in filters:

@@ -1,34 +1,49 @@
 """What only `podmedic validate` looks for, since a run would pay for it at each start: conditions
 that are never true or false, and templates that cannot become code."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.playbook.answers import Wrong, no_answer, no_list
 from runner.playbook.base import listed, mapping
 from runner.playbook.checks import Loc, Problem
 from runner.playbook.conditions import Condition, place
-from runner.playbook.errors import ConditionError
+from runner.playbook.errors import ConditionError, did_you_mean
 from runner.playbook.templates import Text, TextError
 
+_STEP = re.compile(r"\bsteps\s*\[\s*(['\"])([^'\"]+)\1\s*\]")
 _TEXTS = ("about", "title", "message", "remediation")
 
 
 def check(document: Any) -> Iterator[Problem]:
     """Beside what `runner.playbook.checks` finds."""
     spec = mapping(mapping(document).get("spec"))
+    steps = [mapping(step).get("name") for step in listed(spec.get("steps"))]
     for section in ("findings", "workloads"):
         for index, rule in enumerate(map(mapping, listed(spec.get(section)))):
             loc: Loc = ("spec", section, index)
-            yield from _rule(rule, loc)
-            yield from _rule(mapping(rule.get("refuted")), (*loc, "refuted"))
+            yield from _rule(rule, loc, steps)
+            yield from _rule(mapping(rule.get("refuted")), (*loc, "refuted"), steps)
 
 
-def _rule(rule: Mapping[str, Any], loc: Loc) -> Iterator[Problem]:
+def _rule(rule: Mapping[str, Any], loc: Loc, steps: Sequence[Any]) -> Iterator[Problem]:
     yield from _condition(rule.get("when"), (*loc, "when"), no_answer)
     yield from _condition(rule.get("each"), (*loc, "each"), no_list)
+    for key in ("when", "each", *_TEXTS):
+        yield from _steps(rule.get(key), (*loc, key), steps)
     for key in _TEXTS:
         yield from _template(rule.get(key), (*loc, key))
+
+
+def _steps(text: Any, loc: Loc, steps: Sequence[Any]) -> Iterator[Problem]:
+    """Those that are named as `steps["disk-usage"]`."""
+    if not isinstance(text, str) or not all(isinstance(name, str) for name in steps):
+        return
+    for found in _STEP.finditer(text):
+        if found[2] not in steps:
+            words = f'no step is called "{found[2]}"{did_you_mean(found[2], steps)}'
+            yield Problem(loc, words, *place(text, found.start(2)))
 
 
 def _condition(text: Any, loc: Loc, wrong: Callable[[str], list[Wrong]]) -> Iterator[Problem]:

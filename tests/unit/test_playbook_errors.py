@@ -54,7 +54,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         "spec:\n  deadlineSeconds: ten\n  evidence: {events: yes, logs: {tailLines: 1.5, perOwner: true}}\n",
         [
             'p.yaml:5:20: spec.deadlineSeconds: must be a whole number, found "ten"',
-            'p.yaml:6:22: spec.evidence.events: must be true or false, found "yes"',
+            'p.yaml:6:22: spec.evidence.events: must be true or false, found "yes" (did you mean true?)',
             "p.yaml:6:45: spec.evidence.logs.tailLines: must be a whole number, found 1.5",
             "p.yaml:6:60: spec.evidence.logs.perOwner: must be a whole number, found true",
         ],
@@ -74,7 +74,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         "spec:\n  targets: [a]\n  steps: {name: a}\n  findings:\n  - x\n",
         [
             "p.yaml:5:3: spec.targets: must be a mapping (field: value), found a list",
-            "p.yaml:6:3: spec.steps: must be a list, found a mapping",
+            "p.yaml:6:3: spec.steps: must be a list, found a mapping (each entry begins with - )",
             'p.yaml:8:5: spec.findings[0]: must be a mapping (field: value), found "x"',
         ],
     ),
@@ -126,7 +126,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         "steps that are no list are told alone",
         "spec:\n  steps: {name: a, run: [ls]}\n  findings:\n  - {id: f, when: steps.a.exitCode == 1, severity: info, title: t, message: m}\n",
-        ["p.yaml:5:3: spec.steps: must be a list, found a mapping"],
+        ["p.yaml:5:3: spec.steps: must be a list, found a mapping (each entry begins with - )"],
     ),
     (
         "a misspelt field is told alone",
@@ -188,7 +188,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         "selectors",
         "spec:\n  targets: {selector: 'app in (a', fieldSelector: 'x', namespaces: [A_b]}\n",
         [
-            "p.yaml:5:23: spec.targets.selector: cannot read 'in (a' in label selector term 'app in (a'",
+            "p.yaml:5:23: spec.targets.selector: expected KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), KEY or !KEY, joined by commas; cannot read 'in (a' in label selector term 'app in (a'",
             "p.yaml:5:51: spec.targets.fieldSelector: expected FIELD=VALUE or FIELD!=VALUE, found 'x'",
             'p.yaml:5:69: spec.targets.namespaces[0]: expected lower case letters, digits and -; found "A_b"',
         ],
@@ -303,9 +303,9 @@ CASES: list[tuple[str, str, list[str]]] = [
         "  findings:\n"
         "  - {id: f, severity: info, title: '{% for x in events %}{% endfor %}', message: '{{ \"a\" * 9999 }}', remediation: '{{ x'}\n"),
         [
-            "p.yaml:6:36: spec.findings[0].title: templates know names, filters and if; found for",
-            "p.yaml:6:82: spec.findings[0].message: templates know names, filters and if; found mul",
-            "p.yaml:6:115: spec.findings[0].remediation: not a template: unexpected end of template, expected 'end of print statement'.",
+            "p.yaml:6:36: spec.findings[0].title: templates know names, filters and if; found a loop (for)",
+            "p.yaml:6:82: spec.findings[0].message: templates know names, filters and if; found a calculation",
+            "p.yaml:6:115: spec.findings[0].remediation: not a template: {{ is not closed by }}",
         ],
     ),
     (

@@ -137,7 +137,7 @@ def test_a_request_for_a_run() -> None:
         (asked(pod="web-*"), '"web-*" is no name of a pod'),
         (asked(pod="", workload="web"),
          '"web" is no workload: expected KIND/NAME, such as Job/import'),
-        (asked(pod="", selector="a in ("), "cannot read 'in (' in label selector term 'a in ('"),
+        (asked(pod="", selector="a in ("), "expected KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), KEY or !KEY, joined by commas; cannot read 'in (' in label selector term 'a in ('"),
         (asked(id="a b"), "id: 128 letters, digits and . _ : - at most"),
         (asked(reason="x" * 1025), "reason: longer than 1024 characters"),
         (b" " * 65537, "larger than 64 KiB"),

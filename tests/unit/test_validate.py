@@ -81,6 +81,8 @@ NO_LIST = "gives {}, where a list is expected"
         ("when", "events", 0, NO_ANSWER.format("a list")),
         ("when", "container.ready && container.exitCode", 19, NO_FACT.format("container.exitCode")),
         ("when", "!pod.labels", 1, NO_FACT.format("pod.labels")),
+        ("when", "'x' in logs.last", 0, "\"in\" looks into lists and maps; of a text it is TEXT.contains('…')"),
+        ("when", "steps['a-c'].exitCode == 1", 7, 'no step is called "a-c"'),
         ("each", "1", 0, NO_LIST.format("a number")),
         ("each", "container.ready", 0, NO_LIST.format("true or false")),
         ("each", "{'a': 1}", 0, NO_LIST.format("a map")),
