@@ -59,7 +59,14 @@ def test_wrong_playbook(lab: Lab, shop: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "selector", "why"),
     [
-        ("-l", "app in (", "cannot read 'in (' in label selector term 'app in ('"),
+        (
+            "-l",
+            "app in (",
+            (
+                "expected KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), KEY or !KEY, joined by "
+                "commas; cannot read 'in (' in label selector term 'app in ('"
+            ),
+        ),
         ("-l", "app=ünï", "'ünï' is no label value in label selector term 'app=ünï'"),
         ("--field-selector", "x y", "expected FIELD=VALUE or FIELD!=VALUE, found 'x y'"),
     ],
