@@ -8,16 +8,16 @@ import click
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.plan import program_problems
-from runner.playbook import Playbook, PlaybookErrors, builtin, load_file, thorough
+from runner.playbook import Playbook, PlaybookErrors, builtin, load, load_file, thorough
 from runner.playbook.checks import Problem
-from runner.playbook.load import kind_of, places
+from runner.playbook.load import kind_of, places, read_text
 from runner.policy import json_schema as policy_schema
-from runner.policy import load_policy
+from runner.policy import read_policy
 from runner.report import one_line
 from runner.report.output import table
 from runner.report.view import plural
 from runner.triggers import json_schema as routes_schema
-from runner.triggers import load_routes
+from runner.triggers import read_routes
 
 _DOCUMENTS = ["playbook", "policy", "routes", "report"]
 
@@ -26,32 +26,34 @@ _DOCUMENTS = ["playbook", "policy", "routes", "report"]
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options.policy_options
 def validate(files: tuple[str, ...], policy_file: Path | None) -> int:
-    """Check FILEs, playbooks, policies or routes; every error is FILE:LINE:COLUMN: FIELD: what is
-    wrong. With --policy, playbooks are held against it too."""
+    """Check FILEs, playbooks, policies or routes (- is stdin); every error is FILE:LINE:COLUMN:
+    FIELD: what is wrong. With --policy, playbooks are held against it too."""
     wrong = False
     for file in files:
         try:
-            click.echo(f"{file}: valid: {_checked(Path(file), policy_file)}")
+            click.echo(f"{file}: valid: {_checked(file, policy_file)}")
         except PlaybookErrors as errors:
             wrong = True
             click.echo(str(errors), err=True)
     return ExitCode.USAGE if wrong else ExitCode.OK
 
 
-def _checked(file: Path, policy_file: Path | None) -> str:
+def _checked(file: str, policy_file: Path | None) -> str:
     """What the file is, in a few words. Raises PlaybookErrors."""
-    kind = kind_of(file)
+    # Once: it may be a pipe.
+    text = read_text("/dev/stdin" if file == "-" else file)
+    kind = kind_of(text, file)
     if kind == "Policy":
-        return f"policy {load_policy(file).metadata.name}"
+        return f"policy {read_policy(text, file).metadata.name}"
     if kind == "Routes":
-        routes = load_routes(file)
+        routes = read_routes(text, file)
         # Files among its playbooks are no better than what is in them.
         options.allowed(policy_file, options.load_playbooks(routes.playbooks(), None))
         return f"routes {routes.metadata.name}, {plural(len(routes.spec.routes), 'route')}"
-    playbook = load_file(file, also=thorough.check)
+    playbook = load(text, file, also=thorough.check)
     problems = program_problems([playbook])
     if problems:
-        raise places(file, [Problem(("spec", "steps"), problem) for problem in problems])
+        raise places(playbook, [Problem(("spec", "steps"), problem) for problem in problems])
     options.allowed(policy_file, [playbook])
     steps, findings = len(playbook.spec.steps), _rules(playbook)
     counts = f"{plural(steps, 'step')}, {plural(findings, 'finding')}"

@@ -23,6 +23,8 @@ def explain(name: str) -> None:
     """Explain the `facts` that conditions and templates of a playbook see, one of them
     (`container`, `container.exitCode`, `events`), or a part of a `playbook`
     (`playbook.spec.targets`)."""
+    if name.partition(".")[0] in ("spec", "metadata"):
+        name = f"{_PLAYBOOK}.{name}"
     lines = list(_of_playbook(name) if name.partition(".")[0] == _PLAYBOOK else _of_facts(name))
     click.echo("\n".join(lines))
 

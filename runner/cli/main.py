@@ -70,6 +70,10 @@ _COMMANDS = {
 }
 
 
+# Its message would speak of an "integer range".
+click.IntRange.name = "integer"
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
@@ -147,7 +151,7 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
 
     match error:
         case click.ClickException():
-            return error.format_message(), ExitCode.USAGE
+            return _usage(error), ExitCode.USAGE
         case PlaybookErrors() | UnknownPlaybookError() | RecordError() | TemplateFileError():
             return str(error), ExitCode.USAGE
         case ClusterError():
@@ -164,6 +168,22 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
         traceback.print_exception(error)
     where = "set PODMEDIC_DEBUG=1 to see where, and please report it"
     return f"bug: {type(error).__name__}: {error}; {where}", ExitCode.ABORTED
+
+
+def _usage(error: click.ClickException) -> str:
+    """Click's words, with what helps to mend it."""
+    words, ctx = error.format_message(), getattr(error, "ctx", None)
+    if isinstance(error, click.MissingParameter) or words.startswith("Got unexpected extra"):
+        path = ctx.command_path if ctx is not None else "podmedic"
+        return f"{words.removesuffix('.')}; `{path} --help` says what there is"
+    _, between, listed = words.partition(" is not one of ")
+    if between and isinstance(error, click.BadParameter):
+        from runner.playbook.errors import did_you_mean  # noqa: PLC0415
+
+        given = words.partition(between)[0].rpartition(": ")[2].strip("'")
+        known = [word.strip("'") for word in listed.removesuffix(".").split(", ")]
+        return words.removesuffix(".") + did_you_mean(given, known)
+    return words
 
 
 def nobody_reads() -> None:

@@ -271,8 +271,8 @@ def allowed_by(policy: Policy, playbooks: Sequence[Playbook]) -> tuple[
         found = of_playbook(policy, playbook)
         if not found:
             continue
-        if Path(playbook.source).is_file():
-            raise places(playbook.source, [Problem(v.loc, str(v)) for v in found])
+        if playbook.text and playbook.source != "built-in":
+            raise places(playbook, [Problem(v.loc, str(v)) for v in found])
         # Without a source it is made of options, and they are what is to be mended.
         whose = f"playbook {playbook.name}: " if playbook.source else ""
         raise click.UsageError(f"{whose}{'; '.join(map(str, found))}")

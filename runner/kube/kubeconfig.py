@@ -36,7 +36,8 @@ def find(kubeconfig: str | None, environ: Mapping[str, str], home: Path) -> list
     if kubeconfig is not None:
         path = Path(kubeconfig).expanduser()
         if not _is_there(path):
-            raise config_error(f"--kubeconfig {kubeconfig}: there is no such file")
+            why = "it is a directory" if path.is_dir() else "there is no such file"
+            raise config_error(f"--kubeconfig {kubeconfig}: {why}")
         return [path]
     listed = environ.get("KUBECONFIG", "")
     if listed:
@@ -74,8 +75,12 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
     """The kubeconfig with the chosen context, its cluster and its user only; all of them exist."""
     contexts = {entry["name"]: entry["context"] for entry in merged["contexts"]}
     name = context or merged["current-context"]
+    if not contexts:
+        raise config_error(
+            f"{source}: there is no context in it: it is no kubeconfig, or an empty one"
+        )
     if not name:
-        known = ", ".join(sorted(contexts)) or "there is none in it"
+        known = ", ".join(sorted(contexts))
         raise config_error(f"{source}: no current-context; name one with --context ({known})")
     if name not in contexts:
         raise config_error(f"{source}: there is no context {name!r}{_hint(name, contexts)}")

@@ -151,24 +151,23 @@ def load_file(
     return load(read_text(path), str(path), also)
 
 
-def kind_of(path: str | Path) -> str:
-    """Which document a file is meant as, by its kind or what that is probably misspelt of; a
-    playbook when in doubt. Raises PlaybookErrors where it is no YAML."""
-    text = read_text(path)
+def kind_of(text: str, path: str) -> str:
+    """Which document it is meant as, by its kind or what that is probably misspelt of; a playbook
+    when in doubt. Raises PlaybookErrors where it is no YAML."""
     if plain := _PLAIN_KIND.search(text):
         return plain[1]
-    root, _ = document.parse(text, str(path))
+    root, _ = document.parse(text, path)
     _, value = document.locate(root, ("kind",))
     found = value.text if isinstance(value, Scalar) and value is not root else ""
     hint = did_you_mean(found, _KINDS)
     return next((kind for kind in _KINDS if f'"{kind}"' in hint), _KINDS[0])
 
 
-def places(path: str | Path, problems: Sequence[Problem]) -> PlaybookErrors:
+def places(playbook: Playbook, problems: Sequence[Problem]) -> PlaybookErrors:
     """What is wrong with a valid file for another reason, each with its line and column."""
-    text = read_text(path)
-    root, _ = document.parse(text, str(path))
-    return PlaybookErrors(_complaints(text, str(path), root, Playbook, problems=problems))
+    root, _ = document.parse(playbook.text, playbook.source)
+    said = _complaints(playbook.text, playbook.source, root, Playbook, problems=problems)
+    return PlaybookErrors(said)
 
 
 def read_text(path: str | Path) -> str:
@@ -205,9 +204,11 @@ def resolve(name_or_path: str) -> Playbook:
     if "/" in name_or_path or name_or_path.endswith(_SUFFIXES):
         return load_file(name_or_path)
     hint = did_you_mean(name_or_path, list(files))
+    here = [f"./{name_or_path}{suffix}" for suffix in ("", *_SUFFIXES)]
+    path = next((each for each in here if name_or_path and Path(each).is_file()), "")
     message = (
         f'no playbook is called "{name_or_path}"{hint}; `podmedic list` shows those there are; '
-        'a path needs a "/"'
+        f'{path and f"the file here is {path}: "}a path needs a "/"'
     )
     raise UnknownPlaybookError(message)
 

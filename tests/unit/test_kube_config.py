@@ -68,6 +68,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     assert (
         error_of(tmp_path, kubeconfig="/no/such") == "--kubeconfig /no/such: there is no such file"
     )
+    assert error_of(tmp_path, kubeconfig=str(tmp_path)) == (
+        f"--kubeconfig {tmp_path}: it is a directory"
+    )
     assert error_of(tmp_path, environ={"KUBECONFIG": "/no/a:/no/b"}) == (
         "KUBECONFIG=/no/a:/no/b: there is no such file"
     )
@@ -87,7 +90,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         ("- 1\n", "{}: not a kubeconfig: expected a mapping at the top"),
         ("contexts: {a: b}\n", "{}: contexts: expected a list"),
         ("contexts: [{context: {}}]\n", "{}: contexts[0]: expected name and context"),
-        ("", "{}: no current-context; name one with --context (there is none in it)"),
+        ("", "{}: there is no context in it: it is no kubeconfig, or an empty one"),
         (
             config("prod", "staging"),
             "{}: no current-context; name one with --context (prod, staging)",

@@ -1,5 +1,6 @@
 """`podmedic validate`: which document a file is, and what only it looks for."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def validated(tmp_path: Path, text: str) -> list[str]:
 def test_which_document_it_is(tmp_path: Path, kind: str, spec: str, lines: list[str]) -> None:
     text = f"apiVersion: podmedic.io/v1alpha1\nkind: {kind}\nmetadata: {{name: p}}\nspec: {spec}\n"
     assert validated(tmp_path, text) == lines
+
+
+@pytest.mark.parametrize("kind", ["Policy", "Playbook", "Routes"])
+def test_a_pipe_is_read_once(kind: str) -> None:
+    """`validate <(helm template …)`."""
+    spec = {
+        "Playbook": "{steps: [{name: a, run: [ls]}]}",
+        "Routes": "{routes: [{name: a, playbooks: [triage]}]}",
+    }.get(kind, "{}")
+    reader, writer = os.pipe()
+    text = f"apiVersion: podmedic.io/v1alpha1\nkind: {kind}\nmetadata: {{name: p}}\nspec: {spec}\n"
+    os.write(writer, text.encode())
+    os.close(writer)
+    done = CliRunner().invoke(podmedic, ["validate", f"/dev/fd/{reader}"], standalone_mode=False)
+    os.close(reader)
+    assert done.output.startswith(f"/dev/fd/{reader}: valid: {kind.lower()} p")
 
 
 def test_a_policy_as_json(tmp_path: Path) -> None:
