@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -21,6 +22,31 @@ _PATHS = {
     "contexts": ("context", ()),
 }
 
+# What each part holds; anything else is the library's business.
+_WORDS: Mapping[str, Sequence[str]] = {
+    "context": ("cluster", "user", "namespace"),
+    "cluster": (
+        "certificate-authority",
+        "certificate-authority-data",
+        "proxy-url",
+        "server",
+        "tls-server-name",
+    ),
+    "user": (
+        "client-certificate",
+        "client-certificate-data",
+        "client-key",
+        "client-key-data",
+        "password",
+        "token",
+        "tokenFile",
+        "username",
+    ),
+    "exec": ("apiVersion", "command", "installHint", "interactiveMode"),
+    "env": ("name", "value"),
+}
+_FLAGS = ("disable-compression", "insecure-skip-tls-verify", "provideClusterConfig")
+_PAIRS = (("client-certificate", "client-key"), ("client-key", "client-certificate"))
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 
 
@@ -62,6 +88,8 @@ def read(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         document = _load(path)
         current = document.get("current-context") or ""
+        if not isinstance(current, str):
+            raise config_error(f"{path}: current-context must be a string, found {_kind(current)}")
         merged["current-context"] = merged["current-context"] or current
         for kind in _PATHS:
             for name, entry in _entries(path, kind, document.get(kind)):
@@ -85,6 +113,7 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
     if name not in contexts:
         raise config_error(f"{source}: there is no context {name!r}{_hint(name, contexts)}")
     chosen = contexts[name]
+    _check_kinds("context", f"{source}: context {name!r}", chosen)
     clusters = {entry["name"]: entry["cluster"] for entry in merged["clusters"]}
     users = {entry["name"]: entry["user"] for entry in merged["users"]}
     cluster_name, user_name = chosen.get("cluster") or "", chosen.get("user") or ""
@@ -100,15 +129,18 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
         )
     cluster = clusters[cluster_name]
     server = cluster.get("server")
-    if not isinstance(server, str) or not server.startswith(("https://", "http://")):
+    if not isinstance(server, str) or not _is_url(server):
         found = f": found {server!r}, expected https://HOST:PORT" if server else ""
         raise config_error(f"{source}: cluster {cluster_name!r} has no server that is a URL{found}")
     user = dict(users.get(user_name) or {})
     if user.get("tokenFile"):
         # kubectl prefers the file, which is kept fresh; the library prefers the token.
         user.pop("token", None)
-    for whose, body in ((f"cluster {cluster_name!r}", cluster), (f"user {user_name!r}", user)):
-        _check_data(f"{source}: {whose}", body)
+    parts = (("cluster", cluster_name, cluster), ("user", user_name, user))
+    for what, which, body in parts:
+        _check_kinds(what, f"{source}: {what} {which!r}", body)
+        _check_data(f"{source}: {what} {which!r}", body)
+    _check_user(f"{source}: user {user_name!r}", user)
     selected_context = {**chosen, "cluster": cluster_name, "user": "user"}
     return {
         "apiVersion": "v1",
@@ -118,6 +150,62 @@ def select(merged: dict[str, Any], context: str | None, source: str) -> dict[str
         "clusters": [{"name": cluster_name, "cluster": cluster}],
         "users": [{"name": "user", "user": user}],
     }
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _kind(value: object) -> str:
+    """Not the value itself: it may be meant as a secret."""
+    if isinstance(value, bool):
+        return "true or false"
+    words = {int: "a number", float: "a number", str: "a string", list: "a list", dict: "a mapping"}
+    return words.get(type(value), "a date")
+
+
+def _check_kinds(what: str, whose: str, body: Mapping[str, Any]) -> None:
+    for field in _WORDS[what]:
+        if not isinstance(body.get(field, ""), str):
+            raise config_error(f"{whose}: {field} must be a string, found {_kind(body[field])}")
+    for field in _FLAGS:
+        if not isinstance(body.get(field, False), bool):
+            found = _kind(body[field])
+            raise config_error(f"{whose}: {field} must be true or false, found {found}")
+
+
+def _check_user(whose: str, user: Mapping[str, Any]) -> None:
+    for one, other in _PAIRS:
+        if _either(user, one) and not _either(user, other):
+            raise config_error(f"{whose}: {one} is there without {other}")
+    plug_in = user.get("exec")
+    if plug_in is None:
+        return
+    if not isinstance(plug_in, dict):
+        raise config_error(f"{whose}: exec must be a mapping, found {_kind(plug_in)}")
+    plug_in = {field: value for field, value in plug_in.items() if value is not None}
+    _check_kinds("exec", f"{whose}: exec", plug_in)
+    if missing := [field for field in ("apiVersion", "command") if not plug_in.get(field)]:
+        raise config_error(f"{whose}: exec has no {' and no '.join(missing)}")
+    for field, kind in (("args", str), ("env", dict)):
+        entries = plug_in.get(field, [])
+        if not isinstance(entries, list):
+            raise config_error(f"{whose}: exec.{field} must be a list, found {_kind(entries)}")
+        for index, entry in enumerate(entries):
+            place = f"{whose}: exec.{field}[{index}]"
+            if not isinstance(entry, kind):
+                what = "a string" if kind is str else "a mapping of name and value"
+                raise config_error(f"{place} must be {what}, found {_kind(entry)}")
+            if isinstance(entry, dict):
+                _check_kinds("env", place, entry)
+
+
+def _either(user: Mapping[str, Any], field: str) -> bool:
+    return bool(user.get(field) or user.get(f"{field}-data"))
 
 
 def _check_data(whose: str, body: Mapping[str, Any]) -> None:
@@ -162,6 +250,9 @@ def _entries(path: Path, kind: str, listed: object) -> list[tuple[str, dict[str,
     for index, item in enumerate(listed):
         name = item.get("name") if isinstance(item, dict) else None
         body = (item.get(key) or {}) if isinstance(item, dict) else None
+        if not isinstance(name, str | None):
+            found = _kind(name)
+            raise config_error(f"{path}: {kind}[{index}]: name must be a string, found {found}")
         if not isinstance(name, str) or not isinstance(body, dict):
             raise config_error(f"{path}: {kind}[{index}]: expected name and {key}")
         body = {field: value for field, value in body.items() if value is not None}

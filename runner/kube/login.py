@@ -110,6 +110,8 @@ def _readable(message: str) -> str:
     not there what Python says."""
     if missing := re.fullmatch(r"\[Errno \d+\] (.*): '(.*)'", message):
         return f"exec plug-in {missing[2]}: {missing[1]}"
+    if "failed to decode process output" in message:
+        return "the exec plug-in wrote no ExecCredential (JSON) to its stdout"
     match = re.fullmatch(r"(.*?)(b(['\"]).*\3)", message, re.DOTALL)
     if not match:
         return message

@@ -89,6 +89,8 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         ),
         ("- 1\n", "{}: not a kubeconfig: expected a mapping at the top"),
         ("contexts: {a: b}\n", "{}: contexts: expected a list"),
+        ("contexts: [{name: 5}]\n", "{}: contexts[0]: name must be a string, found a number"),
+        ("current-context: [a]\n", "{}: current-context must be a string, found a list"),
         ("contexts: [{context: {}}]\n", "{}: contexts[0]: expected name and context"),
         ("", "{}: there is no context in it: it is no kubeconfig, or an empty one"),
         (
@@ -131,6 +133,36 @@ def test_a_broken_file_gives_one_line(tmp_path: Path, document: object, message:
     path = write(tmp_path / "config", document)
 
     assert error_of(tmp_path, kubeconfig=str(path)) == message.format(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("context", "cluster", ["a"], "context 'c': cluster must be a string, found a list"),
+        ("context", "namespace", 5, "context 'c': namespace must be a string, found a number"),
+        ("cluster", "server", "https://a:99999", "cluster 'c' has no server that is a URL: found 'https://a:99999', expected https://HOST:PORT"),
+        ("cluster", "server", "https://[::1", "cluster 'c' has no server that is a URL: found 'https://[::1', expected https://HOST:PORT"),
+        ("cluster", "proxy-url", 5, "cluster 'c': proxy-url must be a string, found a number"),
+        ("cluster", "insecure-skip-tls-verify", "yes", "cluster 'c': insecure-skip-tls-verify must be true or false, found a string"),
+        ("user", "token", 5, "user 'c': token must be a string, found a number"),
+        ("user", "tokenFile", {}, "user 'c': tokenFile must be a string, found a mapping"),
+        ("user", "client-certificate", "a.crt", "user 'c': client-certificate is there without client-key"),
+        ("user", "exec", "aws", "user 'c': exec must be a mapping, found a string"),
+        ("user", "exec", {}, "user 'c': exec has no apiVersion and no command"),
+        ("user", "exec", {"apiVersion": "v1", "command": "a", "args": "b"}, "user 'c': exec.args must be a list, found a string"),
+        ("user", "exec", {"apiVersion": "v1", "command": "a", "args": [1]}, "user 'c': exec.args[0] must be a string, found a number"),
+        ("user", "exec", {"apiVersion": "v1", "command": "a", "env": ["b"]}, "user 'c': exec.env[0] must be a mapping of name and value, found a string"),
+        ("user", "exec", {"apiVersion": "v1", "command": "a", "env": [{"name": True}]}, "user 'c': exec.env[0]: name must be a string, found true or false"),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_kind(
+    tmp_path: Path, part: str, field: str, value: object, message: str
+) -> None:
+    """The value itself is not said: it may be meant as a secret."""
+    document = config("c", current="c")
+    document[f"{part}s"][0][part][field] = value
+    path = write(tmp_path / "config", document)
+    assert error_of(tmp_path, kubeconfig=str(path)) == f"{path}: {message}"
 
 
 def test_an_unknown_context_is_hinted_at(tmp_path: Path) -> None:
