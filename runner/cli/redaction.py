@@ -52,8 +52,16 @@ def own_rules(paths: Iterable[str], *, tell: bool = False) -> "tuple[Rule, ...] 
     from runner.redact import RuleError  # noqa: PLC0415
     from runner.redact.own import read_own, with_builtin  # noqa: PLC0415
 
+    owns = []
+    for path in paths:
+        text = read_text(path)
+        try:
+            owns.append(read_own(text, path))
+        except RuleError as error:
+            from runner.cli.rule_packs import said  # noqa: PLC0415  most packs are right
+
+            raise click.UsageError(f"--redact-rules: {said(error, text, path)}") from error
     try:
-        owns = [read_own(read_text(path), path) for path in paths]
         rules = with_builtin(owns)
     except RuleError as error:
         raise click.UsageError(f"--redact-rules: {error}") from error

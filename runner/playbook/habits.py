@@ -1,6 +1,7 @@
 """What people write in conditions and values from other languages, and how it is written here.
 Imported when something is wrong."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,7 +47,7 @@ _FUNCTIONS = {
 }
 _NAMES = {"False": "false", "None": "null", "True": "true", "nil": "null", "undefined": "null"}
 # What YAML takes as a word wherever it stands.
-_PLAIN = re.compile(r"[A-Za-z/][\w./-]*(?: [\w./-]+)*")
+_PLAIN = re.compile(r"-{0,2}[A-Za-z/][\w./-]*(?: [\w./-]+)*")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _TRUE_OR_FALSE = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false"}
 
@@ -93,8 +94,9 @@ def of_name(name: str) -> str:
 
 def of_value(field: str, kind: str, given: Any) -> str:
     """` (did you mean …?)` for a value of another kind than `kind`."""
-    if kind == "list" and isinstance(given, str) and _PLAIN.fullmatch(given):
-        return _meant(f"[{', '.join(given.split() if field == 'run' else [given])}]")
+    if kind == "list" and isinstance(given, str) and given:
+        words = given.split() if field == "run" and _PLAIN.fullmatch(given) else [given]
+        return _meant(f"[{', '.join(map(_word, words))}]")
     if kind == "list" and isinstance(given, Mapping):
         return " (each entry begins with - )"
     if kind == "true or false" and isinstance(given, (str, int)):
@@ -114,6 +116,10 @@ def of_value(field: str, kind: str, given: Any) -> str:
         if isinstance(labels, Mapping) and all(isinstance(v, str) for v in labels.values()):
             return _meant(",".join(f"{key}={value}" for key, value in labels.items()))
     return ""
+
+
+def _word(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _meant(text: str) -> str:

@@ -88,7 +88,7 @@ def test_values() -> None:
         'p.yaml:5:20: spec.deadlineSeconds: must be a whole number, found "2m" (did you mean 120?)',
         'p.yaml:6:13: spec.includes: must be a list, found "triage" (did you mean [triage]?)',
         "p.yaml:7:13: spec.targets.selector: must be a string, found a mapping (field: value) (did you mean app=web,tier=x?)",
-        'p.yaml:7:71: spec.targets.namespaces: must be a list, found "a: ["',
+        'p.yaml:7:71: spec.targets.namespaces: must be a list, found "a: [" (did you mean ["a: ["]?)',
         'p.yaml:7:92: spec.targets.minRestarts: must be a whole number, found "1_0" (did you mean 10?)',
         'p.yaml:8:22: spec.evidence.events: must be true or false, found "off" (did you mean false?)',
         "p.yaml:8:45: spec.evidence.logs.tailLines: must be a whole number, found 10.0 (did you mean 10?)",
