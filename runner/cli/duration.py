@@ -22,3 +22,11 @@ class Duration(click.ParamType[float]):
         if found is None or not int(found["count"]):
             self.fail(f"{value!r} is no time: 90s, 30m, 2h, 1d", param, ctx)
         return float(int(found["count"]) * _SECONDS[found["unit"]])
+
+
+def seconds_meant(text: str) -> str:
+    """A hint for an option that takes seconds as a plain number."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        return ""
+    return f" (did you mean {int(found['count']) * _SECONDS[found['unit']]}?)"

@@ -51,7 +51,9 @@ class Seconds(click.ParamType[float]):
         try:
             number = float(str(value))
         except ValueError:
-            self.fail(f"{value!r} is not a number", param, ctx)
+            from runner.cli.duration import seconds_meant  # noqa: PLC0415
+
+            self.fail(f"{value!r} is not a number{seconds_meant(str(value))}", param, ctx)
         if not math.isfinite(number) or number < 0:
             self.fail(f"{value!r} is not a number of at least 0", param, ctx)
         if number == 0 and not self._zero:
@@ -200,8 +202,10 @@ def make_selection(
     for namespace in namespaces:
         # An empty one would mean every namespace to the API server.
         if not _DNS_LABEL.fullmatch(namespace):
+            several = "; -n may be given several times" if "," in namespace else ""
             raise click.UsageError(
                 f"-n {namespace!r} is no name of a namespace: lower case letters, digits and '-'"
+                f"{several}"
             )
     for option, text, problem in (
         ("-l", selector, label_selector_problem),

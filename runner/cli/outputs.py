@@ -71,6 +71,8 @@ def _directory(value: str) -> str:
     """A format that was misspelt makes no directory, nor does a variable that is not set."""
     if not value.strip():
         raise click.UsageError("-o is empty: name a directory (. for this one) or a format")
+    if Path(value).is_file():
+        raise click.UsageError(f"-o {value}: is a file; name a directory for the run, or a format")
     near = get_close_matches(value, OUTPUTS, n=1, cutoff=0.75)
     if near and "/" not in value and not Path(value).exists():
         raise click.UsageError(

@@ -77,6 +77,11 @@ def classify(status: int, body: bytes, question: Question) -> ClusterError:
     if reason is ErrorReason.INVALID and status == 404:
         lead = f"cannot {question}: is this a Kubernetes API server?"
     detail = one_line(text) or f"HTTP {status} without an explanation"
+    if found := _FIELD.search(text):
+        from runner.playbook.errors import did_you_mean  # noqa: PLC0415
+
+        known = did_you_mean(found[1], _SELECTED_BY) or f"; known are {', '.join(_SELECTED_BY)}"
+        detail += known
     return ClusterError(reason, one_line(f"{lead}: {detail}"), status=status)
 
 
@@ -94,6 +99,19 @@ _LEADS = {
 _LOG_NOT_READY = late(
     r"is waiting to start|is not available|failing to pull image|image can't be pulled"
     r"|previous terminated container .* not found"
+)
+_FIELD = late(r"field label not supported: (\S+)")
+# What the API server selects pods by (pkg/apis/core/v1/conversion.go), of 1.25 on.
+_SELECTED_BY = (
+    "metadata.name",
+    "metadata.namespace",
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
 )
 _ADMISSION = late(r"admission webhook .* denied|ValidatingAdmissionPolicy|denied request")
 

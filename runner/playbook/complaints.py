@@ -215,7 +215,8 @@ class Complaints:
 
     def _not_one_of(self, loc: Loc, given: Any, words: Sequence[Any]) -> str:
         known = [_plain(word) for word in words]
-        found, hint = self._found(loc, given), did_you_mean(str(given), known)
+        found = self._found(loc, given)
+        hint = did_you_mean(given, known) if isinstance(given, str) else ""
         if len(known) == 1:
             return f"must be {_describe(words[0])}, found {found}{hint}"
         return f"must be one of {', '.join(known)}, found {found}{hint}"

@@ -21,18 +21,18 @@ def label_selector_problem(text: str) -> str:
     for term in _terms(text):
         problem = _term_problem(term)
         if problem:
-            return f"{problem} in label selector term {term.strip()!r}"
+            return f"{problem} in label selector term {_shown(term.strip())}"
     return ""
 
 
 def label_key_problem(text: str) -> str:
-    return "" if _KEY.match(text) else f"{text!r} is no label key"
+    return "" if _KEY.match(text) else f"{_shown(text)} is no label key"
 
 
 def field_selector_problem(text: str) -> str:
     for term in text.split(","):
         if not _FIELD.match(term):
-            return f"expected FIELD=VALUE or FIELD!=VALUE, found {term.strip()!r}"
+            return f"expected FIELD=VALUE or FIELD!=VALUE, found {_shown(term.strip())}"
     return ""
 
 
@@ -68,16 +68,20 @@ def _term_problem(term: str) -> str:
         return "a comma too many: nothing" if not term.strip() else "no label key"
     key, rest = found["key"], found["rest"].strip()
     if not _KEY.match(key):
-        return f"{key!r} is no label key"
+        return f"{_shown(key)} is no label key"
     if found["absent"]:
-        return f"unexpected {rest!r}" if rest else ""
+        return f"unexpected {_shown(rest)}" if rest else ""
     if not rest:
         return ""
     if equals := _EQUALS.match(rest):
         value = equals["value"]
-        return "" if _VALUE.match(value) else f"{value!r} is no label value"
+        return "" if _VALUE.match(value) else f"{_shown(value)} is no label value"
     if chosen := _SET.match(rest):
         values = [value.strip() for value in chosen["values"].split(",")]
         wrong = [value for value in values if not _VALUE.match(value)]
-        return f"{wrong[0]!r} is no label value" if wrong else ""
-    return f"expected {_FORMS}; cannot read {rest!r}"
+        return f"{_shown(wrong[0])} is no label value" if wrong else ""
+    return f"expected {_FORMS}; cannot read {_shown(rest)}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}…")

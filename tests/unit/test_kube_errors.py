@@ -255,3 +255,15 @@ def test_one_line_keeps_what_fits() -> None:
     """Exactly the limit is not cut; more loses its middle."""
     assert one_line("abcdefghijkl", 12) == "abcdefghijkl"
     assert one_line("abcdefghijklm", 12) == "abcde … jklm"
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("status.phse", ' (did you mean "status.phase"?)'),
+        ("x", "; known are metadata.name, metadata.namespace, spec.nodeName, spec.restartPolicy, spec.schedulerName, spec.serviceAccountName, status.phase, status.podIP, status.nominatedNodeName"),
+    ],
+)  # fmt: skip
+def test_a_field_that_pods_are_not_selected_by(field: str, hint: str) -> None:
+    error = classify(400, status(400, f"field label not supported: {field}"), LIST)
+    assert error.message.endswith(f": field label not supported: {field}{hint}")

@@ -23,6 +23,12 @@ from runner.playbook import UnknownPlaybookError, resolve
             ("Invalid value for '-o' / '--output': 'jsn' is not one of 'json', 'yaml', 'name', 'wide' "
             '(did you mean "json"?)'),
         ),
+        (["run", "--start-timeout", "2m"], "Invalid value for '--start-timeout': '2m' is not a number (did you mean 120?)"),
+        (
+            ["plan", "-n", "a,b"],
+            "-n 'a,b' is no name of a namespace: lower case letters, digits and '-'; -n may be given several times",
+        ),
+        (["run", "-o", __file__], f"-o {__file__}: is a file; name a directory for the run, or a format"),
         (["run", "--cap", "x"], "Invalid value for '--cap': 'x' is not a valid integer."),
         (["valdate"], "no such command 'valdate' (did you mean 'validate'?); `podmedic --help` lists them"),
         (
