@@ -1,5 +1,6 @@
 """`podmedic explain`: what playbooks are written with, as `kubectl explain` does for objects."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ def explain(name: str) -> None:
     """Explain the `facts` that conditions and templates of a playbook see, one of them
     (`container`, `container.exitCode`, `events`), or a part of a `playbook`
     (`playbook.spec.targets`)."""
+    name = re.sub(r"\[\d+\]", "", name)  # as `validate` says where it is
     if name.partition(".")[0] in ("spec", "metadata"):
         name = f"{_PLAYBOOK}.{name}"
     lines = list(_of_playbook(name) if name.partition(".")[0] == _PLAYBOOK else _of_facts(name))

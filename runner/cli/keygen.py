@@ -34,6 +34,8 @@ def keygen(name: str, kind: "KeyType") -> int:
     """
     from runner.bundle import signing  # noqa: PLC0415
 
+    if not Path(name).name or name.endswith("/"):
+        raise click.UsageError(f"-o {name!r}: a name is expected, such as ./podmedic")
     private, public = Path(f"{name}.key"), Path(f"{name}.pub")
     for path in (private, public):
         if path.is_symlink() or path.exists():

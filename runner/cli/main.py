@@ -173,7 +173,8 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
 def _usage(error: click.ClickException) -> str:
     """Click's words, with what helps to mend it."""
     words, ctx = error.format_message(), getattr(error, "ctx", None)
-    if isinstance(error, click.MissingParameter) or words.startswith("Got unexpected extra"):
+    unclear = words.startswith(("Got unexpected extra", "No such command"))
+    if isinstance(error, click.MissingParameter) or unclear:
         path = ctx.command_path if ctx is not None else "podmedic"
         return f"{words.removesuffix('.')}; `{path} --help` says what there is"
     _, between, listed = words.partition(" is not one of ")

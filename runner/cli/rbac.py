@@ -64,9 +64,11 @@ def rbac(
     import yaml  # noqa: PLC0415
 
     options.make_selection(namespaces, "", "", all_namespaces=False)
-    for given in (name, account_namespace):
+    for option, given in (("--name", name), ("--service-account-namespace", account_namespace)):
         if given is not None and not _NAME.fullmatch(given):
-            raise click.UsageError(f"{given!r}: lower case letters, digits and '-' are expected")
+            raise click.UsageError(
+                f"{option} {given!r}: lower case letters, digits and '-' are expected"
+            )
     if shell and (playbooks or lease or events or key):
         raise click.UsageError(
             "--shell goes without playbooks, --lease, --events and --key: print that role by "

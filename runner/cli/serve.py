@@ -19,7 +19,7 @@ from runner.cli import options
 from runner.cli.exit_codes import ExitCode
 from runner.cli.main import explain
 from runner.cli.routes import routes_of
-from runner.playbook import builtin
+from runner.playbook import builtin, syntax
 from runner.playbook.load import read_text
 from runner.policy import DEFAULT as DEFAULT_POLICY
 from runner.policy import load_policy
@@ -182,8 +182,13 @@ def _loaded(read: Callable[[], Any]) -> Any:
 def _template(file: Path, cool_down_seconds: float) -> Template:
     import yaml  # noqa: PLC0415
 
+    text = read_text(file)
     try:
-        return Template(yaml.safe_load(read_text(file)), cool_down_seconds)
+        return Template(yaml.safe_load(text), cool_down_seconds)
+    except yaml.MarkedYAMLError as error:
+        line, column, words = syntax.said(text, error)
+        place = f"--job-template {file}:{line}:{column}"
+        raise click.UsageError(f"{place}: not valid YAML: {words}") from None
     except yaml.YAMLError as error:
         words = " ".join(str(error).split())
         raise click.UsageError(f"--job-template {file}: not valid YAML: {words}") from None

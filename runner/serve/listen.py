@@ -31,7 +31,10 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
             if self.client_ca is not None:
                 context.load_verify_locations(self.client_ca)
                 context.verify_mode = ssl.CERT_OPTIONAL
-        except (OSError, ssl.SSLError) as error:
+        except ssl.SSLError as error:
+            why = f"one of them is no PEM, or they do not belong together ({error.reason})"
+            raise AuthError(f"TLS: {self.certificate}, {self.key}: {why}") from None
+        except OSError as error:
             raise AuthError(f"TLS: {self.certificate}, {self.key}: {error}") from None
         return context
 

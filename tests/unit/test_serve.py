@@ -216,6 +216,15 @@ def test_it_does_not_begin(tmp_path: Path) -> None:
     assert refusal(tmp_path, token, template={"kind": "Pod"}) == (
         "--job-template F/job.yaml: expected one document with apiVersion: batch/v1 and kind: Job"
     )
+    words = [token, f"--tls-cert-file={tmp_path}/token", f"--tls-key-file={tmp_path}/token"]
+    assert refusal(tmp_path, *words).startswith(
+        "TLS: F/token, F/token: one of them is no PEM, or they do not belong together ("
+    )
+    (tmp_path / "tabs.yaml").write_text("spec:\n\ta: b\n")
+    assert refusal(tmp_path, token, f"--job-template={tmp_path}/tabs.yaml") == (
+        "--job-template F/tabs.yaml:2:1: not valid YAML: a tab where YAML wants spaces: indent "
+        "with spaces"
+    )
     assert refusal(tmp_path, token, f"--routes={routes}") == (
         "F/routes.yaml:4:1: spec.routes: required field is missing"
     )

@@ -29,6 +29,9 @@ from runner.playbook import UnknownPlaybookError, resolve
             "-n 'a,b' is no name of a namespace: lower case letters, digits and '-'; -n may be given several times",
         ),
         (["run", "-o", __file__], f"-o {__file__}: is a file; name a directory for the run, or a format"),
+        (["keygen", "-o", ""], "-o '': a name is expected, such as ./podmedic"),
+        (["policy", "nope"], "No such command 'nope'; `podmedic policy --help` says what there is"),
+        (["rbac", "--name", "A"], "--name 'A': lower case letters, digits and '-' are expected"),
         (["run", "--cap", "x"], "Invalid value for '--cap': 'x' is not a valid integer."),
         (["valdate"], "no such command 'valdate' (did you mean 'validate'?); `podmedic --help` lists them"),
         (
