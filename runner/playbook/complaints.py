@@ -86,7 +86,8 @@ class Complaints:
         meant = {
             (*fault.loc[:-1], field)
             for fault in faults
-            if fault.kind == "unknown" and (field := self._meant(fault.loc))
+            if fault.kind == "unknown"
+            for field in self._meant(fault.loc)
         }
         return [
             *(each for loc in nulls if (each := self._null(loc)) is not None),
@@ -144,8 +145,19 @@ class Complaints:
             message = "required field is missing"
             return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
         if fault.kind == "placed":
-            return self._error(Problem(loc, context["message"], context["line"], context["column"]))
+            message = context["message"] + self._comment(loc)
+            return self._error(Problem(loc, message, context["line"], context["column"]))
         return self._error(Problem(loc, self._message(fault)))
+
+    def _comment(self, loc: Loc) -> str:
+        """Where a text ends before its author thought."""
+        _, value = document.locate(self._root, loc)
+        if not isinstance(value, Scalar) or value.quoted or value.line > len(self._lines):
+            return ""
+        rest = self._lines[value.line - 1][value.column - 1 :].removeprefix(value.text)
+        if not rest.lstrip(" ").startswith("#"):
+            return ""
+        return "; YAML takes what follows # as a comment: quote the whole value"
 
     def _null(self, loc: Loc) -> PlaybookError | None:
         """None where the field itself is too much."""
@@ -239,10 +251,12 @@ class Complaints:
         given = value.entries if isinstance(value, MapNode) else {}
         return [name for name in _names(_part_at(self._model, loc)) if name not in given]
 
-    def _meant(self, loc: Loc) -> str:
-        """The field that an unknown one is probably meant as."""
+    def _meant(self, loc: Loc) -> Sequence[str]:
+        """The fields that an unknown one is probably meant as: of a merge key it may be any."""
+        if loc[-1] == "<<":
+            return self._left(loc[:-1])
         found = re.search(r'"(\w+)"', _hint(str(loc[-1]), self._left(loc[:-1])))
-        return found[1] if found is not None else ""
+        return [found[1]] if found is not None else []
 
 
 def _names(part: type[Spec] | None) -> list[str]:

@@ -48,6 +48,7 @@ _FUNCTIONS = {
 _NAMES = {"False": "false", "None": "null", "True": "true", "nil": "null", "undefined": "null"}
 # What YAML takes as a word wherever it stands.
 _PLAIN = re.compile(r"-{0,2}[A-Za-z/][\w./-]*(?: [\w./-]+)*")
+_FIELD = re.compile(r"[A-Za-z]\w*\s*[:=]\s*\S")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _TRUE_OR_FALSE = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false"}
 
@@ -111,6 +112,12 @@ def of_value(field: str, kind: str, given: Any) -> str:
         unit = re.fullmatch(r"([0-9]{1,9})\s?([smhd])", bare)
         if unit is not None and field.endswith("Seconds"):
             return _meant(str(int(unit[1]) * _SECONDS[unit[2]]))
+    if kind == "mapping" and isinstance(given, str) and _FIELD.match(given):
+        return " (a field is written NAME: VALUE, with a blank)"
+    if kind == "string" and isinstance(given, Mapping) and len(given) == 1 and field != "selector":
+        [(key, value)] = given.items()
+        if value is None or isinstance(value, str):
+            return _meant(json.dumps(key if value is None else f"{key}: {value}"))
     if kind == "string" and field == "selector" and isinstance(given, Mapping):
         labels = given.get("matchLabels", given)
         if isinstance(labels, Mapping) and all(isinstance(v, str) for v in labels.values()):

@@ -13,6 +13,15 @@ _TEMPLATE = re.compile(r"(?:^|:\s|-\s|[\[,{]\s*)(\{\{|\{%)")
 _SECOND_COLON = re.compile(r"^\s*(?:-\s+)*([^\s#][^:#]*?):\s+(\S.*)$")
 _SHOWN = 40
 
+_DASH = re.compile(r"\s*-[^\s-]")
+_COLON = re.compile(r"\s*(?:-\s+)*[A-Za-z]\w*:[^\s:/]")
+# Signs that mean something to YAML, and what it says of what follows them.
+_QUOTED_FROM = (
+    "alphabetic or numeric",
+    "undefined tag handle",
+    "expected whitespace or line break",
+)
+
 QUOTE_TEMPLATE = "a value that begins with a template has to be quoted"
 QUOTE_SIGN = "a value that begins with {sign} has to be quoted"
 _SECOND = "a second colon in one line: quote the value ({name}: {value})"
@@ -35,7 +44,8 @@ _AFTER = (
 _AFTER_BRACKET = "there is more after the closing {sign}: remove it, or quote the whole value"
 _UNCLOSED_QUOTE = "the quote that opens here is not closed: the value ends with another {sign}"
 _UNCLOSED = (
-    "a comma or the closing {sign} is missing before this; the {what} opens in {line}:{column}"
+    "a comma or the closing {sign} is missing before this; the {what} opens in {line}:{column}; a "
+    "value with brackets or commas in it has to be quoted"
 )
 _NO_COLON = (
     "a field is written NAME: VALUE, and here is no colon; the text of a `|` block is indented "
@@ -90,8 +100,11 @@ def _mend(
     if "cannot start any token" in words:
         return *at, QUOTE_SIGN.format(sign=sign) + _example(here[at[1] - 1 :])
     if "mapping values are not allowed" in words:
+        before = _before(lines, at[0])
+        if words := _blank_missing(here) or _blank_missing(before):
+            return *at, words
         if _SECOND_COLON.match(here[: at[1] - 1]) is None:
-            alike = _column(_before(lines, at[0])) == _column(here)
+            alike = _column(before) == _column(here)
             return *at, _NO_COLON_BEFORE if alike else _TOO_FAR
         second = _SECOND_COLON.match(here)
         assert second is not None
@@ -114,7 +127,7 @@ def _mend(
         return *at, _ESCAPE
     if ("comment or" in words and "line break" in words) or "chomping" in words:
         return *at, _BLOCK
-    if "alphabetic or numeric" in words or "undefined tag handle" in words:
+    if any(each in words for each in _QUOTED_FROM):
         first = _line(lines, begun[0])[begun[1] - 1 :]
         return *begun, QUOTE_SIGN.format(sign=first[:1]) + _example(first)
     if "mapping keys are not allowed" in words:
@@ -125,9 +138,20 @@ def _mend(
     if "node content" in words:
         ends = not (here[at[1] - 1 :].strip() or "".join(lines[at[0] :]).strip())
         return *at, _ENDS_OPEN if ends else _NO_VALUE
+    if "document start" in words:
+        return *at, "nothing may follow the end of the document"
+    if "directive name" in words:
+        return at[0], 1, QUOTE_SIGN.format(sign="%")
     if "expected key" in words or "'-' indicator" in words or "<block end>" in words:
         return *at, _misplaced(lines, at, begun)
     return None
+
+
+def _blank_missing(line: str) -> str:
+    """In `-name: a` and `name:a` YAML sees one word."""
+    if _DASH.match(line):
+        return "a blank is missing after the dash (- NAME: VALUE)"
+    return "a blank is missing after the colon (NAME: VALUE)" if _COLON.match(line) else ""
 
 
 def _misplaced(lines: Sequence[str], at: tuple[int, int], begun: tuple[int, int]) -> str:
@@ -138,6 +162,8 @@ def _misplaced(lines: Sequence[str], at: tuple[int, int], begun: tuple[int, int]
     before = _before(lines, at[0])
     first = _line(lines, begun[0])[begun[1] - 1 :]
     items = "list entries" if first.startswith("-") else "fields"
+    if _line(lines, at[0])[at[1] - 1 :].startswith(":"):
+        return "a name is missing before the colon"
     if at[1] == begun[1]:
         what = "a field" if items == "list entries" else "a list entry (- …)"
         return _BESIDE.format(what=what, items=items, line=begun[0])

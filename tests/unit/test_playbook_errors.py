@@ -115,7 +115,7 @@ CASES: list[tuple[str, str, list[str]]] = [
         "spec:\n  steps:\n  - {name: [a], run: [{b: c}, ls]}\n",
         [
             "p.yaml:6:6: spec.steps[0].name: must be a string, found a list",
-            "p.yaml:6:23: spec.steps[0].run[0]: must be a string, found a mapping (field: value)",
+            'p.yaml:6:23: spec.steps[0].run[0]: must be a string, found a mapping (field: value) (did you mean "b: c"?)',
         ],
     ),
     (

@@ -99,6 +99,33 @@ def test_values() -> None:
     ]  # fmt: skip
 
 
+def test_words_that_yaml_takes_apart() -> None:
+    rule = "id: f, severity: info, title: t, message: m"
+    assert mistakes("spec:\n  deadlineSeconds:5\n") == [
+        'p.yaml:5:3: spec: must be a mapping (field: value), found "deadlineSeconds:5" (a field is written NAME: VALUE, with a blank)'
+    ]
+    assert mistakes(
+        "spec:\n"
+        "  findings:\n"
+        f"  - {{{rule}, when: {{container.ready}}, match: {{in: [logs.last], patterns: [error: .*]}}}}\n"
+        "  - id: g\n"
+        "    severity: info\n"
+        "    title: t\n"
+        "    message: m\n"
+        "    when: logs.last.contains('a #b')\n"
+    ) == [
+        'p.yaml:6:51: spec.findings[0].when: must be a string, found a mapping (field: value) (did you mean "container.ready"?)',
+        'p.yaml:6:112: spec.findings[0].match.patterns[0]: must be a string, found a mapping (field: value) (did you mean "error: .*"?)',
+        "p.yaml:11:30: spec.findings[1].when: is not a CEL expression: the quote that opens here is not closed; YAML takes what follows # as a comment: quote the whole value",
+    ]  # fmt: skip
+
+
+def test_a_merge_key_is_told_alone() -> None:
+    assert mistakes("spec:\n  steps:\n  - &a {name: a, run: [ls]}\n  - {<<: *a}\n") == [
+        "p.yaml:7:6: spec.steps[1].<<: unknown field (YAML 1.2 has no merge keys)"
+    ]
+
+
 def test_names_of_fields() -> None:
     """Long ones are cut, what cannot be seen is named, and what is there already is not meant."""
     assert mistakes(
