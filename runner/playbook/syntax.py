@@ -15,6 +15,7 @@ _SHOWN = 40
 
 _DASH = re.compile(r"\s*-[^\s-]")
 _COLON = re.compile(r"\s*(?:-\s+)*[A-Za-z]\w*:[^\s:/]")
+_OWN_LINE = re.compile(r"\s*(?:-\s|[\w.-]+:(?:\s|$))")
 # Signs that mean something to YAML, and what it says of what follows them.
 _QUOTED_FROM = (
     "alphabetic or numeric",
@@ -167,7 +168,12 @@ def _misplaced(lines: Sequence[str], at: tuple[int, int], begun: tuple[int, int]
     if at[1] == begun[1]:
         what = "a field" if items == "list entries" else "a list entry (- …)"
         return _BESIDE.format(what=what, items=items, line=begun[0])
-    if at[1] > _column(before) and (words := _after(before[-1:], " of the line before")):
+    is_own = _OWN_LINE.match(_line(lines, at[0])) is not None
+    if (
+        not is_own
+        and at[1] > _column(before)
+        and (words := _after(before[-1:], " of the line before"))
+    ):
         return words
     return _INDENT.format(
         column=at[1], before=_column(before), items=items, line=begun[0], other=begun[1]

@@ -189,6 +189,8 @@ def _said(message: str | None) -> str:
     words = (message or "").removesuffix(".")
     if "'end of print statement'" in words and "end of template" in words:
         return "{{ is not closed by }}"
+    if found := re.match(r"expected token '.*', got (.*)", words):
+        return f"{found[1]} is not expected here"
     if "Jinja was looking for" in words:
         return "{% if … %} is not closed by {% endif %}"
     if "end of comment tag" in words:

@@ -147,6 +147,7 @@ def test_names_of_fields() -> None:
     [
         ("{{ pod.name", "not a template: {{ is not closed by }}"),
         ("{% if pod.name %}", "not a template: {% if … %} is not closed by {% endif %}"),
+        ("{{ pod.name pod.node }}", "not a template: 'pod' is not expected here"),
         ("{# x", "not a template: {# is not closed by #}"),
         ("{% fi %}", "not a template: there is if, elif, else and endif, found 'fi'"),
         ("{{ pod.name.upper() }}", "templates know names, filters and if; found a call (a filter is written {{ NAME | FILTER }})"),

@@ -55,6 +55,7 @@ NOT_YAML: list[tuple[str, str, str]] = [
     ("a:\n  - b: c\n    d: e\n   f: g\n", "4:4", f"this line begins in column 4, the line before in column 5, the list entries that begin in line 2 in column 3: {LIKE_ONE}"),
     ("a:\n  - b\n  c: d\n", "3:3", "a field cannot stand beside the list entries that begin in line 2: indent it further or less"),
     ("a:\n  - b: 1\n    - c: 2\n", "3:5", "a list entry (- …) cannot stand beside the fields that begin in line 2: indent it further or less"),
+    ("a:\n  - {b: c}\n   - {b: d}\n", "3:4", f"this line begins in column 4, the line before in column 3, the list entries that begin in line 2 in column 3: {LIKE_ONE}"),
     ("a: - b\n", "1:4", ENTRY),
     ("a: ? b\n", "1:4", "a value that begins with ? has to be quoted ('? b')"),
     ('a: "foo\nb: 1\n', "1:4", 'the quote that opens here is not closed: the value ends with another "'),
