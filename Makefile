@@ -28,12 +28,10 @@ venv:
 demo: venv
 	@$(PYTHON) -m lab.demo
 
-# The tests are collected once before, so that the workers do not compile all the same at once.
 test: venv
 	@mkdir -p $(ARTIFACTS)
 	@$(PYTHON) -m lab.prepare
-	@$(PYTHON) -m pytest --collect-only -qq $(PYTEST_ARGS) >/dev/null 2>&1 || true
-	@PODMEDIC_ARTIFACTS=$(CURDIR)/$(ARTIFACTS) $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=$(ARTIFACTS)/junit.xml $(PYTEST_ARGS)
+	@scripts/test.sh $(WORKERS) $(ARTIFACTS) $(PYTEST_ARGS)
 
 # They compute, so each core has one worker; each worker collects them all.
 test-unit: venv

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # Two cores carry a whole control plane beside the test: what failed for want of time
             # gets a second chance, which the summary shows as a rerun.
             item.add_marker(
-                pytest.mark.flaky(reruns=int(os.environ.get("PODMEDIC_TEST_RERUNS", "2")))
+                pytest.mark.flaky(reruns=int(os.environ.get("PODMEDIC_TEST_RERUNS", "1")))
             )
 
 
