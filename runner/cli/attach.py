@@ -56,6 +56,7 @@ def attach(  # one argument per option
     Exit codes as of `podmedic shell`.
     """
     require_terminal("a shell wants somebody who sits at one")
+    options.check_container("-c", container)
     if namespace:
         options.make_selection((namespace,), "", "", all_namespaces=False)
     policy, _ = options.allowed(policy_file, ())

@@ -51,9 +51,12 @@ def _checked(file: str, policy_file: Path | None) -> str:
         options.allowed(policy_file, options.load_playbooks(routes.playbooks(), None))
         return f"routes {routes.metadata.name}, {plural(len(routes.spec.routes), 'route')}"
     playbook = load(text, file, also=thorough.check)
-    problems = program_problems([playbook])
+    problems = [Problem(("spec", "steps"), each) for each in program_problems([playbook])]
+    if not options.is_image(playbook.spec.debugger.image):
+        words = "is no reference of an image, such as ghcr.io/podmedic/tools:1"
+        problems.append(Problem(("spec", "debugger", "image"), words))
     if problems:
-        raise places(playbook, [Problem(("spec", "steps"), problem) for problem in problems])
+        raise places(playbook, problems)
     options.allowed(policy_file, [playbook])
     steps, findings = len(playbook.spec.steps), _rules(playbook)
     counts = f"{plural(steps, 'step')}, {plural(findings, 'finding')}"

@@ -177,6 +177,13 @@ def _usage(error: click.ClickException) -> str:
     if isinstance(error, click.MissingParameter) or unclear:
         path = ctx.command_path if ctx is not None else "podmedic"
         return f"{words.removesuffix('.')}; `{path} --help` says what there is"
+    if words.endswith("is not a valid integer.") and isinstance(error, click.BadParameter):
+        name = (error.param.name or "") if error.param is not None else ""
+        if name.endswith("_seconds"):
+            from runner.cli.duration import seconds_meant  # noqa: PLC0415
+
+            given = words.partition(" is not")[0].rpartition(": ")[2].strip("'")
+            return words.removesuffix(".") + seconds_meant(given)
     _, between, listed = words.partition(" is not one of ")
     if between and isinstance(error, click.BadParameter):
         from runner.playbook.errors import did_you_mean  # noqa: PLC0415

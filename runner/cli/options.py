@@ -222,8 +222,19 @@ def make_selection(
     )
 
 
+def check_container(option: str, container: str) -> None:
+    if container and not _DNS_LABEL.fullmatch(container):
+        raise click.UsageError(
+            f"{option} {container!r} is no name of a container: lower case letters, digits and '-'"
+        )
+
+
+def is_image(image: str) -> bool:
+    return _IMAGE.fullmatch(image) is not None
+
+
 def check_image(option: str, image: str) -> None:
-    if not _IMAGE.fullmatch(image):
+    if not is_image(image):
         raise click.UsageError(f"{option} {image!r} is no reference of an image")
 
 

@@ -197,6 +197,7 @@ def shell(  # one argument per option
         require_terminal("--command TEXT runs one command, -i --command sh a script from stdin")
     if image is not None:
         options.check_image("--image", image)
+    options.check_container("-c", container)
     if namespace:
         options.make_selection((namespace,), "", "", all_namespaces=False)
     if run_as_user is not None and run_as_user[0] == 0 and profile == "restricted":

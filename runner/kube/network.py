@@ -39,7 +39,14 @@ def proxy_from_environment(server: str, environ: Mapping[str, str]) -> str | Non
 def complete_proxy(proxy: str) -> str:
     """The proxy as libcurl wants it: with a port, and with host names left to a SOCKS proxy, as
     kubectl does. Raises ValueError."""
-    parts = urlsplit(proxy)
+    try:
+        parts = urlsplit(proxy)
+        is_url = bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        # Not shown: it may hold a password.
+        raise ValueError("the proxy is no URL: expected http://HOST:PORT")
     port = _PROXY_PORTS.get(parts.scheme)
     if port is None:
         known = ", ".join(_PROXY_PORTS)

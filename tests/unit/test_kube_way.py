@@ -113,15 +113,22 @@ def test_the_proxy_is_the_one_kubectl_takes(
     assert proxy_from_environment(server, environ) == proxy
 
 
-def test_proxies_that_do_not_work_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("ftp://p:1080", "proxy by ftp: only http, https, socks5, socks5h work"),
+        ("http://u:secret@p:x", "the proxy is no URL: expected http://HOST:PORT"),
+        ("::::", "the proxy is no URL: expected http://HOST:PORT"),
+        ("http://[::1", "the proxy is no URL: expected http://HOST:PORT"),
+    ],
+)
+def test_proxies_that_do_not_work_are_refused(tmp_path: Path, proxy: str, words: str) -> None:
     """Said before anything is sent past the proxy."""
     document = config("c", current="c")
-    document["clusters"][0]["cluster"]["proxy-url"] = "ftp://p:1080"
+    document["clusters"][0]["cluster"]["proxy-url"] = proxy
     path = write(tmp_path / "config", document)
 
-    assert error_of(tmp_path, kubeconfig=str(path)) == (
-        "context c: proxy by ftp: only http, https, socks5, socks5h work"
-    )
+    assert error_of(tmp_path, kubeconfig=str(path)) == f"context c: {words}"
 
 
 @pytest.mark.parametrize(

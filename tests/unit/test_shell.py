@@ -81,6 +81,14 @@ def test_a_strategy_that_no_shell_can_have_is_refused(strategy: str, why: str) -
             "No such option '-l'; if it is the command's: --command takes the whole command as one text",
         ),
         (
+            ["-c", "A_B", "--command", "id"],
+            "-c 'A_B' is no name of a container: lower case letters, digits and '-'",
+        ),
+        (
+            ["--ttl", "1h"],
+            "Invalid value for '--ttl': '1h' is not a valid integer (did you mean 3600?)",
+        ),
+        (
             ["-it", "--", "sh"],
             "there is no -t: without --command it is a terminal, and -i passes stdin to the command",
         ),

@@ -66,6 +66,13 @@ def test_a_pipe_is_read_once(kind: str) -> None:
     assert done.output.startswith(f"/dev/fd/{reader}: valid: {kind.lower()} p")
 
 
+def test_an_image_that_is_none(tmp_path: Path) -> None:
+    steps = "  debugger: {image: 'busy box'}\n  steps: [{name: a, run: [ls]}]\n"
+    assert validated(tmp_path, HEAD + steps) == [
+        "f.yaml:5:21: spec.debugger.image: is no reference of an image, such as ghcr.io/podmedic/tools:1"
+    ]
+
+
 def test_a_policy_as_json(tmp_path: Path) -> None:
     text = '{"apiVersion":"podmedic.io/v1alpha1","kind":"Policy","metadata":{"name":"x"}}'
     assert validated(tmp_path, text) == ["f.yaml: valid: policy x"]
