@@ -49,6 +49,8 @@ _OTHER_WORDS = {
     "shell": "script",
     "timeout": "timeoutSeconds",
 }
+# What is said of a text whose end is missing.
+_CUT_OFF = ("not closed", "too early", "is missing")
 _WHOLE = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _MOST = 10**document.MAX_DIGITS - 1
 _SHOWN = 60
@@ -145,7 +147,9 @@ class Complaints:
             message = "required field is missing"
             return PlaybookError(self._path, at.line, at.column, self._field(loc), message)
         if fault.kind == "placed":
-            message = context["message"] + self._comment(loc)
+            message = context["message"]
+            if any(words in message for words in _CUT_OFF):
+                message += self._comment(loc)
             return self._error(Problem(loc, message, context["line"], context["column"]))
         return self._error(Problem(loc, self._message(fault)))
 

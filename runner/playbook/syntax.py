@@ -88,6 +88,9 @@ def _template(lines: Sequence[str], line: int, column: int) -> _Said | None:
     """`{{ … }}` is a mapping in a mapping, and fails in many ways."""
     here = _line(lines, line)
     for opened in _TEMPLATE.finditer(here[: column + 1]):
+        before = here[: opened.start(1)]
+        if before.count('"') % 2 or before.count("'") % 2:
+            continue  # it is quoted
         return line, opened.start(1) + 1, QUOTE_TEMPLATE + _example(here[opened.start(1) :])
     return None
 
@@ -168,12 +171,8 @@ def _misplaced(lines: Sequence[str], at: tuple[int, int], begun: tuple[int, int]
     if at[1] == begun[1]:
         what = "a field" if items == "list entries" else "a list entry (- …)"
         return _BESIDE.format(what=what, items=items, line=begun[0])
-    is_own = _OWN_LINE.match(_line(lines, at[0])) is not None
-    if (
-        not is_own
-        and at[1] > _column(before)
-        and (words := _after(before[-1:], " of the line before"))
-    ):
+    is_more = at[1] > _column(before) and _OWN_LINE.match(_line(lines, at[0])) is None
+    if is_more and (words := _after(before[-1:], " of the line before")):
         return words
     return _INDENT.format(
         column=at[1], before=_column(before), items=items, line=begun[0], other=begun[1]

@@ -120,6 +120,12 @@ def test_words_that_yaml_takes_apart() -> None:
     ]  # fmt: skip
 
 
+def test_a_comment_that_is_one_is_not_blamed() -> None:
+    assert mistakes("spec:\n  includes: [triage]\n  targets:\n    selector: a b # ours\n") == [
+        "p.yaml:7:15: spec.targets.selector: expected KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY notin (A,B), KEY or !KEY, joined by commas; cannot read 'b' in label selector term 'a b'"
+    ]
+
+
 def test_a_merge_key_is_told_alone() -> None:
     assert mistakes("spec:\n  steps:\n  - &a {name: a, run: [ls]}\n  - {<<: *a}\n") == [
         "p.yaml:7:6: spec.steps[1].<<: unknown field (YAML 1.2 has no merge keys)"

@@ -82,6 +82,7 @@ NOT_YAML: list[tuple[str, str, str]] = [
     ("a: |x\n  foo\n", "1:5", BLOCK),
     ("t: {% if a %}x{% endif %}\n", "1:4", "a value that begins with a template has to be quoted ('{% if a %}x{% endif %}')"),
     ('t: {{ a["b"].c }} died\n', "1:4", "a value that begins with a template has to be quoted ('{{ a[\"b\"].c }} died')"),
+    ('t: "x: {{ a }}" y\n', "1:17", f'there is more after the closing ": quote the whole value {QUOTES}'),
     ("a: 1\n... x\n", "2:5", "nothing may follow the end of the document"),
     ("a:\n  -b: c: d\n", "2:8", "a blank is missing after the dash (- NAME: VALUE)"),
     ("- a:b\n  c: d\n", "2:4", "a blank is missing after the colon (NAME: VALUE)"),
