@@ -20,6 +20,7 @@ from runner.playbook.exit_codes import explain_exit_code
 
 MAX_LENGTH = 10_000
 MAX_OUTPUT = 4096
+MAX_NESTING = 50
 _MAX_WORD = 1000
 _FOUND = {
     "Assign": "set",
@@ -170,7 +171,11 @@ def _compile(text: str) -> Text:
     wrong: list[TextError] = []
     try:
         tree = _ENVIRONMENT.parse(text)
-        names = frozenset(_names(tree, text, wrong))
+        found = list(tree.find_all(nodes.Node))
+        # Python takes minutes to compile what is a few hundred deep. Most have a dozen nodes.
+        if len(found) > MAX_NESTING and _depth(tree) > MAX_NESTING:
+            raise RecursionError
+        names = frozenset(_names(found, text, wrong))
     except jinja2.TemplateSyntaxError as error:
         raise TextError(f"not a template: {_said(error.message)}", error.lineno) from None
     except RecursionError:
@@ -198,7 +203,15 @@ def _said(message: str | None) -> str:
     return words.replace("Encountered unknown tag", "there is if, elif, else and endif, found")
 
 
-def _names(tree: nodes.Template, text: str, wrong: list[TextError]) -> Iterable[str]:
+def _depth(tree: nodes.Node) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in node.iter_child_nodes()]
+    return depth
+
+
+def _names(found: Iterable[nodes.Node], text: str, wrong: list[TextError]) -> Iterable[str]:
     """The facts that it uses; what it must not have is added to `wrong`."""
 
     def unknown(name: str, known: Collection[str], what: str, line: int, before: str) -> None:
@@ -206,7 +219,7 @@ def _names(tree: nodes.Template, text: str, wrong: list[TextError]) -> Iterable[
         wrong.append(TextError(message, line, _column(text, line, before, name)))
 
     filters, tests = _ENVIRONMENT.filters, _ENVIRONMENT.tests
-    for node in tree.find_all(nodes.Node):
+    for node in found:
         if not isinstance(node, _ALLOWED):
             what = type(node).__name__
             what = _FOUND.get(what) or ("a calculation" if what in _SUMS else what.lower())

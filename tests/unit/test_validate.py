@@ -146,18 +146,19 @@ def test_conditions_that_may_be_either(tmp_path: Path, field: str, text: str) ->
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        ("{% if pod.name %}" * 100 + "{% endif %}" * 100, "if or not is nested too deeply"),
-        ("{{ " + "not " * 300 + "pod.name }}", "if or not is nested too deeply"),
+        ("{% if pod.name %}" * 100 + "{% endif %}" * 100, "nested too deeply"),
+        ("{{ " + "not " * 300 + "pod.name }}", "nested too deeply"),
+        ("{{ pod.name" + " | trim" * 300 + " }}", "nested too deeply"),
         (
             "{{ pod.name | short(length=1, length=2) }}",
             "not a template: keyword argument repeated: length",
         ),
         ("{{ " + "9" * 5000 + " }}", "not a template: a number is too long"),
     ],
-    ids=["if", "not", "argument", "number"],
+    ids=["if", "not", "filter", "argument", "number"],
 )
 def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, words: str) -> None:
-    """A run would say so when it has a finding to tell."""
+    """A run would say so when it has a finding to tell, or sit minutes over it."""
     lines = validated(tmp_path, HEAD + RULE.format(f'remediation: "{template}"'))
     assert lines == [AT.format(64, "remediation", words)]
 
