@@ -172,9 +172,6 @@ def _compile(text: str) -> Text:
     try:
         tree = _ENVIRONMENT.parse(text)
         found = list(tree.find_all(nodes.Node))
-        # Python takes minutes to compile what is a few hundred deep. Most have a dozen nodes.
-        if len(found) > MAX_NESTING and _depth(tree) > MAX_NESTING:
-            raise RecursionError
         names = frozenset(_names(found, text, wrong))
     except jinja2.TemplateSyntaxError as error:
         raise TextError(f"not a template: {_said(error.message)}", error.lineno) from None
@@ -182,6 +179,9 @@ def _compile(text: str) -> Text:
         raise TextError(_TOO_DEEP) from None
     except ValueError:  # of Python, which reads no number of more than 4300 digits
         raise TextError("not a template: a number is too long") from None
+    # Python takes minutes to compile what is a few hundred deep. Most have a dozen nodes.
+    if len(found) > MAX_NESTING and _depth(tree) > MAX_NESTING:
+        raise TextError(_TOO_DEEP)
     if wrong:
         # What a loop calls its items is no fact, and the loop is told already.
         first, *others = [each for each in wrong if each.message.startswith(_ONLY)] or wrong
