@@ -69,7 +69,7 @@ def no_answer(text: str) -> list[Wrong]:
     reader = _Reader(text)
     try:
         reader.must_be_bool(reader.whole())
-    except _UnclearError:
+    except (_UnclearError, RecursionError):
         return []
     return reader.wrong
 
@@ -79,7 +79,7 @@ def no_list(text: str) -> list[Wrong]:
     reader = _Reader(text)
     try:
         found = reader.whole()
-    except _UnclearError:
+    except (_UnclearError, RecursionError):
         return []
     if found.kind not in ("", "list", "sum", "fact"):
         what = _WORDS.get(found.kind, f"a {found.kind}")

@@ -202,9 +202,15 @@ class _Builder:
         if first is None:
             parent.entries[key.text] = (key, value)
             return
-        at = f"first at {first[0].line}:{first[0].column}"
-        message = f'duplicate key "{key.text}", {at}'
-        self.errors.append(PlaybookError(self.path, key.line, key.column, "", message))
+        from runner.playbook.complaints import field_path  # noqa: PLC0415  most keys are alone
+
+        above = [
+            len(node.items) if isinstance(node, ListNode) else known.text if known else ""
+            for node, known in zip(self._open[:-1], self._keys[:-1], strict=True)
+        ]
+        field = field_path((*above, key.text))
+        message = f"duplicate key, first at {first[0].line}:{first[0].column}"
+        self.errors.append(PlaybookError(self.path, key.line, key.column, field, message))
 
     def _remember(self, anchor: str | None, node: Node) -> None:
         if anchor:

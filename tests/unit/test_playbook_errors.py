@@ -196,7 +196,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     (
         "duplicate keys",
         "spec:\n  deadlineSeconds: 1\n  steps: []\n  deadlineSeconds: 2\n",
-        ['p.yaml:7:3: duplicate key "deadlineSeconds", first at 5:3'],
+        ["p.yaml:7:3: spec.deadlineSeconds: duplicate key, first at 5:3"],
     ),
     (
         "names that are taken or do not exist",

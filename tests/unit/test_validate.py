@@ -130,6 +130,7 @@ def test_a_condition_that_is_never_true_or_false(
         ("when", "pod.labels['app'] == pod.labels.app && steps.s.parsed"),
         ("when", "steps.s.truncated || {'a': true}.a || [true][0]"),
         ("when", "size(logs.last.lower()) * 2 < int('3') % 2"),
+        ("when", "!" * 1900 + "container.ready"),
         ("each", "container.ports + [1]"),
         ("each", "[container.exitCode]"),
         ("each", "container.ready ? events : []"),
