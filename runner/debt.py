@@ -159,8 +159,8 @@ def _over_cap(pod: Pod, counted: Sequence[Entry], limits: DebtLimits) -> Skip | 
     cap = f"{limits.max_containers}" if too_many else f"{limits.max_bytes} bytes"
     return Skip(
         "EphemeralBudget",
-        f"the pod carries {len(counted)} ephemeral containers (about {carried} bytes), "
-        f"the cap is {cap} (--cap); "
+        f"the pod carries {len(counted)} ephemeral container{'s' if len(counted) > 1 else ''} "
+        f"(about {carried} bytes), the cap is {cap} (--cap allows more); "
         f"they leave it only with the pod: {advice(workload_of(pod), pod)}",
     )
 

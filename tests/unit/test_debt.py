@@ -111,7 +111,7 @@ def test_a_pod_at_its_cap_gets_no_more_and_the_way_out_is_said() -> None:
     size = sum(e.bytes for e in entries(subject))
     assert debt_skip(subject, DebtLimits(max_containers=3), NOW) == Skip(
         "EphemeralBudget",
-        f"the pod carries 3 ephemeral containers (about {size} bytes), the cap is 3 (--cap); "
+        f"the pod carries 3 ephemeral containers (about {size} bytes), the cap is 3 (--cap allows more); "
         f"they leave it only with the pod: {ROLLOUT}",
     )
 
