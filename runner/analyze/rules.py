@@ -16,11 +16,12 @@ from runner.playbook.conditions import FALSE, Answer, Condition, Facts, Verdict,
 from runner.playbook.errors import UnknownFactError, WrongTypeError
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.spec import FindingRule, Match
-from runner.playbook.templates import Text, TextError
+from runner.playbook.templates import MAX_OUTPUT, Text, TextError
 
 MAX_ITEMS = 100
 MAX_MATCHES = 10_000
 _MAX_FRAMES = 200
+_NOT_RENDERED = "TextNotRendered"
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class Unanswered(msgspec.Struct, frozen=True):
-    """A rule that could not be judged for a pod."""
+    """A rule that could not be judged for a pod, or whose finding could not be put into words."""
 
     rule: str
     reason: str
@@ -153,20 +154,23 @@ class Judge:
                 continue
 
     def _judge(self, rule: FindingRule) -> Iterator[Hit | Unanswered]:
-        """At most one unanswered for each rule, however many items it has."""
-        said = False
+        """However many items a rule has, it is told once that one has no answer, and once that one
+        cannot be put into words."""
+        told: set[str] = set()
         try:
             for facts in self._items(rule.each):
                 verdict, match = self._holds(rule, facts)
                 if verdict.answer is Answer.TRUE:
-                    yield self._hit(rule, facts, match)
-                elif verdict.answer is Answer.NOT_EVALUATED and not said:
-                    said = True
+                    hit, failed = self._hit(rule, facts, match)
+                    yield hit
+                    if failed and _NOT_RENDERED not in told:
+                        told.add(_NOT_RENDERED)
+                        yield Unanswered(rule.id, _NOT_RENDERED, failed)
+                elif verdict.answer is Answer.NOT_EVALUATED and not told - {_NOT_RENDERED}:
+                    told.add(verdict.code)
                     yield Unanswered(rule.id, verdict.code, verdict.reason)
         except UnknownFactError as error:
             yield Unanswered(rule.id, error.code, str(error))
-        except TextError as error:
-            yield Unanswered(rule.id, "TextNotRendered", error.message)
 
     def _verdict_without(self, when: str) -> Verdict:
         """Of a condition, without any `item` or `match`."""
@@ -208,7 +212,9 @@ class Judge:
                         open_question = open_question or verdict
         return open_question or FALSE, None
 
-    def _hit(self, rule: FindingRule, facts: Facts, match: _Found | None) -> Hit:
+    def _hit(self, rule: FindingRule, facts: Facts, match: _Found | None) -> tuple[Hit, str]:
+        """With what is wrong with its texts. A rule that holds is reported all the same: such a
+        text as it is written."""
         values: dict[str, Any] = dict(facts.values)
         decisive = []
         if match is not None:
@@ -217,19 +223,31 @@ class Judge:
         item = values.get("item")
         if isinstance(item, Mapping) and isinstance(item.get("line"), str):
             decisive.append(item["line"])
-        message = Text.compile(rule.message).render(values)
+        failed: list[str] = []
+
+        def said(field: str, text: str, instead: str) -> str:
+            try:
+                return Text.compile(text).render(values)
+            except TextError as error:
+                failed.append(f"{field}: {error.message}")
+                return instead.strip()[:MAX_OUTPUT]
+
+        message = said("message", rule.message, rule.message)
         source = match.source if match is not None else ""
-        return Hit(
+        hit = Hit(
             rule=rule,
             playbook=self._playbook,
-            about=Text.compile(rule.about).render(values),
-            title=Text.compile(rule.title).render(values),
+            about=said("about", rule.about, ""),  # then it is about the pod's own workload
+            title=said("title", rule.title, rule.title),
             message=message,
-            remediation=Text.compile(rule.remediation).render(values),
+            remediation=said("remediation", rule.remediation, rule.remediation),
             cause=self._subject.cause(message),
             evidence=self._subject.evidence(rule, decisive, source),
             borrowed=self._subject.borrowed(rule, source),
         )
+        if not failed:
+            return hit, ""
+        return hit, f"the finding is reported, but not all of its texts: {'; '.join(failed)}"
 
 
 def finds(wanted: Match, text: str) -> Sequence[Mapping[str, str]]:

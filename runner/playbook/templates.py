@@ -6,7 +6,7 @@ more text than a few times its input.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -28,6 +28,7 @@ _FOUND = {
     "For": "a loop (for)",
 }
 _SUMS = frozenset({"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Neg", "Pos"})
+_MISSING = re.compile(r"^'dict object' has no attribute '([^']*)'")
 _ONLY = "templates know names, filters and if"
 _TOO_DEEP = "nested too deeply"
 
@@ -161,7 +162,27 @@ class Text:
         try:
             return self._template.render(facts).strip()[:MAX_OUTPUT]
         except Exception as error:  # noqa: BLE001
-            raise TextError(" ".join(str(error).split())[:200] or type(error).__name__) from None
+            words = " ".join(str(error).split())[:200] or type(error).__name__
+            raise TextError(_MISSING.sub(r'there is no "\1"', words)) from None
+
+    def of_steps(self) -> Iterator[tuple[str, str, int, int]]:
+        """Of each `steps.NAME.MEMBER` the two names, and line and column of the second."""
+        for node in _ENVIRONMENT.parse(self.text).find_all(nodes.Getattr):
+            step = node.node
+            if isinstance(step, nodes.Getattr):
+                name = step.attr
+            elif isinstance(step, nodes.Getitem) and isinstance(step.arg, nodes.Const):
+                name = str(step.arg.value)
+            else:
+                continue
+            if isinstance(step.node, nodes.Name) and step.node.name == "steps":
+                before = rf"{re.escape(name)}['\"\]\s]*\.\s*"
+                yield (
+                    name,
+                    node.attr,
+                    node.lineno,
+                    _column(self.text, node.lineno, before, node.attr),
+                )
 
 
 @lru_cache(maxsize=1024)

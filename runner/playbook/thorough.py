@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from runner.playbook import vocabulary
 from runner.playbook.answers import Wrong, no_answer, no_list
 from runner.playbook.base import listed, mapping
 from runner.playbook.checks import Loc, Problem
@@ -64,6 +65,11 @@ def _template(text: Any, loc: Loc) -> Iterator[Problem]:
         checked = Text.compile(text)
     except TextError:
         return  # its field says so
+    known = vocabulary.members("steps")
+    for _, member, line, column in checked.of_steps():
+        if member not in known:
+            words = f'a step has no "{member}"{did_you_mean(member, known)}'
+            yield Problem(loc, words, line, column)
     try:
         checked.build()
     except TextError as error:

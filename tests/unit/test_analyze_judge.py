@@ -164,13 +164,30 @@ def test_each_judges_every_element() -> None:
     assert [each.message for each in findings_of(rules, one)] == ["x is bad", "z is bad"]
 
 
-def test_a_message_that_cannot_be_rendered_is_a_question_not_a_crash() -> None:
-    rules = playbook('  - {id: a, severity: info, title: t, message: "{{ container.signal }}"}\n')
+def test_a_finding_whose_texts_cannot_be_rendered_is_told_all_the_same() -> None:
+    """As it is written, and what is wrong with it beside it, once for all items of a rule."""
+    rules = playbook("""
+  - id: a
+    each: "[1, 2]"
+    severity: critical
+    about: "Node/{{ container.signal }}"
+    title: "t {{ pod.name | round }}"
+    message: "{{ item }} {{ container.signal }}"
+    remediation: "see {{ pod.name }}"
+""")
     one = examination()
-    findings, (question,), _ = judge([rules], [one], applies(one))
-    assert findings == ()
+    (finding,), (question,), _ = judge([rules], [one], applies(one))
+    assert (finding.rule, finding.severity) == ("a", "critical")
+    assert finding.title == "t {{ pod.name | round }}"
+    assert finding.message == "{{ item }} {{ container.signal }}"
+    assert finding.remediation == "see " + one.pod.metadata.name
+    assert finding.workload == one.workload
     assert (question.subject, question.reason) == ("rule a", "TextNotRendered")
-    assert question.message == "'dict object' has no attribute 'signal'"
+    assert question.message == (
+        "the finding is reported, but not all of its texts: "
+        'message: there is no "signal"; about: there is no "signal"; '
+        "title: type str doesn't define __round__ method"
+    )
 
 
 def test_a_value_of_another_type_is_not_called_missing() -> None:

@@ -164,6 +164,23 @@ def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, words:
     assert lines == [AT.format(64, "remediation", words)]
 
 
+@pytest.mark.parametrize(
+    ("template", "column", "member", "hint"),
+    [
+        ("f {{ steps.a.stdot }}", 62, "stdot", ' (did you mean "stdout"?)'),
+        ("{{ steps['b-c'].exitcode }}", 65, "exitcode", ' (did you mean "exitCode"?)'),
+        ("{% if steps.a.x %}{% endif %}", 63, "x", ""),
+    ],
+)
+def test_templates_that_ask_for_what_no_step_has(
+    tmp_path: Path, template: str, column: int, member: str, hint: str
+) -> None:
+    steps = "  steps: [{name: a, run: [x]}, {name: b-c, run: [x]}]\n"
+    rule = f'  findings:\n  - {{id: f, severity: info, title: t, message: "{template}"}}\n'
+    words = f'spec.findings[0].message: a step has no "{member}"{hint}'
+    assert validated(tmp_path, HEAD + steps + rule) == [f"f.yaml:7:{column}: {words}"]
+
+
 def test_the_built_in_playbooks_hold(tmp_path: Path) -> None:
     files = [str(path) for path in builtin()]
     done = CliRunner().invoke(podmedic, ["validate", *files], standalone_mode=False)
