@@ -26,7 +26,8 @@ _HEALTHY = ("catalog", "queue")
 _NEXT = f"""\
 The lab is still up: `make lab-down` removes it. To look around in it:
   eval "$(.venv/bin/python -m lab --name {NAME} env)"
-  .venv/bin/podmedic shell deploy/ledger -n {NAMESPACE} --command 'env | sort'"""
+  .venv/bin/podmedic shell deploy/storefront -n {NAMESPACE} \
+--command 'curl -s localhost:8080/healthz'"""
 
 
 def _said(text: str) -> None:

@@ -24,6 +24,7 @@ from runner.cli import logs, options
 from runner.cli.connection import actor_of, cluster_ref, connected
 from runner.cli.deliver import deliver, export_metrics
 from runner.cli.exit_codes import ExitCode
+from runner.cli.interruption import Signals, end
 from runner.cli.key import SecretKey, signer_from_secret
 from runner.cli.lease import held
 from runner.cli.main import complain
@@ -118,8 +119,9 @@ async def execute(request: Request, going_on: RunRecord | None = None) -> ExitCo
     directory, if that was the same work, else a new one."""
     stop = Stop()
     loop = asyncio.get_running_loop()
+    signals = Signals(stop, time.monotonic, end)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, _on_signal, stop, number)
+        loop.add_signal_handler(number, signals.came, number)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(request.connection))
         if going_on is not None and (
@@ -336,14 +338,6 @@ def _warm_up() -> None:
     from runner.report import html  # noqa: PLC0415
 
     html.load_templates()
-
-
-def _on_signal(stop: Stop, number: int) -> None:
-    """The first signal ends the sweep in good order, the second one at once."""
-    if stop.is_set():
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    stop.set()
 
 
 async def _no_journal(event: str, **fields: object) -> None:

@@ -16,6 +16,7 @@ from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.cli.planning import code_of, planned
 from runner.cluster import Cluster
+from runner.debt import DebtLimits
 from runner.plan import PodPlan
 from runner.policy import Policy
 from runner.preflight import Verdict
@@ -34,12 +35,13 @@ _COLUMNS = ("NAMESPACE", "NAME", "WORKLOAD", "CONTAINER", "CONDITIONS", "PLAYBOO
 @options.connection_options
 @options.debugger_options
 @options.policy_options
+@options.cap_option
 @click.option("-o", "--output", type=click.Choice(options.OUTPUTS), help="Output format.")
 @click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
 def plan(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
-    field_selector: str, debugger_image: str | None, policy_file: Path | None, output: str | None,
-    allow_empty: bool, **connection: Any,
+    field_selector: str, debugger_image: str | None, policy_file: Path | None, cap: int,
+    output: str | None, allow_empty: bool, **connection: Any,
 ) -> int:  # fmt: skip
     """Show which pods PLAYBOOKs mean and what `run` would do to each. Reads pods, changes
     nothing."""
@@ -52,7 +54,13 @@ def plan(  # one argument per option
         async with connected(options.Connection(**connection)) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
             plans, absent = await planned(
-                cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
+                cluster,
+                loaded,
+                chosen,
+                policy,
+                datetime.now(UTC),
+                allow_empty=allow_empty,
+                debt=DebtLimits.of_cap(cap),
             )
         print_plans(plans, output)
         if absent.missing:

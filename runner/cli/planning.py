@@ -24,6 +24,9 @@ def nothing_selected(
     return options.NothingSelectedError(f"{line}; {why}" if why else line)
 
 
+_USUAL = DebtLimits()
+
+
 async def planned(
     cluster: Cluster,
     playbooks: Sequence[Playbook],
@@ -32,13 +35,14 @@ async def planned(
     now: datetime,
     *,
     allow_empty: bool,
+    debt: DebtLimits = _USUAL,
 ) -> tuple[tuple[PodPlan, ...], Absent]:
     """What a run would do to each pod that is meant, and the namespaces that may not exist. Raises
     ClusterError, NothingSelectedError."""
     gathered = await gather(cluster, playbooks, selection, now)
     if not gathered.selected and not allow_empty:
         raise nothing_selected(playbooks, selection, gathered)
-    plans = with_debt(with_policy(make_plans(gathered, now), policy), DebtLimits(), now)
+    plans = with_debt(with_policy(make_plans(gathered, now), policy), debt, now)
     return plans, gathered.absent
 
 

@@ -17,6 +17,7 @@ from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
 from runner.cli.planning import code_of, planned
 from runner.cluster import Access
+from runner.debt import DebtLimits
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
@@ -121,6 +122,7 @@ def _code(found: Preflight, rows: Sequence[Row]) -> ExitCode:
 @options.connection_options
 @options.debugger_options
 @options.policy_options
+@options.cap_option
 @click.option(
     "-o",
     "--output",
@@ -132,8 +134,8 @@ def _code(found: Preflight, rows: Sequence[Row]) -> ExitCode:
 @click.option("--allow-empty", is_flag=True, help="No error when nothing is selected.")
 def preflight_(  # one argument per option
     playbooks: tuple[str, ...], namespaces: tuple[str, ...], all_namespaces: bool, selector: str,
-    field_selector: str, debugger_image: str | None, policy_file: Path | None, output: str,
-    allow_empty: bool, **connection: Any,
+    field_selector: str, debugger_image: str | None, policy_file: Path | None, cap: int,
+    output: str, allow_empty: bool, **connection: Any,
 ) -> int:  # fmt: skip
     """Say of each pod that PLAYBOOKs mean whether an injection would be accepted, refused, or
     accepted and never started, and why: permissions, the API server's own dry run, and what
@@ -147,7 +149,13 @@ def preflight_(  # one argument per option
         async with connected(options.Connection(**connection)) as cluster:
             chosen = options.with_default_namespace(selection, cluster.default_namespace)
             plans, absent = await planned(
-                cluster, loaded, chosen, policy, datetime.now(UTC), allow_empty=allow_empty
+                cluster,
+                loaded,
+                chosen,
+                policy,
+                datetime.now(UTC),
+                allow_empty=allow_empty,
+                debt=DebtLimits.of_cap(cap),
             )
             run_id = f"preflight-{secrets.token_hex(4)}"
             found = await preflight(cluster, loaded, plans, policy, datetime.now(UTC), run_id)

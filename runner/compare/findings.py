@@ -49,17 +49,19 @@ class Looked:
         return frozenset(each.name for each in self.report.run.playbooks)
 
     @cached_property
-    def questions(self) -> dict[tuple[str, str], tuple[str, frozenset[tuple[str, str]]]]:
-        """Rules that were not evaluated: why, and for which pods (none: for no pod in particular)
-        by playbook and rule."""
-        found: dict[tuple[str, str], tuple[str, frozenset[tuple[str, str]]]] = {}
+    def questions(self) -> dict[tuple[str, str], dict[tuple[str, str] | None, str]]:
+        """Rules that were not evaluated: why, by pod (None: for no pod in particular), by playbook
+        and rule."""
+        found: dict[tuple[str, str], dict[tuple[str, str] | None, str]] = {}
         for each in self.report.not_evaluated:
             word, _, rule = each.subject.partition(" ")
             if word == "rule":
-                key = each.playbook, rule
-                pods = frozenset((pod.namespace, pod.name) for pod in each.pods)
-                why, known = found.get(key, (f"{each.reason}: {each.message}", frozenset()))
-                found[key] = why, known | pods
+                why = f"{each.reason}: {each.message}"
+                known = found.setdefault((each.playbook, rule), {})
+                for pod in each.pods:
+                    known.setdefault((pod.namespace, pod.name), why)
+                if not each.pods:
+                    known.setdefault(None, why)
         return found
 
 
@@ -70,10 +72,10 @@ def sight(run: Looked, finding: Finding, source: Looked) -> tuple[Sight, str]:
         return Sight.FOUND, ""
     if finding.playbook not in run.playbooks:
         return Sight.NOT_EVALUATED, f"playbook {finding.playbook} was not run"
-    question = run.questions.get((finding.playbook, finding.rule))
+    questions = run.questions.get((finding.playbook, finding.rule), {})
     if not finding.pods:
-        if question is not None and not question[1]:
-            return Sight.NOT_EVALUATED, f"rule {finding.rule} was not evaluated: {question[0]}"
+        if None in questions:
+            return Sight.NOT_EVALUATED, f"rule {finding.rule} was not evaluated: {questions[None]}"
         if narrower := _narrower(run, finding, source):
             return Sight.NOT_EVALUATED, narrower
         reached = finding.workload.namespace in run.report.run.namespaces
@@ -90,8 +92,8 @@ def sight(run: Looked, finding: Finding, source: Looked) -> tuple[Sight, str]:
         if pod.outcome not in _EXAMINED and not (pod.reason == _STOOD_FOR and examined):
             why = ": ".join(filter(None, (pod.reason, pod.message))) or pod.outcome.value
             return Sight.NOT_EVALUATED, f"pod {pod.name} was not examined: {why}"
-        if question is not None and (pod.namespace, pod.name) in question[1]:
-            why = f"rule {finding.rule} was not evaluated for pod {pod.name}: {question[0]}"
+        if (asked := questions.get((pod.namespace, pod.name))) is not None:
+            why = f"rule {finding.rule} was not evaluated for pod {pod.name}: {asked}"
             return Sight.NOT_EVALUATED, why
     return Sight.CLEAR, ""
 

@@ -215,6 +215,14 @@ def test_s37_the_cap_holds_for_what_one_run_adds(lab: Lab, namespace: str, tmp_p
     assert (shell.code, "EphemeralBudget" in shell.stderr) == (125, True), shell.stderr
     (names,) = pm.ephemeral_containers(lab, namespace).values()
     assert len(names) == 1
+    # What is asked before a run counts as the run does.
+    for command in ("plan", "preflight"):
+        for cap, more in (("1", False), ("2", True)):
+            asked = pm.podmedic(
+                lab, command, paths[0], "-n", namespace, f"--cap={cap}", directory=tmp_path / "out"
+            )
+            row = asked.stdout.splitlines()[1].split()
+            assert ("EphemeralBudget" in row) is not more, row
 
 
 def test_a_container_that_hangs_has_begun(lab: Lab, namespace: str, tmp_path: Path) -> None:

@@ -114,15 +114,18 @@ def test_another_pod_that_was_not_examined_does_not_matter() -> None:
     assert only(compare([ILL], run(1, [web(P), web(E, 1)])))[0] == "resolved"
 
 
-def question(rule: str = "ends", pods: Sequence[str] = ("web-0",)) -> NotEvaluated:
+def question(
+    rule: str = "ends", pods: Sequence[str] = ("web-0",), message: str = "no log"
+) -> NotEvaluated:
     return NotEvaluated(
-        subject=f"rule {rule}", playbook="crashloop", reason="FactMissing", message="no log",
+        subject=f"rule {rule}", playbook="crashloop", reason="FactMissing", message=message,
         pods=tuple(map(ref, pods)),
     )  # fmt: skip
 
 
 def test_a_rule_that_was_not_evaluated_resolves_nothing() -> None:
-    assert only(compare([ILL], run(1, [web(P)], (), [question()]))) == (
+    others = question(pods=["web-9"], message="of another pod")
+    assert only(compare([ILL], run(1, [web(P)], (), [others, question()]))) == (
         "not-compared",
         "in the new run rule ends was not evaluated for pod web-0: FactMissing: no log",
     )
