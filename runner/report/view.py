@@ -32,6 +32,7 @@ _ORDER = {verdict: position for position, verdict in enumerate(Verdict)}
 _SEVERITIES = {severity: position for position, severity in enumerate(Severity)}
 # What differs from pod to pod, where the reason is the same.
 _CARRIES = late(r"carries \d+ ephemeral containers? \(about \d+ bytes\)")
+_ITS_COMMAND = late(r"only with the pod: kubectl .*")
 _UNEXAMINED = {
     PodOutcome.ERROR: "could not be examined",
     PodOutcome.TIMEOUT: "did not answer before the deadline",
@@ -189,11 +190,12 @@ def unanswered(report: Report) -> tuple[Unanswered, ...]:
     for pod in report.pods:
         if pod.outcome in _UNEXAMINED:
             what = f"pod {_UNEXAMINED[pod.outcome]}"
-            groups[what, "", _why(pod.reason, pod.message)].append(f"{pod.namespace}/{pod.name}")
+            why = _why(pod.reason, pod.message, of_any=True)
+            groups[what, "", why].append(f"{pod.namespace}/{pod.name}")
     for question in report.not_evaluated:
         if question.reason == NAMESPACE_NOT_FOUND:
             continue
-        why = _why(question.reason, question.message)
+        why = _why(question.reason, question.message, of_any=True)
         if not question.pods:
             groups[question.subject, question.playbook, why].extend(())
         for ref in question.pods:
@@ -360,15 +362,14 @@ def _sentence(verdict: Verdict, results: Sequence[PodResult]) -> str:
 
 
 def _most_common(results: Iterable[PodResult]) -> str:
-    reasons = Counter(_why(pod.reason, pod.message) for pod in results)
-    if not reasons:
-        return ""
-    why = reasons.most_common(1)[0][0]
-    others = len(reasons) - 1
-    return f"{why} (and {plural(others, 'other reason')})" if others else why
+    reasons = Counter(_why(pod.reason, pod.message) for pod in results).most_common()
+    why, others = reasons[0][0] if reasons else "", len(reasons) - 1
+    return f"{why} (and {plural(others, 'other reason')})" if others > 0 else why
 
 
-def _why(reason: str, message: str) -> str:
+def _why(reason: str, message: str, *, of_any: bool = False) -> str:
+    if of_any:
+        message = _ITS_COMMAND.sub("only with the pod (see `podmedic containers`)", message)
     message = _CARRIES.sub("carries too many ephemeral containers", message)
     if reason and message and reason.casefold() not in message.casefold():
         return f"{reason}: {message}"

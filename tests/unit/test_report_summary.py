@@ -305,10 +305,11 @@ def test_what_stopped_the_sweep_is_told_alike_of_all_pods() -> None:
 def test_pods_at_the_cap_are_told_once_and_before_what_follows() -> None:
     """Each of them carries another number of bytes."""
     pods = [pod(f"a-{number}", workload("a"), P.FAILED) for number in range(2)]
-    full = "the pod carries 7 ephemeral containers (about {} bytes), the cap is 100000 bytes"
+    full = "the pod carries 7 ephemeral containers (about {} bytes), the cap is 100000 bytes; "
+    full += "they leave it only with the pod: kubectl delete pod a-{} -n shop"
     questions = tuple(
         NotEvaluated(
-            subject=subject, playbook="triage", reason=reason, message=message.format(number),
+            subject=subject, playbook="triage", reason=reason, message=message.format(number, number),
             pods=(PodRef(namespace=one.namespace, name=one.name),),
         )
         for number, one in enumerate(pods)
@@ -317,7 +318,8 @@ def test_pods_at_the_cap_are_told_once_and_before_what_follows() -> None:
         )
     )  # fmt: skip
     report = msgspec.structs.replace(report_of(*pods), not_evaluated=questions)
-    folded = "the pod carries too many ephemeral containers, the cap is 100000 bytes"
+    folded = "the pod carries too many ephemeral containers, the cap is 100000 bytes; "
+    folded += "they leave it only with the pod (see `podmedic containers`)"
     assert [(each.what, each.why, each.pods) for each in unanswered(report)] == [
         ("step disk of triage", f"EphemeralBudget: {folded}", 2),
         ("rule full of triage", f"FactMissing: steps.disk: {folded}", 2),
