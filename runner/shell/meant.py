@@ -24,9 +24,14 @@ def meant(kind: str, name: str, pods: Sequence[Pod]) -> str:
     known = sorted(f"{_WORDS[each.kind]}/{each.name}" for each in workloads if each.kind in _WORDS)
     if same := [word for word in known if word.partition("/")[2] == name]:
         return f' (did you mean "{same[0]}"?)'
-    if kind != "Pod":
-        return did_you_mean(f"{_WORDS.get(kind, kind)}/{name}", known)
-    return did_you_mean(name, [*(pod.metadata.name for pod in pods), *known])
+    # The names alone: all those of a kind begin alike.
+    by_name = {word.partition("/")[2]: word for word in known}
+    if kind == "Pod":
+        by_name |= {pod.metadata.name: pod.metadata.name for pod in pods}
+    close = did_you_mean(name, list(by_name))
+    for each, word in by_name.items():
+        close = close.replace(f'"{each}"', f'"{word}"')
+    return close
 
 
 async def meant_in(cluster: Cluster, namespace: str, kind: str, name: str) -> str:

@@ -110,6 +110,7 @@ def test_a_command_as_kubectl_takes_it(arguments: list[str], line: str) -> None:
         ("Pod", "web", ' (did you mean "deploy/web"?)'),
         ("StatefulSet", "web", ' (did you mean "deploy/web"?)'),
         ("Deployment", "wbe", ' (did you mean "deploy/web"?)'),
+        ("Deployment", "xyz", ""),
         ("Pod", "web-5d9c7-abcdf", ' (did you mean "web-5d9c7-abcde"?)'),
         ("Pod", "db", ' (did you mean "sts/db"?)'),
         ("Pod", "queue", ""),
