@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from runner.playbook import vocabulary
+from runner.playbook import compared, kinds
+from runner.playbook.compared import Value, what
+from runner.playbook.kinds import UNKNOWN, Kind
 
 _TOKEN = re.compile(
     r"(?P<string>[rRbB]{0,2}(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\""
@@ -17,6 +19,7 @@ _TOKEN = re.compile(
     r"|(?P<blank>\s+|//[^\n]*)",
     re.DOTALL,
 )
+_BYTES = re.compile(r"[rR]?[bB]['\"rR]")
 _RELATIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 _LOOPS = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
 _RESULTS: Mapping[str, str] = {
@@ -27,20 +30,8 @@ _RESULTS: Mapping[str, str] = {
     **dict.fromkeys(("double", "int", "size", "uint"), "number"),
     **{name: name for name in ("bytes", "duration", "timestamp", "type")},
 }
+_SEARCHES = frozenset({"contains", "endsWith", "matches", "startsWith"})
 _LITERALS = {"true": "bool", "false": "bool", "null": "null"}
-_WORDS = {
-    "list": "a list",
-    "map": "a map",
-    "number": "a number",
-    "null": "null",
-    "string": "a string",
-    "sum": "a sum",
-    "bool": "true or false",
-}
-_ROOTS: Mapping[str, str] = {
-    **dict.fromkeys((*vocabulary.MAPS, "steps", "match"), "map"),
-    **{name: "list" for name, said in vocabulary.LISTS.items() if said.startswith("list")},
-}
 _END = ("end", "", 0)
 
 
@@ -50,14 +41,6 @@ class Wrong(msgspec.Struct, frozen=True):
 
     message: str
     offset: int
-
-
-class _Found(msgspec.Struct, frozen=True):
-    """`kind` is empty where the text does not tell; `name` is what a fact is called."""
-
-    kind: str
-    offset: int
-    name: str = ""
 
 
 class _UnclearError(Exception):
@@ -81,9 +64,9 @@ def no_list(text: str) -> list[Wrong]:
         found = reader.whole()
     except (_UnclearError, RecursionError):
         return []
-    if found.kind not in ("", "list", "sum", "fact"):
-        what = _WORDS.get(found.kind, f"a {found.kind}")
-        reader.wrong.append(Wrong(f"gives {what}, where a list is expected", found.offset))
+    if found.kind.name not in ("", "list", "sum"):
+        words = f"gives {what(found.kind.name)}, where a list is expected"
+        reader.wrong.append(Wrong(words, found.offset))
     return reader.wrong
 
 
@@ -92,23 +75,40 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.wrong: list[Wrong] = []
+        self._text = text
         self._tokens = [*_tokens(text), _END]
         self._at = 0
+        self._items: list[tuple[str, Kind]] = []  # of the loops around what is read
 
-    def whole(self) -> _Found:
+    def whole(self) -> Value:
         found = self._expression()
         if self._tokens[self._at] is not _END:
             raise _UnclearError
         return found
 
-    def must_be_bool(self, found: _Found) -> None:
-        if found.kind in ("", "bool"):
+    def must_be_bool(self, found: Value) -> None:
+        kind = found.kind.name
+        if kind in ("", "bool"):
             return
-        what = _WORDS.get(found.kind, f"a {found.kind}")
-        words = f"gives {what}, where true or false is expected"
-        if found.name and found.kind in ("fact", "string"):
-            words = f"{found.name} is neither true nor false: compare it ({found.name} == …)"
-        self.wrong.append(Wrong(words, found.offset))
+        words = f"gives {what(kind)}, where true or false is expected"
+        if found.fact:
+            name = found.shown
+            instead = f"compare it ({name} == …)"
+            if kind == "list":
+                instead = f"a list is counted (size({name}) > 0)"
+            elif kind == "map":
+                instead = f"ask for something in it ({name}.NAME == …)"
+            words = f"{name} is neither true nor false: {instead}"
+        self._say(words, found.offset)
+
+    def _say(self, words: str, offset: int) -> None:
+        if words:
+            self.wrong.append(Wrong(words, offset))
+
+    def _value(self, kind: Kind, offset: int, *, fact: bool = False) -> Value:
+        """What was read since `offset`."""
+        _, text, begin = self._tokens[self._at - 1]
+        return Value(kind, offset, self._text[offset : begin + len(text)], fact)
 
     def _takes(self, *signs: str) -> str:
         """The sign or word that comes next, if it is one of these."""
@@ -122,7 +122,7 @@ class _Reader:
         if not self._takes(sign):
             raise _UnclearError
 
-    def _expression(self) -> _Found:
+    def _expression(self) -> Value:
         asked = self._joined("||")
         if not self._takes("?"):
             return asked
@@ -130,14 +130,14 @@ class _Reader:
         yes = self._joined("||")
         self._expect(":")
         no = self._expression()
-        if yes.kind == no.kind:
-            return _Found(yes.kind, yes.offset, yes.name)
-        if "bool" in (yes.kind, no.kind):
-            return no if yes.kind == "bool" else yes
-        return _Found("", yes.offset)
+        if yes.kind.name == no.kind.name:
+            return Value(yes.kind if yes.kind == no.kind else Kind(yes.kind.name), yes.offset)
+        if "bool" in (yes.kind.name, no.kind.name):
+            return no if yes.kind.name == "bool" else yes
+        return Value(UNKNOWN, yes.offset)
 
-    def _joined(self, sign: str) -> _Found:
-        def part() -> _Found:
+    def _joined(self, sign: str) -> Value:
+        def part() -> Value:
             return self._joined("&&") if sign == "||" else self._relation()
 
         first = part()
@@ -147,96 +147,114 @@ class _Reader:
         self.must_be_bool(part())
         while self._takes(sign):
             self.must_be_bool(part())
-        return _Found("bool", first.offset)
+        return self._value(Kind("bool"), first.offset)
 
-    def _relation(self) -> _Found:
+    def _relation(self) -> Value:
         found = self._sum()
         while sign := self._takes(*_RELATIONS):
-            other = self._sum()
-            if sign == "in" and other.kind == "string":
-                words = "\"in\" looks into lists and maps; of a text it is TEXT.contains('…')"
-                self.wrong.append(Wrong(words, found.offset))
-            found = _Found("bool", found.offset)
+            self._say(compared.relation(found, sign, self._sum()), found.offset)
+            found = self._value(Kind("bool"), found.offset)
         return found
 
-    def _sum(self) -> _Found:
+    def _sum(self) -> Value:
         found = self._product()
         while sign := self._takes("+", "-"):
-            other = self._product()
-            kind = next((k.kind for k in (found, other) if k.kind not in ("", "fact")), "sum")
-            found = _Found(kind if sign == "+" else "number", found.offset)
+            names = {found.kind.name, self._product().kind.name}
+            # Of times `-` makes durations.
+            same = sign == "+" or names == {"number"}
+            kind = Kind(names.pop() or "sum") if len(names) == 1 and same else Kind("sum")
+            found = self._value(kind, found.offset)
         return found
 
-    def _product(self) -> _Found:
+    def _product(self) -> Value:
         found = self._unary()
         while self._takes("*", "/", "%"):
             self._unary()
-            found = _Found("number", found.offset)
+            found = self._value(Kind("number"), found.offset)
         return found
 
-    def _unary(self) -> _Found:
+    def _unary(self) -> Value:
         offset = self._tokens[self._at][2]
         if self._takes("!"):
             self.must_be_bool(self._unary())
-            return _Found("bool", offset)
+            return self._value(Kind("bool"), offset)
         if self._takes("-"):
             self._unary()
-            return _Found("number", offset)
+            return self._value(Kind("number"), offset)
         return self._member()
 
-    def _member(self) -> _Found:
+    def _member(self) -> Value:
         found = self._primary()
-        path = found.name
         while sign := self._takes(".", "["):
             if sign == "[":
-                self._expression()
+                kind = self._at_index(found.kind)
                 self._expect("]")
-                found, path = _Found("", found.offset), ""
+                found = self._value(kind, found.offset, fact=found.fact)
                 continue
-            kind, name, _ = self._tokens[self._at]
-            if kind != "name":
+            sort, name, _ = self._tokens[self._at]
+            if sort != "name":
                 raise _UnclearError
             self._at += 1
             if self._takes("("):
-                found, path = self._call(name, found.offset), ""
+                found = self._call(name, found.offset, found)
             else:
-                path = f"{path}.{name}" if path else ""
-                found = _Found(_fact(path), found.offset, path)
+                kind = kinds.member(found.kind, name)
+                found = self._value(kind, found.offset, fact=found.fact)
         return found
 
-    def _primary(self) -> _Found:
-        kind, text, offset = self._tokens[self._at]
+    def _at_index(self, of: Kind) -> Kind:
+        index = self._expression()
+        if of.name == "list":
+            return kinds.inside(of)
+        return kinds.member(of, index.literal) if index.literal is not None else UNKNOWN
+
+    def _primary(self) -> Value:
+        sort, text, offset = self._tokens[self._at]
         self._at += 1
-        if kind in ("string", "number"):
-            return _Found(kind, offset)
-        if kind == "name":
+        if sort in ("string", "number"):
+            kind = "bytes" if _BYTES.match(text) else sort
+            return self._value(Kind(kind), offset)
+        if sort == "name":
             if self._takes("("):
-                return self._call(text, offset)
-            literal = _LITERALS.get(text)
-            return (
-                _Found(literal, offset) if literal else _Found(_ROOTS.get(text, ""), offset, text)
-            )
+                return self._call(text, offset, None)
+            if text in _LITERALS:
+                return self._value(Kind(_LITERALS[text]), offset)
+            own = (kind for name, kind in reversed(self._items) if name == text)
+            return self._value(next(own, kinds.root(text)), offset, fact=True)
         if text == "(":
             found = self._expression()
             self._expect(")")
-            return _Found(found.kind, offset)
+            return self._value(found.kind, offset)
         if text == "[":
-            self._arguments("]")
-            return _Found("list", offset)
+            items = self._arguments("]")
+            found = self._value(Kind("list"), offset)
+            return Value(found.kind, offset, found.text, items=items)
         if text == "{":
             self._entries()
-            return _Found("map", offset)
+            return self._value(Kind("map"), offset)
         raise _UnclearError
 
-    def _call(self, name: str, offset: int) -> _Found:
+    def _call(self, name: str, offset: int, on: Value | None) -> Value:
+        loops = on is not None and name in _LOOPS
+        if on is not None and loops:
+            is_list = on.kind.name == "list"
+            self._items.append(
+                (self._tokens[self._at][1], kinds.inside(on.kind) if is_list else UNKNOWN)
+            )
         arguments = self._arguments(")")
-        if name in _LOOPS and name != "map" and len(arguments) > 1:
-            self.must_be_bool(arguments[-1])
-        kind = _RESULTS.get(name, "number" if name.startswith("get") else "")
-        return _Found(kind, offset)
+        if loops:
+            self._items.pop()
+            if name != "map" and len(arguments) > 1:
+                self.must_be_bool(arguments[-1])
+        kind = Kind(_RESULTS.get(name, "number" if name.startswith("get") else ""))
+        if on is not None and name == "filter":
+            kind = Kind("list", on.kind.of if on.kind.name == "list" else "")
+        if on is not None and name in _SEARCHES and len(arguments) == 1:
+            self._say(compared.searched(on, name, arguments[0]), arguments[0].offset)
+        return self._value(kind, offset)
 
-    def _arguments(self, closing: str) -> list[_Found]:
-        found: list[_Found] = []
+    def _arguments(self, closing: str) -> list[Value]:
+        found: list[Value] = []
         while not self._takes(closing):
             found.append(self._expression())
             if not self._takes(","):
@@ -264,18 +282,3 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
             found.append((token.lastgroup, token.group(), at))
         at = token.end()
     return found
-
-
-def _fact(path: str) -> str:
-    """What a name stands for: `bool`, another `fact`, or empty where nobody knows."""
-    root, _, member = path.partition(".")
-    table = vocabulary.MAPS.get(root, {})
-    if root == "steps":
-        _, _, member = member.partition(".")
-        table = vocabulary.STEP if member != "parsed" else {}
-    said = table.get(member) or table.get(f"{member}?")
-    if said is None:
-        return "string" if root == "match" and member and "." not in member else ""
-    if (root == "logs" and not said.startswith("list")) or member in ("stdout", "stderr"):
-        return "string"
-    return "bool" if said.startswith("true ") else "fact"

@@ -94,7 +94,7 @@ NO_LIST = "gives {}, where a list is expected"
         ("when", "size(logs.last)", 0, NO_ANSWER.format("a number")),
         ("when", "logs.last.lower()", 0, NO_ANSWER.format("a string")),
         ("when", "container.exitCode * 2", 0, NO_ANSWER.format("a number")),
-        ("when", "pod.name + container.name", 0, NO_ANSWER.format("a sum")),
+        ("when", "pod.name + container.name", 0, NO_ANSWER.format("a string")),
         ("when", "events.filter(e, e.reason == 'x')", 0, NO_ANSWER.format("a list")),
         ("when", "events.exists(e, 1)", 17, NO_ANSWER.format("a number")),
         ("when", "container.ready ? true : 0", 25, NO_ANSWER.format("a number")),
@@ -102,9 +102,9 @@ NO_LIST = "gives {}, where a list is expected"
         ("when", "{}", 0, NO_ANSWER.format("a map")),
         ("when", "null", 0, NO_ANSWER.format("null")),
         ("when", "timestamp(logs.last)", 0, NO_ANSWER.format("a timestamp")),
-        ("when", "events", 0, NO_ANSWER.format("a list")),
+        ("when", "events", 0, "events is neither true nor false: a list is counted (size(events) > 0)"),
         ("when", "container.ready && container.exitCode", 19, NO_FACT.format("container.exitCode")),
-        ("when", "!pod.labels", 1, NO_FACT.format("pod.labels")),
+        ("when", "!pod.labels", 1, "pod.labels is neither true nor false: ask for something in it (pod.labels.NAME == …)"),
         ("when", "'x' in logs.last", 0, "\"in\" looks into lists and maps; of a text it is TEXT.contains('…')"),
         ("when", "steps['a-c'].exitCode == 1", 7, 'no step is called "a-c"'),
         ("each", "1", 0, NO_LIST.format("a number")),
@@ -130,6 +130,14 @@ def test_a_condition_that_is_never_true_or_false(
         ("when", "pod.labels['app'] == pod.labels.app && steps.s.parsed"),
         ("when", "steps.s.truncated || {'a': true}.a || [true][0]"),
         ("when", "size(logs.last.lower()) * 2 < int('3') % 2"),
+        ("when", "container.exitCode in [1, 2.5] || container.reason in ['Error', '']"),
+        ("when", "events.exists(e, e.type == 'Warning' && e.count >= 3)"),
+        ("when", "events.map(e, e.reason).exists(r, r == 'Killing' || r == logs.last)"),
+        ("when", "pod.conditions.exists(c, pod.conditions[c].status == 'False')"),
+        ("when", "steps.s.parsed.a == 1 || steps.s.parsed.b == '1' || steps.s.parsed.c"),
+        ("when", "container.exitCode == null || pod.phase == '' || 'app' in pod.labels"),
+        ("when", "timestamp(logs.last) - timestamp(logs.fatal) > duration('5m')"),
+        ("when", "b'a' == bytes(logs.last) || type(logs.last) == type('')"),
         ("when", "!" * 1900 + "container.ready"),
         ("each", "container.ports + [1]"),
         ("each", "[container.exitCode]"),
@@ -142,6 +150,62 @@ def test_conditions_that_may_be_either(tmp_path: Path, field: str, text: str) ->
     quoted = text.replace("'", "''")
     lines = validated(tmp_path, HEAD + steps + RULE.format(f"{field}: '{quoted}'"))
     assert lines == ["f.yaml: valid: playbook p, 1 step, 1 finding"]
+
+
+PHASES = "Pending, Running, Succeeded, Failed or Unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "words"),
+    [
+        ("pod.name", 0, NO_FACT.format("pod.name")),
+        ("!pod.name", 1, NO_FACT.format("pod.name")),
+        ("pod.name || false", 0, NO_FACT.format("pod.name")),
+        ("pod.labels.app", 0, NO_FACT.format("pod.labels.app")),
+        ("pod.labels['app']", 0, NO_FACT.format("pod.labels['app']")),
+        ("steps.s", 0, "steps.s is neither true nor false: ask for something in it (steps.s.NAME == …)"),
+        ("services[0].port", 0, NO_FACT.format("services[0].port")),
+        ("events.exists(e, e.reason)", 17, NO_FACT.format("e.reason")),
+        ('steps.s.exitCode == "0"', 0,
+         'steps.s.exitCode is a number and "0" a string, which are never equal: write 0'),
+        ('"1" != container.exitCode', 0,
+         '"1" is a string and container.exitCode a number, which are never equal: write 1'),
+        ("container.reason == 5", 0,
+         "container.reason is a string and 5 a number, which are never equal: write '5'"),
+        ("pod.labels['app'] == pod.restartCount", 0,
+         "pod.labels['app'] is a string and pod.restartCount a number, which are never equal: write int(pod.labels['app'])"),
+        ("container.ready == 'true'", 0,
+         "container.ready is true or false and 'true' a string, which are never equal: write true"),
+        ("events == 0", 0,
+         "events is a list and 0 a number, which are never equal: a list is counted by size(events)"),
+        ("container.exitCode in [0, '1']", 0,
+         "container.exitCode is a number and '1' a string, which are never equal: write 1"),
+        ("'80' in container.ports", 0,
+         "'80' is a string, and the entries of container.ports are numbers: it is never among them"),
+        ("5 in pod.labels", 0,
+         "5 is a number, and the keys of pod.labels are strings: it is never among them"),
+        ('container.exitCode > "1"', 0,
+         'container.exitCode is a number and "1" a string, which have no order: write 1'),
+        ("pod.ageSeconds > duration('5m')", 0,
+         "pod.ageSeconds is a number and duration('5m') a duration, which have no order"),
+        ("pod.name.contains(5)", 18, "contains wants a string, and 5 is a number: write '5'"),
+        ("steps.s.outcome == 'faild'", 0,
+         'steps.s.outcome is never "faild" (did you mean "failed"?): it is passed, failed, timeout, error or not-evaluated'),
+        ("pod.phase == 'Runing'", 0,
+         f'pod.phase is never "Runing" (did you mean "Running"?): it is {PHASES}'),
+        ("pod.phase in ['Pending', 'Lost']", 0, f'pod.phase is never "Lost": it is {PHASES}'),
+        ("pod.conditions.Ready.status == 'true'", 0,
+         'pod.conditions.Ready.status is never "true" (did you mean "True"?): it is True, False or Unknown'),
+        ("events.filter(e, e.count > 1).exists(e, e.type == 'Eror')", 40,
+         'e.type is never "Eror": it is Normal or Warning'),
+    ],
+)  # fmt: skip
+def test_what_can_never_be_equal(tmp_path: Path, text: str, offset: int, words: str) -> None:
+    steps = "  steps: [{name: s, run: [x]}]\n"
+    quoted = text.replace("'", "''")
+    lines = validated(tmp_path, HEAD + steps + RULE.format(f"when: '{quoted}'"))
+    column = 57 + offset + (quoted[:offset] != "")
+    assert lines == [f"f.yaml:7:{column}: spec.findings[0].when: {words}"]
 
 
 @pytest.mark.parametrize(
