@@ -77,6 +77,8 @@ def classify(status: int, body: bytes, question: Question) -> ClusterError:
     if reason is ErrorReason.INVALID and status == 404:
         lead = f"cannot {question}: is this a Kubernetes API server?"
     detail = one_line(text) or f"HTTP {status} without an explanation"
+    if "HTTP request to an HTTPS server" in text:
+        detail = f"{one_line(text)} Write https:// in server: of the kubeconfig"
     if found := _FIELD.search(text):
         from runner.playbook.errors import did_you_mean  # noqa: PLC0415
 

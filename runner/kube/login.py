@@ -12,6 +12,7 @@ import msgspec
 
 from runner.kube.library import config_modules
 
+_NO_FILE = re.compile(r"File does not exists: (.+)")
 _LOADER_LOGGER = "kubernetes.aio.config.kube_config"
 
 
@@ -67,9 +68,26 @@ class KubeconfigLogin:
         except OSError as error:
             if error.filename is None:
                 raise
-            raise ValueError(f"{error.filename}: {error.strerror}") from None
+            raise ValueError(f"{self._named(error.filename)}: {error.strerror}") from None
+        except config_modules().kube_config.ConfigException as error:
+            if (found := _NO_FILE.fullmatch(str(error))) is None:
+                raise
+            raise ValueError(f"{self._named(found[1])}: there is no such file") from None
         if errors:
             raise ValueError("; ".join([*map(_readable, errors), *hint]))
+
+    def _named(self, path: str) -> str:
+        """A file with the field of the kubeconfig that names it."""
+        cluster = self._selected["clusters"][0]
+        user = self._selected["users"][0]["user"]
+        for whose, body in (
+            (f"cluster {cluster['name']!r}", cluster["cluster"]),
+            ("its user", user),
+        ):
+            for field, value in body.items():
+                if value == path:
+                    return f"{field} of {whose}: {path}"
+        return path
 
     def forget_files(self) -> None:
         # The library keeps private keys of a kubeconfig in files until the process ends. What a

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from runner.playbook import parsing, vocabulary
+from runner.late import late
+from runner.playbook import fields, parsing, vocabulary
 from runner.playbook.base import listed, mapping
 from runner.playbook.conditions import Condition, place
 from runner.playbook.debugger import problems
@@ -18,11 +19,12 @@ from runner.playbook.errors import ConditionError, did_you_mean
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.templates import Text, TextError
 
+STEP_NAME = late(fields.STEP_NAME)
 Loc = tuple[str | int, ...]
 # Neither a method, such as .exists( or .filter(, nor an index.
 _FIELD_OF_PARSED = re.compile(r"\bsteps\.(\w+)\.parsed\.(\w+)\b(?!\()")
 _LISTS = frozenset({"regex", "table"})
-_NUMBER = re.compile(r"\s*(steps\.\w+\.(?:exitCode|attempts|durationSeconds))\s*")
+NUMBER = re.compile(r"\s*(steps\.\w+\.(?:exitCode|attempts|durationSeconds))\s*")
 
 
 # That of a playbook which does not say, and what is needed beyond it before a container of ours is
@@ -52,8 +54,7 @@ def check(document: Any, *, is_whole: bool = True) -> Iterator[Problem]:
     yield from _check_collect(steps, mapping(spec.get("debugger")))
     yield from _check_steps(steps)
     by_name = {step["name"]: step for step in steps if isinstance(step.get("name"), str)}
-    knows_steps = is_whole and isinstance(spec.get("steps", ()), tuple)
-    knows_steps = knows_steps and all(isinstance(step.get("name"), str) for step in steps)
+    knows_steps = is_whole and knows_names(spec)
     for section in ("findings", "workloads"):
         rules = [mapping(rule) for rule in listed(spec.get(section))]
         yield from _check_unique(rules, "id", ("spec", section))
@@ -72,6 +73,19 @@ def check(document: Any, *, is_whole: bool = True) -> Iterator[Problem]:
                 yield from _Rule(refuted, by_name, below, knows_steps=knows_steps).check()
             if isinstance(rule.get("id"), str):
                 earlier.append(rule["id"])
+
+
+def knows_names(spec: Mapping[str, Any]) -> bool:
+    """Whether those of the steps can be read: where they cannot, that is told, and not beside it
+    that what names a step finds none."""
+    steps = spec.get("steps")
+    if steps is None:
+        # Only these can be a slip of it, and most files have none.
+        return not any(did_you_mean(key, ["steps"]) for key in spec if len(str(key)) in (4, 5, 6))
+    names = [mapping(step).get("name") for step in listed(steps)]
+    return isinstance(steps, tuple) and all(
+        isinstance(name, str) and STEP_NAME.match(name) for name in names
+    )
 
 
 def _check_kinds(rule: Mapping[str, Any], section: str, loc: Loc) -> Iterator[Problem]:
@@ -216,7 +230,7 @@ class _Rule:
             if words := self._problem(reference.root, reference.member, reference.field):
                 yield Problem((*self._loc, key), words, *place(text, reference.offset))
         yield from self._fields_of_lists(key, text)
-        if key == "when" and (number := _NUMBER.fullmatch(text)):
+        if key == "when" and (number := NUMBER.fullmatch(text)):
             yield Problem((*self._loc, key), f"is a number, no answer: {number[1]} != 0 is one")
 
     def _template(self, key: str) -> Iterator[Problem]:

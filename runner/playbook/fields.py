@@ -87,7 +87,7 @@ def _named_problem(text: str) -> str:
 
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_STEP_NAME = r"^[a-z][a-zA-Z0-9_-]{0,40}$"
+STEP_NAME = r"^[a-z][a-zA-Z0-9_-]{0,40}$"
 _RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
 _USED = r"^[a-z0-9][a-z0-9-]*/[A-Za-z0-9_*?-]+$"
 _KIND = r"^[A-Z][A-Za-z0-9]{0,62}$"
@@ -104,7 +104,7 @@ _REFERENCE = (
 )
 SHAPES = {
     DNS_LABEL: "lower case letters, digits and -",
-    _STEP_NAME: "a lower case letter first, then letters, digits, _ and -, 41 at most",
+    STEP_NAME: "a lower case letter first, then letters, digits, _ and -, 41 at most",
     _RULE_ID: "a lower case letter first, then lower case letters, digits and -, 63 at most",
     _USED: "PLAYBOOK/NAME of a step or rule, such as image-pull/image-*",
     _KIND: "a kind such as Deployment",
@@ -147,7 +147,7 @@ WORDS = {_CAPABILITY: CAPABILITIES, _KIND: KINDS}
 """What is probably meant where a word has not even the shape that it should have."""
 
 DnsLabel = Annotated[str, Meta(pattern=DNS_LABEL, min_length=1, max_length=63)]
-StepName = Annotated[str, Meta(pattern=_STEP_NAME)]
+StepName = Annotated[str, Meta(pattern=STEP_NAME)]
 RuleId = Annotated[str, Meta(pattern=_RULE_ID)]
 Used = Annotated[str, Meta(pattern=_USED, max_length=200)]
 Kind = Annotated[str, Meta(pattern=_KIND), _checked(_kind_problem)]

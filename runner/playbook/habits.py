@@ -45,7 +45,11 @@ _FUNCTIONS = {
     "test": "matches",
     "tolower": "lower",
 }
-_NAMES = {"False": "false", "None": "null", "True": "true", "nil": "null", "undefined": "null"}
+_NAMES = {
+    **dict.fromkeys(("False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), "false"),
+    **dict.fromkeys(("None", "nil", "undefined"), "null"),
+    **dict.fromkeys(("True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), "true"),
+}
 # What YAML takes as a word wherever it stands.
 _PLAIN = re.compile(r"-{0,2}[A-Za-z/][\w./-]*(?: [\w./-]+)*")
 _FIELD = re.compile(r"[A-Za-z]\w*\s*[:=]\s*\S")

@@ -136,6 +136,9 @@ def _mend(
         return *begun, QUOTE_SIGN.format(sign=first[:1]) + _example(first)
     if "mapping keys are not allowed" in words:
         return *at, QUOTE_SIGN.format(sign="?") + _example(here[at[1] - 1 :])
+    is_misplaced = "expected key" in words or "'-' indicator" in words or "<block end>" in words
+    if ("',' or" in words or is_misplaced) and (quote := _opened_before(lines, at)) is not None:
+        return quote
     if "',' or" in words:
         what, sign = ("list", "]") if "]" in words else ("mapping", "}")
         return *at, _UNCLOSED.format(sign=sign, what=what, line=begun[0], column=begun[1])
@@ -146,8 +149,23 @@ def _mend(
         return *at, "nothing may follow the end of the document"
     if "directive name" in words:
         return at[0], 1, QUOTE_SIGN.format(sign="%")
-    if "expected key" in words or "'-' indicator" in words or "<block end>" in words:
+    if is_misplaced:
         return *at, _misplaced(lines, at, begun)
+    return None
+
+
+def _opened_before(lines: Sequence[str], at: tuple[int, int]) -> _Said | None:
+    """Where what stands before `at` closes a quote of a line before: there the closing one was
+    forgotten, and the next value's opening one closes it."""
+    here = _line(lines, at[0])[: at[1] - 1].rstrip()
+    sign = here[-1:]
+    if sign not in ("'", '"') or here.replace('\\"', "").count(sign) % 2 == 0:
+        return None
+    for number in range(at[0] - 1, 0, -1):
+        before = _line(lines, number)
+        if before.replace('\\"', "").count(sign) % 2:
+            words = f"{_UNCLOSED_QUOTE.format(sign=sign)} in line {at[0]}"
+            return number, before.rindex(sign) + 1, words
     return None
 
 

@@ -7,7 +7,9 @@ more text than a few times its input.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any
 
 import jinja2
@@ -22,6 +24,7 @@ MAX_LENGTH = 10_000
 MAX_OUTPUT = 4096
 MAX_NESTING = 50
 _MAX_WORD = 1000
+_MAX_PLACES = 50
 _FOUND = {
     "Assign": "set",
     "Call": "a call (a filter is written {{ NAME | FILTER }})",
@@ -195,7 +198,9 @@ def _compile(text: str) -> Text:
         found = list(tree.find_all(nodes.Node))
         names = frozenset(_names(found, text, wrong))
     except jinja2.TemplateSyntaxError as error:
-        raise TextError(f"not a template: {_said(error.message)}", error.lineno) from None
+        words = _said(error.message)
+        place = _place(text, error.lineno, words)
+        raise TextError(f"not a template: {words}", error.lineno, place) from None
     except RecursionError:
         raise TextError(_TOO_DEEP) from None
     except ValueError:  # of Python, which reads no number of more than 4300 digits
@@ -222,6 +227,31 @@ def _said(message: str | None) -> str:
     if "end of comment tag" in words:
         return "{# is not closed by #}"
     return words.replace("Encountered unknown tag", "there is if, elif, else and endif, found")
+
+
+def _place(text: str, line: int, words: str) -> int:
+    """The column of what is not expected, which Jinja does not tell: what is before it can be
+    read."""
+    found = re.fullmatch(r"'(.+)' is not expected here", words)
+    begin = sum(len(each) + 1 for each in text.split("\n")[: line - 1])
+    if found is None:
+        return 1
+    places = re.finditer(rf"(?<!\w){re.escape(found[1])}(?!\w)", text[begin:])
+    for at in islice(places, _MAX_PLACES):
+        before = text[: begin + at.start()]
+        opened = max(before.rfind("{{"), before.rfind("{%"))
+        if opened > max(before.rfind("}}"), before.rfind("%}")) and _is_whole(before[opened:]):
+            return at.start() + 1
+    return 1
+
+
+def _is_whole(tag: str) -> bool:
+    """Whether a tag that is cut off here has all that it needs."""
+    for closing in ("}}", "%}{% endif %}"):
+        with suppress(jinja2.TemplateSyntaxError, RecursionError, ValueError):
+            _ENVIRONMENT.parse(f"{tag} {closing}")
+            return True
+    return False
 
 
 def _depth(tree: nodes.Node) -> int:

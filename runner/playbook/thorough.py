@@ -8,7 +8,7 @@ from typing import Any
 from runner.playbook import vocabulary
 from runner.playbook.answers import Wrong, no_answer, no_list
 from runner.playbook.base import listed, mapping
-from runner.playbook.checks import Loc, Problem
+from runner.playbook.checks import NUMBER, Loc, Problem, knows_names
 from runner.playbook.conditions import Condition, place
 from runner.playbook.errors import ConditionError, did_you_mean
 from runner.playbook.templates import Text, TextError
@@ -21,25 +21,28 @@ def check(document: Any) -> Iterator[Problem]:
     """Beside what `runner.playbook.checks` finds."""
     spec = mapping(mapping(document).get("spec"))
     steps = [mapping(step).get("name") for step in listed(spec.get("steps"))]
+    knows_steps = knows_names(spec)
     for section in ("findings", "workloads"):
         for index, rule in enumerate(map(mapping, listed(spec.get(section)))):
             loc: Loc = ("spec", section, index)
-            yield from _rule(rule, loc, steps)
-            yield from _rule(mapping(rule.get("refuted")), (*loc, "refuted"), steps)
+            for part, at in ((rule, loc), (mapping(rule.get("refuted")), (*loc, "refuted"))):
+                yield from _rule(part, at)
+                for key in ("when", "each", *_TEXTS) if knows_steps else ():
+                    yield from _steps(part.get(key), (*at, key), steps)
 
 
-def _rule(rule: Mapping[str, Any], loc: Loc, steps: Sequence[Any]) -> Iterator[Problem]:
-    yield from _condition(rule.get("when"), (*loc, "when"), no_answer)
+def _rule(rule: Mapping[str, Any], loc: Loc) -> Iterator[Problem]:
+    when = rule.get("when")
+    if not isinstance(when, str) or not NUMBER.fullmatch(when):  # each start tells that one
+        yield from _condition(when, (*loc, "when"), no_answer)
     yield from _condition(rule.get("each"), (*loc, "each"), no_list)
-    for key in ("when", "each", *_TEXTS):
-        yield from _steps(rule.get(key), (*loc, key), steps)
     for key in _TEXTS:
         yield from _template(rule.get(key), (*loc, key))
 
 
 def _steps(text: Any, loc: Loc, steps: Sequence[Any]) -> Iterator[Problem]:
     """Those that are named as `steps["disk-usage"]`."""
-    if not isinstance(text, str) or not all(isinstance(name, str) for name in steps):
+    if not isinstance(text, str):
         return
     for found in _STEP.finditer(text):
         if found[2] not in steps:

@@ -46,7 +46,22 @@ async def test_several_files_are_merged_as_kubectl_does(tmp_path: Path) -> None:
     assert access.server == "https://one:6443"
     assert dict(access.headers) == {"Authorization": "Bearer token-of-one"}
     message = await asyncio.to_thread(error_of, tmp_path, environ=environ, context="two")
-    assert message == f"context two: File does not exists: {tmp_path}/b/ca.crt"
+    assert message == (
+        f"context two: certificate-authority of cluster 'two': {tmp_path}/b/ca.crt: "
+        "there is no such file"
+    )
+
+
+@pytest.mark.parametrize("field", ["client-certificate", "client-key"])
+def test_files_that_are_not_there_are_named_with_their_field(tmp_path: Path, field: str) -> None:
+    given = config("one", current="one")
+    there = write(tmp_path / "there", {})
+    user = {"client-certificate": str(there), "client-key": str(there), field: "/no/file"}
+    given["users"][0]["user"] = user
+    path = write(tmp_path / "config", given)
+    assert error_of(tmp_path, kubeconfig=str(path)) == (
+        f"context one: {field} of its user: /no/file: there is no such file"
+    )
 
 
 async def test_a_kubeconfig_may_come_through_a_pipe(tmp_path: Path) -> None:

@@ -196,6 +196,14 @@ def test_every_answer_has_its_reason(
     assert len(error.message) <= 500
 
 
+def test_a_server_that_wants_https_is_told_with_where_to_write_it() -> None:
+    said = b"Client sent an HTTP request to an HTTPS server.\n"
+    assert classify(400, said, LIST).message == (
+        f"cannot {LIST}: Client sent an HTTP request to an HTTPS server. "
+        "Write https:// in server: of the kubeconfig"
+    )
+
+
 def test_a_missing_permission_is_named() -> None:
     """Whoever reads it knows the verb, the resource and the namespace to grant."""
     error = classify(403, status(403, RBAC, name="web"), PATCH)

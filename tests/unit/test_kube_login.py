@@ -52,7 +52,9 @@ def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
 
     message = error_of(tmp_path, kubeconfig=str(path))
 
-    assert message == f"context c: {tmp_path}/token: No such file or directory"
+    assert (
+        message == f"context c: tokenFile of its user: {tmp_path}/token: No such file or directory"
+    )
 
 
 async def test_user_and_password(tmp_path: Path) -> None:

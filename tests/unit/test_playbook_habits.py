@@ -149,22 +149,24 @@ def test_names_of_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "words"),
+    ("template", "column", "words"),
     [
-        ("{{ pod.name", "not a template: {{ is not closed by }}"),
-        ("{% if pod.name %}", "not a template: {% if … %} is not closed by {% endif %}"),
-        ("{{ pod.name pod.node }}", "not a template: 'pod' is not expected here"),
-        ("{# x", "not a template: {# is not closed by #}"),
-        ("{% fi %}", "not a template: there is if, elif, else and endif, found 'fi'"),
-        ("{{ pod.name.upper() }}", "templates know names, filters and if; found a call (a filter is written {{ NAME | FILTER }})"),
-        ("{% set a = 1 %}", "templates know names, filters and if; found set"),
-        ("{{ container.exitCode + 1 }}", "templates know names, filters and if; found a calculation"),
+        ("{{ pod.name", 48, "not a template: {{ is not closed by }}"),
+        ("{% if pod.name %}", 48, "not a template: {% if … %} is not closed by {% endif %}"),
+        ("{{ pod.name pod.node }}", 61, "not a template: 'pod' is not expected here"),
+        ("pod {{ pod.name pod cannot }}", 65, "not a template: 'pod' is not expected here"),
+        ("{% if pod.name cannot %}", 64, "not a template: 'cannot' is not expected here"),
+        ("{# x", 48, "not a template: {# is not closed by #}"),
+        ("{% fi %}", 48, "not a template: there is if, elif, else and endif, found 'fi'"),
+        ("{{ pod.name.upper() }}", 48, "templates know names, filters and if; found a call (a filter is written {{ NAME | FILTER }})"),
+        ("{% set a = 1 %}", 48, "templates know names, filters and if; found set"),
+        ("{{ container.exitCode + 1 }}", 48, "templates know names, filters and if; found a calculation"),
     ],
 )  # fmt: skip
-def test_templates(template: str, words: str) -> None:
+def test_templates(template: str, column: int, words: str) -> None:
     rule = f"{{id: f, severity: info, title: t, message: '{template}'}}"
     assert mistakes(f"spec:\n  findings:\n  - {rule}\n") == [
-        f"p.yaml:6:48: spec.findings[0].message: {words}"
+        f"p.yaml:6:{column}: spec.findings[0].message: {words}"
     ]
 
 

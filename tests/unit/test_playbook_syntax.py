@@ -59,6 +59,8 @@ NOT_YAML: list[tuple[str, str, str]] = [
     ("a: - b\n", "1:4", ENTRY),
     ("a: ? b\n", "1:4", "a value that begins with ? has to be quoted ('? b')"),
     ('a: "foo\nb: 1\n', "1:4", 'the quote that opens here is not closed: the value ends with another "'),
+    ('a: "foo\nb: c\nd: e == "x"\n', "1:4", 'the quote that opens here is not closed: the value ends with another " in line 3'),
+    ('- {a: "b, c: d}\n- {a: "e", c: d}\n', "1:7", 'the quote that opens here is not closed: the value ends with another " in line 2'),
     ("a: 'foo\n", "1:4", "the quote that opens here is not closed: the value ends with another '"),
     ('a: "x\n---\n"\n', "2:1", "--- or ... cannot begin a line inside a quoted value; is a quote before it not closed?"),
     ("a: 'it's dead'\n", "1:8", f"there is more after the closing ': quote the whole value {QUOTES}"),

@@ -229,6 +229,42 @@ def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, words:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("steps.s.exitCode", "is a number, no answer: steps.s.exitCode != 0 is one"),
+        ("yes", 'unknown name "yes" (did you mean "true"?)'),
+        ("off", 'unknown name "off" (did you mean "false"?)'),
+    ],
+)
+def test_one_mistake_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    steps = "  steps: [{name: s, run: [x]}]\n"
+    lines = validated(tmp_path, HEAD + steps + RULE.format(f"when: {text}"))
+    assert lines == [f"f.yaml:7:57: spec.findings[0].when: {words}"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "line"),
+    [
+        (
+            "steps: [{name: A b, run: [ls]}]",
+            '5:18: spec.steps[0].name: expected a lower case letter first, then letters, digits, _ and -, 41 at most; found "A b"',
+        ),
+        (
+            "stepz: [{name: a, run: [ls]}]",
+            '5:3: spec.stepz: unknown field (did you mean "steps"?)',
+        ),
+    ],
+)
+def test_steps_that_cannot_be_read_are_told_alone(tmp_path: Path, steps: str, line: str) -> None:
+    """Not beside them that each use of one finds none."""
+    rule = (
+        "  findings:\n  - {id: f, severity: info, title: t, message: '{{ steps.a.stdout }}',\n"
+        "     when: 'steps.A.exitCode == 1 || steps[\"A b\"].exitCode == 1', evidence: [steps.a.stdout]}\n"
+    )
+    assert validated(tmp_path, f"{HEAD}  {steps}\n{rule}") == [f"f.yaml:{line}"]
+
+
+@pytest.mark.parametrize(
     ("template", "column", "member", "hint"),
     [
         ("f {{ steps.a.stdot }}", 62, "stdot", ' (did you mean "stdout"?)'),
