@@ -11,7 +11,7 @@ import msgspec
 
 from runner.analyze.excerpts import MAX_LINE, evidence_of, log_called, texts
 from runner.model.examination import Examination
-from runner.model.report import Evidence
+from runner.model.report import TEXT_NOT_RENDERED, Evidence
 from runner.playbook.conditions import FALSE, Answer, Condition, Facts, Verdict, type_name
 from runner.playbook.errors import UnknownFactError, WrongTypeError
 from runner.playbook.patterns import compile_pattern
@@ -21,7 +21,6 @@ from runner.playbook.templates import MAX_OUTPUT, Text, TextError
 MAX_ITEMS = 100
 MAX_MATCHES = 10_000
 _MAX_FRAMES = 200
-_NOT_RENDERED = "TextNotRendered"
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -163,10 +162,10 @@ class Judge:
                 if verdict.answer is Answer.TRUE:
                     hit, failed = self._hit(rule, facts, match)
                     yield hit
-                    if failed and _NOT_RENDERED not in told:
-                        told.add(_NOT_RENDERED)
-                        yield Unanswered(rule.id, _NOT_RENDERED, failed)
-                elif verdict.answer is Answer.NOT_EVALUATED and not told - {_NOT_RENDERED}:
+                    if failed and TEXT_NOT_RENDERED not in told:
+                        told.add(TEXT_NOT_RENDERED)
+                        yield Unanswered(rule.id, TEXT_NOT_RENDERED, failed)
+                elif verdict.answer is Answer.NOT_EVALUATED and not told - {TEXT_NOT_RENDERED}:
                     told.add(verdict.code)
                     yield Unanswered(rule.id, verdict.code, verdict.reason)
         except UnknownFactError as error:

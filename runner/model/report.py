@@ -253,6 +253,8 @@ class RuledOut(Record, frozen=True, kw_only=True):
 
 
 NAMESPACE_NOT_FOUND = "NamespaceNotFound"
+TEXT_NOT_RENDERED = "TextNotRendered"
+"""Of a rule that was evaluated and holds."""
 
 
 class NotEvaluated(Record, frozen=True, kw_only=True):

@@ -47,9 +47,10 @@ class _UnclearError(Exception):
     """The text is beyond this reader."""
 
 
-def no_answer(text: str) -> list[Wrong]:
-    """What keeps a condition that compiles from being true or false."""
-    reader = _Reader(text)
+def no_answer(text: str, item: Kind = UNKNOWN) -> list[Wrong]:
+    """What keeps a condition that compiles from being true or false, or from ever being otherwise;
+    `item` is what `each` gives it."""
+    reader = _Reader(text, item)
     try:
         reader.must_be_bool(reader.whole())
     except (_UnclearError, RecursionError):
@@ -70,15 +71,25 @@ def no_list(text: str) -> list[Wrong]:
     return reader.wrong
 
 
+def item_of(text: str) -> Kind:
+    """What the list that `each` names is one of, as far as that is known."""
+    try:
+        found = _Reader(text).whole()
+    except (_UnclearError, RecursionError):
+        return UNKNOWN
+    return kinds.inside(found.kind) if found.kind.name == "list" else UNKNOWN
+
+
 class _Reader:
     """By the grammar of CEL; each rule says what its part comes to."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, item: Kind = UNKNOWN) -> None:
         self.wrong: list[Wrong] = []
         self._text = text
         self._tokens = [*_tokens(text), _END]
         self._at = 0
-        self._items: list[tuple[str, Kind]] = []  # of the loops around what is read
+        # Of the loops around what is read.
+        self._items: list[tuple[str, Kind]] = [("item", item)]
 
     def whole(self) -> Value:
         found = self._expression()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.playbook import vocabulary
-from runner.playbook.answers import Wrong, no_answer, no_list
+from runner.playbook.answers import Wrong, item_of, no_answer, no_list
 from runner.playbook.base import listed, mapping
 from runner.playbook.checks import NUMBER, Loc, Problem, knows_names
 from runner.playbook.conditions import Condition, place
 from runner.playbook.errors import ConditionError, did_you_mean
+from runner.playbook.kinds import UNKNOWN
 from runner.playbook.templates import Text, TextError
 
 _STEP = re.compile(r"\bsteps\s*\[\s*(['\"])([^'\"]+)\1\s*\]")
@@ -34,7 +35,9 @@ def check(document: Any) -> Iterator[Problem]:
 def _rule(rule: Mapping[str, Any], loc: Loc) -> Iterator[Problem]:
     when = rule.get("when")
     if not isinstance(when, str) or not NUMBER.fullmatch(when):  # each start tells that one
-        yield from _condition(when, (*loc, "when"), no_answer)
+        each = rule.get("each")
+        item = item_of(each) if isinstance(each, str) else UNKNOWN
+        yield from _condition(when, (*loc, "when"), lambda text: no_answer(text, item))
     yield from _condition(rule.get("each"), (*loc, "each"), no_list)
     for key in _TEXTS:
         yield from _template(rule.get(key), (*loc, key))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from runner.model.report import (
+    TEXT_NOT_RENDERED,
     Finding,
     NotEvaluated,
     PodOutcome,
@@ -76,7 +77,11 @@ def summarize(
 ) -> Summary:
     """The counts of a report; every outcome is named, also those that did not occur. `rules_asked`
     counts each rule once for each pod that it was asked of."""
-    unanswered = sum(len(q.pods) for q in not_evaluated if q.subject.startswith("rule "))
+    unanswered = sum(
+        len(q.pods)
+        for q in not_evaluated
+        if q.subject.startswith("rule ") and q.reason != TEXT_NOT_RENDERED
+    )
     counts = Counter(verdicts(pods, findings, not_evaluated).values())
     outcomes = Counter(pod.outcome for pod in pods)
     steps = Counter(step.outcome for pod in pods for step in pod.steps)

@@ -10,6 +10,7 @@ from runner.model.examination import Examination
 from runner.model.report import StepOutcome
 from runner.model.subject import PodRef, Workload
 from runner.playbook import Playbook, load, resolve, vocabulary
+from runner.report import summarize
 from tests.unit.examinations import (
     crashloop_steps,
     event,
@@ -188,6 +189,8 @@ def test_a_finding_whose_texts_cannot_be_rendered_is_told_all_the_same() -> None
         'message: there is no "signal"; about: there is no "signal"; '
         "title: type str doesn't define __round__ method"
     )
+    # It was evaluated all the same.
+    assert summarize((), [finding], [question], 1).rules == {"evaluated": 1, "not-evaluated": 0}
 
 
 def test_a_value_of_another_type_is_not_called_missing() -> None:

@@ -228,6 +228,15 @@ def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, words:
     assert lines == [AT.format(64, "remediation", words)]
 
 
+def test_items_are_what_each_gives(tmp_path: Path) -> None:
+    each = "each: 'events.filter(e, e.count > 1)', when: '{}'"
+    lines = validated(tmp_path, HEAD + RULE.format(each.format('item.count == "3"')))
+    words = 'item.count is a number and "3" a string, which are never equal: write 3'
+    assert lines == [f"f.yaml:6:96: spec.findings[0].when: {words}"]
+    lines = validated(tmp_path, HEAD + RULE.format(each.format("item.count == 3")))
+    assert lines == ["f.yaml: valid: playbook p, 0 steps, 1 finding"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
