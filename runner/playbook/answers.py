@@ -235,6 +235,8 @@ class _Reader:
         if text == "(":
             found = self._expression()
             self._expect(")")
+            if found.fact:
+                return msgspec.structs.replace(found, offset=offset)
             return self._value(found.kind, offset)
         if text == "[":
             items = self._arguments("]")

@@ -98,7 +98,8 @@ def _differ(one: Kind, other: Kind) -> bool:
 
 
 def _both(left: Value, right: Value) -> str:
-    return f"{left.shown} is {what(left.kind.name)} and {right.shown} {what(right.kind.name)}"
+    kinds = [what(each.kind.name).replace("true or false", "a boolean") for each in (left, right)]
+    return f"{left.shown} is {kinds[0]} and {right.shown} {kinds[1]}"
 
 
 def _instead(left: Value, right: Value) -> str:
@@ -116,8 +117,12 @@ def _instead(left: Value, right: Value) -> str:
     for one, other in ((left, right), (right, left)):
         if one.kind.name == "string" and other.kind.name == "number" and one.literal is None:
             return f": write int({one.shown})"
-        if one.kind.name == "list":
-            return f": a list is counted by size({one.shown})" if one.fact else ""
+        if one.fact and one.kind.name == "list":
+            return f": a list is counted by size({one.shown})"
+        if one.fact and one.kind.name == "map":
+            return f": compare something in it ({one.shown}.NAME)"
+        if one.fact and one.kind.name == "bool":
+            return f": write {one.shown} or !{one.shown}"
     return ""
 
 
