@@ -25,27 +25,9 @@ class Spec(
 
 class Check(msgspec.Struct, frozen=True):
     """In the annotation of a field of text: what more must hold. `problem` raises
-    MisplacedError."""
+    PlacedError."""
 
-    problem: Callable[[str], None]
-
-
-class MisplacedError(Exception):
-    """What is wrong at a place inside the text of a field, counted from 1; `others` are wrong
-    beside it."""
-
-    def __init__(
-        self,
-        message: str,
-        line: int = 1,
-        column: int = 1,
-        others: "Sequence[MisplacedError]" = (),
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.others = others
+    problem: Callable[[str], object]
 
 
 class _Origin(msgspec.Struct, frozen=True):

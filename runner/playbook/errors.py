@@ -38,18 +38,22 @@ class UnknownPlaybookError(Exception):
     """No built-in playbook has that name and no file that path; the message says what there is."""
 
 
-class ConditionError(ValueError):
-    """A condition that cannot be compiled; line and column count from 1 within its text. `others`
+class PlacedError(ValueError):
+    """What is wrong at a place inside of a text; line and column count from 1 within it. `others`
     are wrong beside it."""
 
     def __init__(
-        self, message: str, line: int = 1, column: int = 1, others: "Sequence[ConditionError]" = ()
+        self, message: str, line: int = 1, column: int = 1, others: "Sequence[PlacedError]" = ()
     ) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
         self.column = column
         self.others = others
+
+
+class ConditionError(PlacedError):
+    """A condition that cannot be compiled."""
 
 
 class UnknownFactError(Exception):

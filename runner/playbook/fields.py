@@ -5,39 +5,20 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from runner.playbook.base import Check, MisplacedError
+from runner.playbook.base import Check
 from runner.playbook.conditions import Condition
-from runner.playbook.errors import ConditionError, did_you_mean
+from runner.playbook.errors import PlacedError, did_you_mean
 from runner.playbook.patterns import compile_pattern
 from runner.playbook.selectors import field_selector_problem, label_selector_problem
-from runner.playbook.templates import Text, TextError
+from runner.playbook.templates import Text
 
 
 def _checked(problem: Callable[[str], str]) -> Check:
     def check(text: str) -> None:
         if words := problem(text):
-            raise MisplacedError(words)
+            raise PlacedError(words)
 
     return Check(check)
-
-
-def _condition(text: str) -> None:
-    try:
-        Condition.compile(text)
-    except ConditionError as error:
-        raise _placed(error) from None
-
-
-def _template(text: str) -> None:
-    try:
-        Text.compile(text)
-    except TextError as error:
-        raise _placed(error) from None
-
-
-def _placed(error: TextError | ConditionError) -> MisplacedError:
-    others = [_placed(each) for each in error.others]
-    return MisplacedError(error.message, error.line, error.column, others)
 
 
 def _capability_problem(text: str) -> str:
@@ -159,7 +140,7 @@ ToolName = Annotated[str, Meta(pattern=_TOOL)]
 Reference = Annotated[str, Meta(pattern=_REFERENCE)]
 LabelSelector = Annotated[str, _checked(label_selector_problem)]
 FieldSelector = Annotated[str, _checked(field_selector_problem)]
-Cel = Annotated[str, Check(_condition)]
-TemplateText = Annotated[str, Check(_template)]
+Cel = Annotated[str, Check(Condition.compile)]
+TemplateText = Annotated[str, Check(Text.compile)]
 Pattern = Annotated[str, _checked(_pattern_problem)]
 NamedPattern = Annotated[str, _checked(_named_problem)]

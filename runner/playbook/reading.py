@@ -21,8 +21,9 @@ from typing import (
 from msgspec import NODEFAULT, Meta
 from msgspec.structs import FieldInfo, fields
 
-from runner.playbook.base import Check, MisplacedError, Spec
+from runner.playbook.base import Check, Spec
 from runner.playbook.checks import Loc
+from runner.playbook.errors import PlacedError
 
 Part = TypeVar("Part", bound=Spec)
 
@@ -162,7 +163,7 @@ def _checked(reader: _Read, check: Check) -> _Read:
         if len(faults) == before:
             try:
                 check.problem(text)
-            except MisplacedError as error:
+            except PlacedError as error:
                 for each in (error, *error.others):
                     context = {"message": each.message, "line": each.line, "column": each.column}
                     faults.append(Fault(loc, "placed", value, context))

@@ -17,7 +17,7 @@ from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from runner.playbook import vocabulary
-from runner.playbook.errors import did_you_mean
+from runner.playbook.errors import PlacedError, did_you_mean
 from runner.playbook.exit_codes import explain_exit_code
 
 MAX_LENGTH = 10_000
@@ -57,18 +57,8 @@ _ALLOWED = (
 )
 
 
-class TextError(ValueError):
-    """A template that cannot be read or rendered; line and column count from 1 within its text.
-    `others` are wrong beside it."""
-
-    def __init__(
-        self, message: str, line: int = 1, column: int = 1, others: "Sequence[TextError]" = ()
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.others = others
+class TextError(PlacedError):
+    """A template that cannot be read or rendered."""
 
 
 class _Environment(ImmutableSandboxedEnvironment):

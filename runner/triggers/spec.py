@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from runner.playbook.base import Check, Document, MisplacedError, Spec, listed, mapping
+from runner.playbook.base import Check, Document, Spec, listed, mapping
 from runner.playbook.checks import Problem
-from runner.playbook.errors import did_you_mean
+from runner.playbook.errors import PlacedError, did_you_mean
 from runner.playbook.fields import DnsLabel, Kind
 from runner.playbook.load import builtin, load_document, read_text
 from runner.playbook.reading import made
@@ -23,7 +23,7 @@ def _matcher(text: str) -> None:
     try:
         parse(text)
     except MatcherError as error:
-        raise MisplacedError(error.message, 1, error.column) from None
+        raise PlacedError(error.message, 1, error.column) from None
 
 
 _Matchers = Annotated[str, Check(_matcher)]
