@@ -156,9 +156,10 @@ start_timeout_option = click.option(
     show_default=True,
     help="Seconds within which an ephemeral container must run.",
 )
+CAP = 10
 cap_option = click.option(
     "--cap",
-    default=10,
+    default=CAP,
     type=click.IntRange(min=0),
     show_default=True,
     help="Ephemeral containers that a pod may carry, whoever made them; 0 lifts the limit.",

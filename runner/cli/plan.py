@@ -4,7 +4,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from runner.cli.exit_codes import ExitCode
 from runner.cli.main import complain
 from runner.cli.planning import code_of, planned
 from runner.cluster import Cluster
-from runner.debt import DebtLimits
 from runner.plan import PodPlan
 from runner.policy import Policy
 from runner.preflight import Verdict
@@ -52,15 +50,8 @@ def plan(  # one argument per option
 
     async def show() -> ExitCode:
         async with connected(options.Connection(**connection)) as cluster:
-            chosen = options.with_default_namespace(selection, cluster.default_namespace)
             plans, absent = await planned(
-                cluster,
-                loaded,
-                chosen,
-                policy,
-                datetime.now(UTC),
-                allow_empty=allow_empty,
-                debt=DebtLimits.of_cap(cap),
+                cluster, loaded, selection, policy, allow_empty=allow_empty, cap=cap
             )
         print_plans(plans, output)
         if absent.missing:

@@ -1,11 +1,11 @@
 """The plans of the pods that a command means, for those that show them and change nothing."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from runner.cli import options
 from runner.cli.exit_codes import ExitCode
-from runner.cluster import Cluster
 from runner.debt import DebtLimits
 from runner.plan import PodPlan
 from runner.playbook import Playbook
@@ -14,6 +14,9 @@ from runner.sweep import Selection
 from runner.sweep.existence import Absent
 from runner.sweep.gather import Gathered, gather
 from runner.sweep.plans import make_plans, with_debt, with_policy
+
+if TYPE_CHECKING:
+    from runner.kube import KubeCluster
 
 
 def nothing_selected(
@@ -24,25 +27,23 @@ def nothing_selected(
     return options.NothingSelectedError(f"{line}; {why}" if why else line)
 
 
-_USUAL = DebtLimits()
-
-
 async def planned(
-    cluster: Cluster,
+    cluster: "KubeCluster",
     playbooks: Sequence[Playbook],
     selection: Selection,
     policy: Policy,
-    now: datetime,
     *,
     allow_empty: bool,
-    debt: DebtLimits = _USUAL,
+    cap: int = options.CAP,
 ) -> tuple[tuple[PodPlan, ...], Absent]:
     """What a run would do to each pod that is meant, and the namespaces that may not exist. Raises
     ClusterError, NothingSelectedError."""
-    gathered = await gather(cluster, playbooks, selection, now)
+    now = datetime.now(UTC)
+    chosen = options.with_default_namespace(selection, cluster.default_namespace)
+    gathered = await gather(cluster, playbooks, chosen, now)
     if not gathered.selected and not allow_empty:
-        raise nothing_selected(playbooks, selection, gathered)
-    plans = with_debt(with_policy(make_plans(gathered, now), policy), debt, now)
+        raise nothing_selected(playbooks, chosen, gathered)
+    plans = with_debt(with_policy(make_plans(gathered, now), policy), DebtLimits.of_cap(cap), now)
     return plans, gathered.absent
 
 

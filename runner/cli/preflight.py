@@ -17,7 +17,6 @@ from runner.cli.connection import connected
 from runner.cli.exit_codes import ExitCode
 from runner.cli.planning import code_of, planned
 from runner.cluster import Access
-from runner.debt import DebtLimits
 from runner.preflight import Verdict
 from runner.report import one_line
 from runner.report.output import table
@@ -147,15 +146,8 @@ def preflight_(  # one argument per option
 
     async def ask() -> ExitCode:
         async with connected(options.Connection(**connection)) as cluster:
-            chosen = options.with_default_namespace(selection, cluster.default_namespace)
             plans, absent = await planned(
-                cluster,
-                loaded,
-                chosen,
-                policy,
-                datetime.now(UTC),
-                allow_empty=allow_empty,
-                debt=DebtLimits.of_cap(cap),
+                cluster, loaded, selection, policy, allow_empty=allow_empty, cap=cap
             )
             run_id = f"preflight-{secrets.token_hex(4)}"
             found = await preflight(cluster, loaded, plans, policy, datetime.now(UTC), run_id)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,6 @@ async def _pods(
             playbooks = options.load_playbooks(aim.playbooks, None)
             names = tuple(playbook.name for playbook in playbooks)
             selection = Selection(aims=(msgspec.structs.replace(aim, playbooks=names),))
-            now = datetime.now(UTC)
-            plans, _ = await planned(cluster, playbooks, selection, policy, now, allow_empty=True)
+            plans, _ = await planned(cluster, playbooks, selection, policy, allow_empty=True)
             found.append(plans)
     return found
