@@ -7,6 +7,8 @@ It stays in the pod's spec for ever, so it is kept short; the reasons are here.
 - Steps run in the background and are waited for, because a shell runs its traps only between
   foreground commands; the trap itself ends the step, so that a signal just before the wait
   cannot be missed.
+- A signal between the start of a sleep and the wait for it is noticed when the sleep has ended:
+  what may be long is slept a second at a time.
 - The guard ends the step in time. It is called off with ALRM, for which the shell has no trap: a
   freshly forked shell still has its parent's handlers and would swallow TERM. For the same
   reason its sleep is ended with KILL. Its exit code says whether it had to act.
@@ -140,7 +142,10 @@ _step() { # index, 1/100 s of time-out and back-off, attempts, blocks, name, too
     _m=$((_m + 1)); _try "$@"
     if [ $_st$_rc = 00 ] || [ $_m = "$_tries" ]; then break; fi
     _now; if [ "$_q" ] || [ $((_t + _back)) -ge "$_D" ]; then break; fi
-    [ "$_back" = 0 ] || _nap "$_back"
+    _i=$_back
+    while [ $_i -gt 0 ] && [ -z "$_q" ]; do
+      _nap $((_i < 100 ? _i : 100)); _i=$((_i - 100))
+    done
     _back=$((_back * 2)); [ $_back -lt 3000 ] || _back=3000
   done
   if [ $_m = 0 ]; then _line "skip-${_q:-nowhere}" "$_n"; else _ran=$((_ran + 1)); fi

@@ -127,6 +127,10 @@ class Started:
             log, errors = still_open.output or b"", still_open.stderr or b""
         finally:
             self.process.kill()
+            self.process.wait()
+            for stream in (self.process.stdout, self.process.stderr):
+                if stream is not None:
+                    stream.close()
         assert errors == b""
         message = self.message.read_text()
         result = decode(log, nonce=NONCE, steps=self.steps, message=message)
