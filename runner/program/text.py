@@ -143,7 +143,7 @@ _step() { # index, 1/100 s of time-out and back-off, attempts, blocks, name, too
     if [ $_st$_rc = 00 ] || [ $_m = "$_tries" ]; then break; fi
     _now; if [ "$_q" ] || [ $((_t + _back)) -ge "$_D" ]; then break; fi
     _i=$_back
-    while [ $_i -gt 0 ] && [ -z "$_q" ]; do
+    while [ "$_i" -gt 0 ] && [ -z "$_q" ]; do
       _nap $((_i < 100 ? _i : 100)); _i=$((_i - 100))
     done
     _back=$((_back * 2)); [ $_back -lt 3000 ] || _back=3000
