@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.handle import Lab
 from tests.lab import podmedic as pm
-from tests.lab.waiting import wait_crashing
+from tests.lab.waiting import until, wait_crashing
 
 # Some 4 MB, as a service that is asked often writes them.
 BUSY = "awk 'BEGIN { for (n = 0; n < 80000; n++) printf \"%06d GET /orders/%d 200 in 3 ms, 4711 bytes\\n\", n, n }'"
@@ -32,15 +32,22 @@ def test_the_reason_is_found_where_it_is(lab: Lab, namespace: str, tmp_path: Pat
     middle = (
         f"{BUSY}; echo 'FATAL: license server said: seat limit of 25 is used up'; {BUSY}; exit 3"
     )
-    # More than the kubelet keeps in one file (10 MiB); it looks every ten seconds.
-    ticks = "for n in $(seq 22); do sleep 1; echo tick $n; done"
-    rotated = f"echo 'FATAL: no seat is left'; {BUSY}; {BUSY}; {BUSY}; {ticks}; exit 4"
+    # A log is taken for rotated that begins some seconds after its container, which lived for ten.
+    # More than the kubelet keeps in one file (10 MiB); it looks every ten seconds, or more seldom
+    # on a busy machine.
+    ticks = "until [ -e /tmp/rotated ]; do sleep 1; echo tick; done; echo tick"
+    rotated = f"echo 'FATAL: no seat is left'; sleep 10; {BUSY}; {BUSY}; {BUSY}; {ticks}; exit 4"
     pm.apply(
         lab, namespace, pm.deployment("first", first), pm.deployment("middle", middle),
         job("rotated", rotated),
     )  # fmt: skip
     for name in ("first", "middle"):
         wait_crashing(lab, namespace, name, 1)
+    until(
+        lambda: [*lab.layout.pod_logs.glob(f"{namespace}_rotated-*/app/0.log.*")],
+        "the log of job/rotated is not rotated",
+    )
+    lab.kubectl("exec", "job/rotated", "-n", namespace, "--", "touch", "/tmp/rotated")
     failed = "--for=condition=Failed"
     lab.kubectl("wait", "job/rotated", "-n", namespace, failed, "--timeout=180s")
     run = pm.run(lab, namespace, directory=tmp_path / "out")
