@@ -19,11 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.lab)
-            # Two cores carry a whole control plane beside the test: what failed for want of time
-            # gets a second chance, which the summary shows as a rerun.
-            item.add_marker(
-                pytest.mark.flaky(reruns=int(os.environ.get("PODMEDIC_TEST_RERUNS", "1")))
-            )
 
 
 @pytest.fixture(scope="session")
