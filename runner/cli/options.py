@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from runner.budget import Limits
+from runner.debt import DebtLimits
 from runner.injection import expanded
 from runner.late import late
 from runner.model.trigger import Aim, Trigger
@@ -156,7 +157,7 @@ start_timeout_option = click.option(
     show_default=True,
     help="Seconds within which an ephemeral container must run.",
 )
-CAP = 10
+CAP = DebtLimits().max_containers
 cap_option = click.option(
     "--cap",
     default=CAP,

@@ -144,11 +144,9 @@ def _nulls(node: Node, loc: Loc) -> Iterator[Loc]:
         yield loc
 
 
-def load_file(
-    path: str | Path, also: Callable[[Any], Iterable[Problem]] = lambda _: ()
-) -> Playbook:
+def load_file(path: str | Path) -> Playbook:
     """Raises PlaybookErrors, also when the file cannot be read."""
-    return load(read_text(path), str(path), also)
+    return load(read_text(path), str(path))
 
 
 def kind_of(text: str, path: str) -> str:
